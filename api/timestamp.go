@@ -1,0 +1,74 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Timestamp is a point in time in any of the forms that the service is known to
+// send: RFC 3339 with or without seconds, fraction or zone, with "T" or a space,
+// and what Go's time.Time.String prints, which is the published example
+// (2009-11-10 23:00:00 +0000 UTC). A time without a zone is taken as UTC.
+//
+// It is the Go type of every date-time of openapi.yaml.
+type Timestamp struct {
+	time.Time
+}
+
+// layouts are tried in turn after RFC 3339. A fraction of a second is accepted by
+// time.Parse wherever a layout has seconds.
+var layouts = []string{
+	"2006-01-02T15:04:05",
+	"2006-01-02T15:04:05Z0700",
+	"2006-01-02T15:04Z07:00",
+	"2006-01-02T15:04Z0700",
+	"2006-01-02T15:04",
+}
+
+// ParseTimestamp reads s. Its error quotes s, cut when it is long.
+func ParseTimestamp(s string) (Timestamp, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return Timestamp{t}, nil
+	}
+	v := s
+	// time.Time.String ends with a zone name and, for times of this process, with
+	// a reading of the monotonic clock: "2009-11-10 23:00:00 +0000 UTC m=+0.01".
+	v, _, _ = strings.Cut(v, " m=")
+	if f := strings.Fields(v); len(f) > 1 {
+		v = f[0] + "T" + f[1]
+		if len(f) > 2 {
+			v += f[2]
+		}
+		if len(f) > 4 {
+			v = s
+		}
+	}
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, v); err == nil {
+			return Timestamp{t}, nil
+		}
+	}
+	if len(s) > 64 {
+		s = s[:64] + "…"
+	}
+	return Timestamp{}, fmt.Errorf("%q is not a date in a known form, such as 2021-05-11T22:23:16Z", s)
+}
+
+// UnmarshalJSON reads a JSON string by [ParseTimestamp]. A JSON null leaves t as it is.
+func (t *Timestamp) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("a date must be a JSON string, not %.64s", data)
+	}
+	parsed, err := ParseTimestamp(s)
+	if err != nil {
+		return err
+	}
+	*t = parsed
+	return nil
+}
