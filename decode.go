@@ -1,0 +1,134 @@
+package customizers
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/connector-customizers/customizers/api"
+)
+
+// decode reads the JSON of a response that is a success into v. It takes the result
+// of a call of the generated client, error and all.
+func decode(resp *http.Response, err error, v any) error {
+	if err != nil {
+		return err
+	}
+	body, err := bodyOf(resp)
+	if err != nil {
+		return undecoded(resp, 0, err)
+	}
+	if len(body) == 0 {
+		return undecoded(resp, 0, nil)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return undecoded(resp, len(body), err)
+	}
+	return nil
+}
+
+// bodyOf is the body of a response, which the sender has read already.
+func bodyOf(resp *http.Response) ([]byte, error) {
+	if b, ok := resp.Body.(*inMemory); ok {
+		return b.data, nil
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// attemptsOf is how many times the request of a response was sent.
+func attemptsOf(resp *http.Response) int {
+	if b, ok := resp.Body.(*inMemory); ok {
+		return b.attempts
+	}
+	return 1
+}
+
+// undecoded is the error of a success whose body is not what was due. After a create
+// that leaves the outcome open: a 200 with a page of HTML need not be the service's.
+func undecoded(resp *http.Response, size int, cause error) *Error {
+	e := &Error{
+		Method:     resp.Request.Method,
+		Path:       resp.Request.URL.Path,
+		StatusCode: resp.StatusCode,
+		Attempts:   attemptsOf(resp),
+		what:       describeBody(resp, size) + " where JSON was due",
+	}
+	if cause != nil {
+		e.what += ": " + cause.Error()
+		e.wrap(cause)
+	}
+	if !isRepeatable(e.Method) {
+		e.wrap(ErrOutcomeUnknown)
+	}
+	return e
+}
+
+func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
+	var c api.ConnectorCustomizer // has every field that the answers to create and update have
+	if err := decode(resp, err, &c); err != nil {
+		return nil, err
+	}
+	if c.ID == "" {
+		body, _ := bodyOf(resp)
+		return nil, undecoded(resp, len(body), fmt.Errorf("it holds no customizer with an id"))
+	}
+	out := customizerOf(&c)
+	return &out, nil
+}
+
+// decodeVersion reads a version of the customizer id. The contract lets the answer be
+// null, so what is missing is no error.
+func decodeVersion(resp *http.Response, err error, id string) (*Version, error) {
+	var v api.ConnectorCustomizerVersion
+	if err := decode(resp, err, &v); err != nil {
+		return nil, err
+	}
+	return &Version{
+		CustomizerID: firstOf(v.CustomizerID, v.ConnectorCustomizerID, id),
+		ImageID:      firstOf(v.ImageID, v.ImageIDInUse),
+		Version:      v.Version,
+		Created:      v.Created.Time,
+	}, nil
+}
+
+func decodePage(resp *http.Response, err error, offset int) (*Page, error) {
+	var records []api.ConnectorCustomizer
+	if err := decode(resp, err, &records); err != nil {
+		return nil, err
+	}
+	if records == nil {
+		body, _ := bodyOf(resp)
+		return nil, undecoded(resp, len(body), fmt.Errorf("it is null, not a list"))
+	}
+	p := &Page{Items: make([]Customizer, len(records)), Offset: offset, Total: -1}
+	for i := range records {
+		p.Items[i] = customizerOf(&records[i])
+	}
+	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 {
+		p.Total = n
+	}
+	return p, nil
+}
+
+// decodeNothing takes the answer to a delete: no body, or one that is JSON.
+func decodeNothing(resp *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	body, err := bodyOf(resp)
+	if err != nil || len(body) > 0 && !json.Valid(body) {
+		return undecoded(resp, len(body), err)
+	}
+	return nil
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

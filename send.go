@@ -1,0 +1,355 @@
+package customizers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+const (
+	maxBody      = 16 << 20 // a page of 250 records is some 60 KiB
+	maxErrorBody = 64 << 10 // what is read of a body that only explains an error
+)
+
+var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
+
+// A sender sends what the generated client builds. Each try goes through the rate
+// gate, gets the token and a fresh body, and is read to its end.
+type sender struct {
+	http      *http.Client
+	retry     RetryPolicy
+	gate      *gate
+	tokens    *tokens
+	log       *slog.Logger
+	userAgent string
+	secret    string // the client secret, to keep it out of errors
+}
+
+// Do sends req until it succeeds or should not be sent again. The response is a
+// success with its body in memory; anything else is an *Error.
+func (s *sender) Do(req *http.Request) (*http.Response, error) {
+	return s.send(req, s.tokens)
+}
+
+// send is Do, and with tokens nil it sends a request for a token, which carries none
+// and does not count against the rate limit.
+func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", s.userAgent)
+	c := &call{
+		sender:     s,
+		tokens:     tokens,
+		req:        req,
+		attempt:    1,
+		repeatable: tokens == nil || isRepeatable(req.Method),
+		replayable: req.Body == nil || req.GetBody != nil,
+	}
+	for {
+		resp, v, e := c.try()
+		if e == nil {
+			return resp, nil
+		}
+		wait, again := c.next(e, v)
+		if !again {
+			return nil, e
+		}
+		if err := sleep(req.Context(), wait, nil); err != nil {
+			return nil, c.heldBack(err)
+		}
+	}
+}
+
+// A call is a request and its tries.
+type call struct {
+	*sender
+	tokens     *tokens
+	req        *http.Request
+	repeatable bool // carrying it out twice has the effect of once
+	replayable bool // its body can be read again
+
+	attempt int           // the number of this try
+	tried   bool          // a try has been sent
+	token   *oauth2.Token // of this try
+	refused *oauth2.Token // of the try that the service answered 401
+	last    *Error        // of the try before
+	acted   bool          // the service may have acted on an earlier try
+}
+
+// try sends the request once. When it fails, the verdict says what that means.
+func (c *call) try() (*http.Response, verdict, *Error) {
+	l, err := c.admit()
+	if err != nil {
+		return nil, verdict{}, c.heldBack(err)
+	}
+	if c.refused != nil && c.token.AccessToken == c.refused.AccessToken {
+		c.gate.release(l, false)
+		return nil, verdict{}, c.last // there is no other token to be had
+	}
+	out := c.req
+	if c.tried {
+		out = c.req.Clone(c.req.Context())
+		if c.req.GetBody != nil {
+			if out.Body, err = c.req.GetBody(); err != nil {
+				c.gate.release(l, false)
+				return nil, verdict{}, c.heldBack(fmt.Errorf("the body can't be read again: %w", err))
+			}
+		}
+	}
+	c.tried = true
+	if c.token != nil {
+		c.token.SetAuthHeader(out)
+	}
+	start := time.Now()
+	resp, body, err := c.exchange(out)
+	c.gate.release(l, true)
+	if err == nil && resp.StatusCode/100 == 2 {
+		c.logTry(resp, nil, time.Since(start))
+		resp.Body.(*inMemory).attempts = c.attempt
+		return resp, verdict{}, nil
+	}
+	e := c.failure(resp, body, err)
+	c.logTry(resp, e, time.Since(start))
+	return nil, judge(c.repeatable, e.StatusCode, err), e
+}
+
+// admit waits until a try may be sent and has its token.
+func (c *call) admit() (*lease, error) {
+	ctx := c.req.Context()
+	if c.tokens == nil {
+		return nil, c.gate.waitPause(ctx, c.retry.MaxWait)
+	}
+	for {
+		l, err := c.gate.acquire(ctx, c.retry.MaxWait)
+		if err != nil {
+			return nil, err
+		}
+		c.token, err = c.tokens.get(ctx)
+		if err != nil {
+			c.gate.release(l, false)
+			return nil, err
+		}
+		if c.gate.pauseLeft() <= 0 {
+			return l, nil
+		}
+		c.gate.release(l, false) // the pause began while the token was fetched
+	}
+}
+
+// next decides what follows a failed try: how long to wait before the next one, or
+// none, and then e is complete.
+func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
+	stop := func(reason string, wraps ...error) (time.Duration, bool) {
+		e.reason = reason
+		e.wrap(wraps...)
+		if v.mayHaveActed && !c.repeatable {
+			e.wrap(ErrOutcomeUnknown)
+		}
+		return 0, false
+	}
+	wait := max(c.retry.backoff(c.attempt, rand.Float64()), e.RetryAfter)
+	if e.StatusCode == http.StatusTooManyRequests {
+		c.gate.pause(wait)
+	}
+	ctx := c.req.Context()
+	if err := ctx.Err(); err != nil {
+		return stop("", err, context.Cause(ctx))
+	}
+	switch {
+	case e.StatusCode == http.StatusUnauthorized && c.token != nil && c.refused == nil:
+		c.tokens.refuse(c.token)
+		c.refused, v.retry, wait = c.token, true, 0
+		c.attempt-- // the token failed, not the request
+	case e.StatusCode == http.StatusExpectationFailed && c.req.Header.Get("Expect") != "":
+		c.req = c.req.Clone(ctx)
+		c.req.Header.Del("Expect")
+		v.retry, wait = true, 0
+	}
+	switch {
+	case !v.retry:
+		return stop("")
+	case !c.replayable:
+		return stop("not sent again, as its body can be read only once")
+	case c.attempt >= c.retry.MaxAttempts:
+		return stop("")
+	case e.RetryAfter > c.retry.MaxWait:
+		return stop(fmt.Sprintf("not waited for, as that is longer than the policy's %v", c.retry.MaxWait))
+	}
+	if err := fits(ctx, wait, ""); err != nil {
+		return stop(fmt.Sprintf("not sent again, as the deadline comes before the wait of %v is over",
+			wait.Round(time.Millisecond)), context.DeadlineExceeded)
+	}
+	if wait > 0 {
+		c.log.LogAttrs(ctx, slog.LevelWarn, "customizers: request will be sent again",
+			slog.String("method", c.req.Method), slog.String("path", c.req.URL.Path),
+			slog.Int("attempt", c.attempt), slog.Duration("wait", wait), slog.String("error", e.Error()))
+	}
+	c.attempt++
+	c.last, c.acted = e, c.acted || v.mayHaveActed
+	return wait, true
+}
+
+// exchange sends out and reads the response to its end or its bound. A response whose
+// body can't be read is returned with the error and with what was read.
+func (s *sender) exchange(out *http.Request) (*http.Response, []byte, error) {
+	resp, err := s.http.Do(out)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode/100 != 2 {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		return resp, body, nil // the status says what matters
+	}
+	body, err := readBounded(resp)
+	resp.Body = &inMemory{Reader: bytes.NewReader(body), data: body}
+	return resp, body, err
+}
+
+// readBounded reads a body of at most maxBody bytes.
+func readBounded(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	var b bytes.Buffer
+	if resp.ContentLength > 0 {
+		b.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
+	if n > maxBody {
+		err = errTooLarge
+	}
+	return b.Bytes(), err
+}
+
+// inMemory is a response body that has been read.
+type inMemory struct {
+	*bytes.Reader
+	data     []byte
+	attempts int // how many times the request was sent
+}
+
+func (*inMemory) Close() error { return nil }
+
+// failure describes a try that failed: by err, or by the status of resp.
+func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
+	e := c.newError()
+	e.Attempts, e.earlierMayHaveActed = c.attempt, c.acted
+	if resp != nil {
+		e.StatusCode = resp.StatusCode
+	}
+	switch {
+	case resp == nil:
+		e.what = err.Error()
+		var u *url.Error // repeats the method and the URL
+		if errors.As(err, &u) {
+			e.what = u.Err.Error()
+		}
+		return e.wrap(err)
+	case errors.Is(err, errTooLarge):
+		e.what = err.Error()
+		return e.wrap(err)
+	case err != nil:
+		e.what = fmt.Sprintf("the body broke off after %s: %v", describeBody(resp, len(body)), err)
+		return e.wrap(err)
+	case resp.StatusCode/100 == 3:
+		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(resp))
+		return e
+	}
+	e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
+	e.readBody(resp, body, c.redact(c.token), c.req.Header.Get("Content-Type") != zipType)
+	return e.wrap(sentinelOf(resp.StatusCode, c.tokens == nil))
+}
+
+func (c *call) newError() *Error { return &Error{Method: c.req.Method, Path: c.req.URL.Path} }
+
+// heldBack describes a try that was due and not sent, because err ended the wait for
+// it. What the try before said is kept.
+func (c *call) heldBack(err error) *Error {
+	var failed *Error
+	if errors.As(err, &failed) {
+		return failed // no token
+	}
+	e := c.last
+	if e == nil {
+		e = c.newError()
+		e.what = "not sent: " + err.Error()
+	} else {
+		e.reason = "not sent again: " + err.Error()
+	}
+	var w *waitError
+	if errors.As(err, &w) {
+		e.RetryAfter = w.wait
+		return e.wrap(ErrRateLimited, w.cause)
+	}
+	return e.wrap(c.req.Context().Err(), err)
+}
+
+// redact takes the token and the client secret out of a text of the service's.
+func (s *sender) redact(token *oauth2.Token) func(string) string {
+	var secrets []string
+	if s.secret != "" {
+		secrets = []string{s.secret, "[redacted]", url.QueryEscape(s.secret), "[redacted]"}
+	}
+	if token != nil {
+		secrets = append(secrets, token.AccessToken, "[redacted]")
+	}
+	return strings.NewReplacer(secrets...).Replace
+}
+
+func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
+	ctx := c.req.Context()
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", c.req.Method),
+		slog.String("path", c.req.URL.Path),
+		slog.Int("attempt", c.attempt),
+		slog.Duration("duration", took),
+	}
+	if resp != nil {
+		attrs = append(attrs, slog.Int("status", resp.StatusCode))
+	}
+	if e != nil {
+		attrs = append(attrs, slog.String("error", e.Error()))
+		if e.TrackingID != "" {
+			attrs = append(attrs, slog.String("tracking_id", e.TrackingID))
+		}
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
+}
+
+// noRedirects is a copy of c that hands a redirect back instead of following it.
+func noRedirects(c *http.Client) *http.Client {
+	if c == nil {
+		c = &http.Client{Transport: defaultTransport()}
+	}
+	out := *c
+	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &out
+}
+
+// defaultTransport is shared by all clients that were not given one; WithHTTPClient
+// tells how it differs from net/http's.
+var defaultTransport = sync.OnceValue(func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost = t.MaxIdleConns
+	t.IdleConnTimeout = 30 * time.Second
+	t.ResponseHeaderTimeout = 2 * time.Minute
+	return t
+})

@@ -1,0 +1,56 @@
+package customizers
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var tenantName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// baseURL turns a tenant's name or URL into the URL of its API, without a final slash.
+func baseURL(tenant string) (string, error) {
+	bad := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("%w: the tenant %s", ErrInvalidRequest, fmt.Sprintf(format, args...))
+	}
+	if tenant == "" {
+		return bad(`is empty; give its name ("acme") or the URL of its API ("https://acme.api.identitynow.com")`)
+	}
+	if tenantName.MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
+		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
+	}
+	raw := tenant
+	if !strings.Contains(raw, "://") && strings.Contains(raw, ".") {
+		raw = "https://" + raw // a host
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The parser's error quotes the URL, and with it a password that it may hold.
+		return bad("is neither a name nor a URL that can be read")
+	}
+	if u.User != nil {
+		return bad("URL holds a user name or password; give those to WithClientCredentials")
+	}
+	host := u.Hostname()
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http" || host == "":
+		return bad("%q is neither a name nor an https URL", tenant)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("URL has a query or a fragment; give scheme and host only")
+	case u.Path != "" && u.Path != "/":
+		return bad("URL has the path %q; give scheme and host only, and the version by WithAPIVersion", u.Path)
+	case u.Scheme == "http" && !isLoopback(host):
+		return bad("URL %q is not encrypted; credentials go over https only, but to a loopback host", tenant)
+	}
+	if name, ok := strings.CutSuffix(strings.ToLower(host), ".identitynow.com"); ok && !strings.Contains(name, ".") {
+		return bad("URL %q is that of the user interface; its API is at https://%s.api.identitynow.com", tenant, name)
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host), nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
