@@ -1,0 +1,74 @@
+package customizerstest
+
+import (
+	"net/http"
+	"time"
+)
+
+// An Operation names what a request asks for: one of the contract's operations, by
+// its operationId, or an endpoint beside them.
+type Operation string
+
+// The operations of a tenant.
+const (
+	List          Operation = "listConnectorCustomizers"
+	Create        Operation = "createConnectorCustomizer"
+	Get           Operation = "getConnectorCustomizer"
+	Update        Operation = "putConnectorCustomizer"
+	Delete        Operation = "deleteConnectorCustomizer"
+	CreateVersion Operation = "createConnectorCustomizerVersion"
+	Token         Operation = "token" // POST /oauth/token
+	Info          Operation = "info"  // GET /oauth/info
+)
+
+// A Fault is something that goes wrong with a request. Delay and ExpireToken come
+// first; then one of Status, Cut and TruncateAt, or else the usual answer.
+type Fault struct {
+	Operation Operation // which requests; empty for the six operations
+	Skip      int       // how many of them pass first
+	Times     int       // how many are hit: 0 stands for 1, and less than 0 for all
+
+	Delay       time.Duration // wait before anything is done
+	ExpireToken bool          // refuse the request's token from now on
+
+	// Acted makes the tenant carry out the request before it fails.
+	Acted      bool
+	Status     int         // answer this status
+	Header     http.Header // with these headers; JSON when they name no Content-Type
+	Body       string      // and this body
+	Cut        bool        // reset the connection instead of answering
+	TruncateAt int         // answer, but cut the connection after this many bytes of the body
+}
+
+// Inject adds faults. Each request suffers the first, in the order of injection, that
+// is meant for it and not used up.
+func (s *Server) Inject(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range faults {
+		if f.Times == 0 {
+			f.Times = 1
+		}
+		s.faults = append(s.faults, &f)
+	}
+}
+
+// fault returns the fault that a request suffers.
+func (s *Server) fault(op Operation) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		meant := f.Operation == op || f.Operation == "" && op != Token && op != Info && op != ""
+		switch {
+		case !meant || f.Times == 0:
+		case f.Skip > 0:
+			f.Skip--
+		default:
+			if f.Times > 0 {
+				f.Times--
+			}
+			return *f
+		}
+	}
+	return Fault{}
+}

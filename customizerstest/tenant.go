@@ -1,0 +1,267 @@
+package customizerstest
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/server"
+)
+
+const maxLimit = 250
+
+// A tenant holds customizers and carries out the operations of the contract.
+type tenant struct {
+	id string
+
+	mu       sync.Mutex
+	list     []*customizers.Customizer // oldest first
+	byID     map[string]*customizers.Customizer
+	versions map[string][]Version
+}
+
+var _ server.StrictServerInterface = (*tenant)(nil)
+
+func newTenant(given []customizers.Customizer, seed int) *tenant {
+	t := &tenant{id: newImageID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
+	for _, c := range given {
+		t.add(c)
+	}
+	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(seed) * time.Second)
+	for i := range seed {
+		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: start.Add(time.Duration(i) * time.Second)})
+	}
+	return t
+}
+
+func newImageID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
+	if c.ID == "" {
+		c.ID = uuid.NewString()
+	}
+	if c.Created.IsZero() {
+		c.Created = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	if c.TenantID == "" {
+		c.TenantID = t.id
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = append(t.list, &c)
+	t.byID[c.ID] = &c
+	return c
+}
+
+func (t *tenant) create(name string) customizers.Customizer {
+	return t.add(customizers.Customizer{Name: name})
+}
+
+func (t *tenant) all() []customizers.Customizer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]customizers.Customizer, len(t.list))
+	for i, c := range t.list {
+		out[i] = *c
+	}
+	return out
+}
+
+func (t *tenant) versionsOf(id string) []Version {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.versions[id])
+}
+
+// An exchange is what the strict interface of the generated server does not pass on.
+type exchange struct {
+	header       http.Header // of the answer
+	createStatus int
+	contentType  string // of the request
+}
+
+type exchangeKey struct{}
+
+func contextWith(ctx context.Context, e *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, e)
+}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+func (t *tenant) ListConnectorCustomizers(ctx context.Context, r server.ListConnectorCustomizersRequestObject) (server.ListConnectorCustomizersResponseObject, error) {
+	offset, limit := 0, maxLimit
+	if r.Params.Offset != nil {
+		offset = int(*r.Params.Offset)
+	}
+	if r.Params.Limit != nil {
+		limit = int(*r.Params.Limit)
+	}
+	if offset < 0 {
+		return nil, refusal("Specified offset is invalid.")
+	}
+	if limit < 0 || limit > maxLimit {
+		return nil, refusal(fmt.Sprintf("The limit must be between 0 and %d.", maxLimit))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.Params.Count != nil && *r.Params.Count {
+		exchangeOf(ctx).header.Set("X-Total-Count", strconv.Itoa(len(t.list)))
+	}
+	page := t.list[min(offset, len(t.list)):min(offset+limit, len(t.list))]
+	out := make(server.ListConnectorCustomizers200JSONResponse, len(page))
+	for i, c := range page {
+		out[i] = server.ConnectorCustomizer(wire(c))
+	}
+	return out, nil
+}
+
+func (t *tenant) CreateConnectorCustomizer(ctx context.Context, r server.CreateConnectorCustomizerRequestObject) (server.CreateConnectorCustomizerResponseObject, error) {
+	if strings.TrimSpace(r.Body.Name) == "" {
+		return nil, refusal("The name must not be blank.")
+	}
+	created := t.create(r.Body.Name)
+	c := wire(&created)
+	out := server.ConnectorCustomizerCreateResponse{ID: c.ID, Name: c.Name, TenantID: c.TenantID, Created: c.Created}
+	if exchangeOf(ctx).createStatus == http.StatusOK {
+		return server.CreateConnectorCustomizer200JSONResponse(out), nil
+	}
+	return server.CreateConnectorCustomizer201JSONResponse(out), nil
+}
+
+func (t *tenant) GetConnectorCustomizer(_ context.Context, r server.GetConnectorCustomizerRequestObject) (server.GetConnectorCustomizerResponseObject, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.byID[r.ID]
+	if !ok {
+		return server.GetConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
+	}
+	return server.GetConnectorCustomizer200JSONResponse(wire(c)), nil
+}
+
+func (t *tenant) PutConnectorCustomizer(_ context.Context, r server.PutConnectorCustomizerRequestObject) (server.PutConnectorCustomizerResponseObject, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.byID[r.ID]
+	if !ok {
+		return server.PutConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
+	}
+	if r.Body != nil && r.Body.Name != "" {
+		c.Name = r.Body.Name
+	}
+	return server.PutConnectorCustomizer200JSONResponse(wire(c)), nil
+}
+
+func (t *tenant) DeleteConnectorCustomizer(_ context.Context, r server.DeleteConnectorCustomizerRequestObject) (server.DeleteConnectorCustomizerResponseObject, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.byID[r.ID]
+	if !ok {
+		return server.DeleteConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
+	}
+	delete(t.byID, r.ID)
+	delete(t.versions, r.ID)
+	t.list = slices.DeleteFunc(t.list, func(o *customizers.Customizer) bool { return o == c })
+	return server.DeleteConnectorCustomizer204Response{}, nil
+}
+
+func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.CreateConnectorCustomizerVersionRequestObject) (server.CreateConnectorCustomizerVersionResponseObject, error) {
+	t.mu.Lock()
+	_, ok := t.byID[r.ID]
+	t.mu.Unlock()
+	if !ok {
+		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
+	}
+	size, digest, err := checkArchive(r.Body, exchangeOf(ctx).contentType)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.byID[r.ID]
+	if !ok { // deleted while the archive came in
+		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
+	}
+	c.ImageVersion++
+	c.ImageID = newImageID()
+	v := Version{
+		Version: customizers.Version{
+			CustomizerID: c.ID,
+			ImageID:      c.ImageID,
+			Version:      c.ImageVersion,
+			Created:      time.Now().UTC().Truncate(time.Millisecond),
+		},
+		ArchiveSize:   size,
+		ArchiveSHA256: digest,
+	}
+	t.versions[c.ID] = append(t.versions[c.ID], v)
+	return server.CreateConnectorCustomizerVersion200JSONResponse{
+		CustomizerID: v.CustomizerID,
+		ImageID:      v.ImageID,
+		Version:      v.Version.Version,
+		Created:      server.Timestamp{Time: v.Created},
+	}, nil
+}
+
+// checkArchive reads an archive to its end, through a file as it may be large, and
+// checks that it is a zip. Nothing is unpacked.
+func checkArchive(body io.Reader, contentType string) (size int64, digest string, err error) {
+	file, err := os.CreateTemp("", "customizerstest-*.zip")
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name())
+	}()
+	hash := sha256.New()
+	size, err = io.Copy(io.MultiWriter(file, hash), body)
+	if err != nil {
+		return 0, "", refusal("The archive broke off.")
+	}
+	if size == 0 && contentType == "" {
+		return 0, "", nil // the specified form of the request
+	}
+	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != "application/zip" {
+		return 0, "", refusal("The Content-Type must be application/zip.")
+	}
+	if _, err := zip.NewReader(file, size); err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return 0, "", refusal("The archive is not a valid zip file.")
+	}
+	return size, hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// A refusal is what the tenant says to a request that is not valid.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// wire is a customizer in the contract's form.
+func wire(c *customizers.Customizer) server.ConnectorCustomizerUpdateResponse {
+	return server.ConnectorCustomizerUpdateResponse{
+		ID:           c.ID,
+		Name:         c.Name,
+		ImageID:      c.ImageID,
+		ImageVersion: c.ImageVersion,
+		TenantID:     c.TenantID,
+		Created:      server.Timestamp{Time: c.Created},
+	}
+}
+
+func notFound(id string) server.NotFoundJSONResponse {
+	return server.NotFoundJSONResponse(errorOf("404 Not found", fmt.Sprintf("There is no connector customizer with the id %s.", id)))
+}
