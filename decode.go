@@ -66,7 +66,7 @@ func undecoded(resp *http.Response, size int, cause error) *Error {
 }
 
 func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
-	var c api.ConnectorCustomizer // has every field that the answers to create and update have
+	var c api.ConnectorCustomizersResponse // has every field that the answers to create and update have
 	if err := decode(resp, err, &c); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
 // decodeVersion reads a version of the customizer id. The contract lets the answer be
 // null, so what is missing is no error.
 func decodeVersion(resp *http.Response, err error, id string) (*Version, error) {
-	var v api.ConnectorCustomizerVersion
+	var v api.ConnectorCustomizerVersionCreateResponse
 	if err := decode(resp, err, &v); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func decodeVersion(resp *http.Response, err error, id string) (*Version, error) 
 }
 
 func decodePage(resp *http.Response, err error, offset int) (*Page, error) {
-	var records []api.ConnectorCustomizer
+	var records []api.ConnectorCustomizersResponse
 	if err := decode(resp, err, &records); err != nil {
 		return nil, err
 	}

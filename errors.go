@@ -171,7 +171,7 @@ func sentinelOf(status int, tokenRequest bool) error {
 // errorBody has the fields of all error shapes: the service's, the two of its
 // gateway, whose types are not specified, and OAuth's.
 type errorBody struct {
-	api.ErrorResponse
+	api.ErrorResponseDto
 
 	Error            any    `json:"error"`
 	ErrorDescription string `json:"error_description"`
@@ -192,7 +192,7 @@ func (e *Error) readBody(resp *http.Response, body []byte, redact func(string) s
 		return
 	}
 	e.DetailCode, e.TrackingID = redact(b.DetailCode), redact(b.TrackingID)
-	messages := func(in []api.ErrorMessage) (out []Message) {
+	messages := func(in []api.ErrorMessageDto) (out []Message) {
 		for _, m := range in {
 			out = append(out, Message{Locale: m.Locale, LocaleOrigin: string(m.LocaleOrigin), Text: redact(m.Text)})
 		}

@@ -39,7 +39,7 @@ type UpdateRequest struct {
 	Name string
 }
 
-func customizerOf(c *api.ConnectorCustomizer) Customizer {
+func customizerOf(c *api.ConnectorCustomizersResponse) Customizer {
 	return Customizer{
 		ID:           c.ID,
 		Name:         c.Name,

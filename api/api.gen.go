@@ -34,39 +34,6 @@ func (e LocaleOrigin) Valid() bool {
 	}
 }
 
-// ConnectorCustomizer defines model for ConnectorCustomizer.
-type ConnectorCustomizer struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
-	// ID ID of the customizer.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ID string `json:"id,omitempty,omitzero"`
-
-	// ImageID ID of the newest version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageVersion Number of the newest version.
-	//
-	// Example: 1
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
-
-	// Name Name of the customizer.
-	//
-	// Example: hr-feed-customizer
-	Name string `json:"name,omitempty,omitzero"`
-
-	// TenantID ID of the tenant.
-	//
-	// Example: 2c91808568c529c60168cca6f90c1313
-	TenantID string `json:"tenantID,omitempty,omitzero"`
-}
-
 // ConnectorCustomizerCreateRequest defines model for ConnectorCustomizerCreateRequest.
 type ConnectorCustomizerCreateRequest struct {
 	// Name Name of the customizer.
@@ -134,8 +101,8 @@ type ConnectorCustomizerUpdateResponse struct {
 	TenantID string `json:"tenantID,omitempty,omitzero"`
 }
 
-// ConnectorCustomizerVersion defines model for ConnectorCustomizerVersion.
-type ConnectorCustomizerVersion struct {
+// ConnectorCustomizerVersionCreateResponse defines model for ConnectorCustomizerVersionCreateResponse.
+type ConnectorCustomizerVersionCreateResponse struct {
 	// ConnectorCustomizerID ID of the customizer, as seen in use for customizerID.
 	//
 	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
@@ -167,8 +134,41 @@ type ConnectorCustomizerVersion struct {
 	Version int64 `json:"version,omitempty,omitzero"`
 }
 
-// ErrorMessage defines model for ErrorMessage.
-type ErrorMessage struct {
+// ConnectorCustomizersResponse defines model for ConnectorCustomizersResponse.
+type ConnectorCustomizersResponse struct {
+	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
+	//
+	// Example: 2021-05-11T22:23:16Z
+	Created Timestamp `json:"created,omitempty,omitzero"`
+
+	// ID ID of the customizer.
+	//
+	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
+	ID string `json:"id,omitempty,omitzero"`
+
+	// ImageID ID of the newest version's image.
+	//
+	// Example: 2c91808a7813090a017814121e121518
+	ImageID string `json:"imageID,omitempty,omitzero"`
+
+	// ImageVersion Number of the newest version.
+	//
+	// Example: 1
+	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
+
+	// Name Name of the customizer.
+	//
+	// Example: hr-feed-customizer
+	Name string `json:"name,omitempty,omitzero"`
+
+	// TenantID ID of the tenant.
+	//
+	// Example: 2c91808568c529c60168cca6f90c1313
+	TenantID string `json:"tenantID,omitempty,omitzero"`
+}
+
+// ErrorMessageDto defines model for ErrorMessageDto.
+type ErrorMessageDto struct {
 	// Locale Language of the text, as a BCP 47 tag.
 	//
 	// Example: en-US
@@ -185,10 +185,10 @@ type ErrorMessage struct {
 	Text string `json:"text,omitempty,omitzero"`
 }
 
-// ErrorResponse defines model for ErrorResponse.
-type ErrorResponse struct {
+// ErrorResponseDto defines model for ErrorResponseDto.
+type ErrorResponseDto struct {
 	// Causes The reasons in detail, in plain text.
-	Causes []ErrorMessage `json:"causes,omitempty,omitzero"`
+	Causes []ErrorMessageDto `json:"causes,omitempty,omitzero"`
 
 	// DetailCode The error's code, finer than the status.
 	//
@@ -196,7 +196,7 @@ type ErrorResponse struct {
 	DetailCode string `json:"detailCode,omitempty,omitzero"`
 
 	// Messages The reason in general terms, in one or more languages.
-	Messages []ErrorMessage `json:"messages,omitempty,omitzero"`
+	Messages []ErrorMessageDto `json:"messages,omitempty,omitzero"`
 
 	// TrackingID ID under which the service logged the error.
 	//
@@ -235,16 +235,16 @@ type Limit = int32
 type Offset = int32
 
 // BadRequest defines model for BadRequest.
-type BadRequest = ErrorResponse
+type BadRequest = ErrorResponseDto
 
 // Forbidden defines model for Forbidden.
-type Forbidden = ErrorResponse
+type Forbidden = ErrorResponseDto
 
 // InternalServerError defines model for InternalServerError.
-type InternalServerError = ErrorResponse
+type InternalServerError = ErrorResponseDto
 
 // NotFound defines model for NotFound.
-type NotFound = ErrorResponse
+type NotFound = ErrorResponseDto
 
 // TooManyRequests defines model for TooManyRequests.
 type TooManyRequests = TooManyRequestsResponse

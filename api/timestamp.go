@@ -32,10 +32,9 @@ func ParseTimestamp(s string) (Timestamp, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return Timestamp{t}, nil
 	}
-	v := s
 	// time.Time.String ends with a zone name and, for times of this process, with
 	// a reading of the monotonic clock: "2009-11-10 23:00:00 +0000 UTC m=+0.01".
-	v, _, _ = strings.Cut(v, " m=")
+	v, _, _ := strings.Cut(s, " m=")
 	if f := strings.Fields(v); len(f) > 1 {
 		v = f[0] + "T" + f[1]
 		if len(f) > 2 {
@@ -59,6 +58,9 @@ func ParseTimestamp(s string) (Timestamp, error) {
 // UnmarshalJSON reads a JSON string by [ParseTimestamp]. A JSON null leaves t as it is.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
+		return nil
+	}
+	if t.Time.UnmarshalJSON(data) == nil { // RFC 3339, without an allocation
 		return nil
 	}
 	var s string

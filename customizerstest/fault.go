@@ -21,6 +21,10 @@ const (
 	Info          Operation = "info"  // GET /oauth/info
 )
 
+// InjectedHeader marks an answer whose status and body come from a [Fault], and so
+// need not keep to the contract.
+const InjectedHeader = "X-Injected-Fault"
+
 // A Fault is something that goes wrong with a request. Delay and ExpireToken come
 // first; then one of Status, Cut and TruncateAt, or else the usual answer.
 type Fault struct {

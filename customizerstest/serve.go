@@ -63,8 +63,10 @@ func addressOf(r *http.Request) address {
 	return a
 }
 
-// serve answers one request: it notes it, lets it suffer its fault, and has it handled.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers one request: it notes it, lets it suffer its fault, and has it
+// handled. It makes a Server usable without its socket too, behind any transport that
+// calls a handler; a cut connection is then a panic with [http.ErrAbortHandler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := addressOf(r)
 	switch r.Method + " " + r.URL.Path {
 	case "POST /oauth/token":
@@ -103,6 +105,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if answer.header.Get("Content-Type") == "" && f.Body != "" {
 			answer.header.Set("Content-Type", "application/json")
 		}
+		answer.header.Set(InjectedHeader, "true")
 		answer.body.Reset()
 		answer.body.WriteString(f.Body)
 	}
@@ -278,11 +281,11 @@ func writeError(w http.ResponseWriter, status int, code, text string) {
 }
 
 // errorOf is the service's error shape.
-func errorOf(code, text string) server.ErrorResponse {
-	return server.ErrorResponse{
+func errorOf(code, text string) server.ErrorResponseDto {
+	return server.ErrorResponseDto{
 		DetailCode: code,
 		TrackingID: strings.ReplaceAll(uuid.NewString(), "-", ""),
-		Messages:   []server.ErrorMessage{{Locale: "en-US", LocaleOrigin: server.LocaleOriginDEFAULT, Text: text}},
+		Messages:   []server.ErrorMessageDto{{Locale: "en-US", LocaleOrigin: server.LocaleOriginDEFAULT, Text: text}},
 	}
 }
 

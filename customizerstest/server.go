@@ -74,7 +74,7 @@ func NewServer(opts ...Option) *Server {
 		}),
 		server.StdHTTPServerOptions{ErrorHandlerFunc: badRequest},
 	)
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.http = httptest.NewUnstartedServer(s)
 	if c.listener != nil {
 		_ = s.http.Listener.Close()
 		s.http.Listener = c.listener

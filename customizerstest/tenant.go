@@ -125,7 +125,7 @@ func (t *tenant) ListConnectorCustomizers(ctx context.Context, r server.ListConn
 	page := t.list[min(offset, len(t.list)):min(offset+limit, len(t.list))]
 	out := make(server.ListConnectorCustomizers200JSONResponse, len(page))
 	for i, c := range page {
-		out[i] = server.ConnectorCustomizer(wire(c))
+		out[i] = server.ConnectorCustomizersResponse(wire(c))
 	}
 	return out, nil
 }

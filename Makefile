@@ -1,0 +1,40 @@
+# What a person and CI run. Needs a Go toolchain, make and git; the tools come from
+# module files of their own below internal/tools, pinned.
+
+tool = go tool -modfile=internal/tools/$(1)/go.mod
+
+.PHONY: help demo test check generate drift tidy vet lint contract cover
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## do all six operations against an embedded sandbox
+	go run ./cmd/customizers demo
+
+test: ## run the tests, with the race detector
+	go test -race ./...
+
+check: drift contract tidy vet lint test ## everything that CI runs
+
+generate: ## regenerate the code that openapi.yaml gives
+	go generate ./...
+
+drift: ## fail when generated code is not what openapi.yaml gives
+	@internal/tools/drift.sh
+
+contract: ## fail when openapi.yaml breaks with the published contract
+	$(call tool,oasdiff) oasdiff breaking --fail-on WARN testdata/published.v2024.json openapi.yaml
+
+tidy: ## fail when a module file is not tidy
+	go mod tidy -diff
+	@set -e; for t in internal/tools/*/; do echo "go -C $$t mod tidy -diff"; go -C $$t mod tidy -diff; done
+
+vet: ## run go vet
+	go vet ./...
+
+lint: ## run golangci-lint
+	$(call tool,lint) golangci-lint run
+
+cover: ## tell which part of the code the tests run
+	go test -coverpkg=.,./api,./customizerstest -coverprofile=cover.out ./... >/dev/null
+	go tool cover -func=cover.out | grep -v '\.gen\.go' | sort -k3 -n
