@@ -103,7 +103,7 @@ func sourceFetch(src oauth2.TokenSource) func(context.Context) (*oauth2.Token, e
 			err = checkToken(t)
 		}
 		if err != nil {
-			return nil, (&Error{what: "no token from the token source: " + err.Error()}).wrap(err)
+			return nil, &Error{what: "no token from the token source: " + err.Error(), wraps: []error{err}}
 		}
 		return t, nil
 	}
@@ -142,7 +142,8 @@ func (s *sender) credentialsFetch(tokenURL, clientID, clientSecret string) func(
 		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: attemptsOf(answer)}
 		e.readBody(answer, body, s.redact(nil), false)
 		e.what = "no usable access_token in " + describeBody(answer, len(body))
-		return nil, e.wrap(ErrUnauthorized)
+		e.wrap(ErrUnauthorized)
+		return nil, e
 	}
 }
 

@@ -2,7 +2,7 @@ package customizers
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -72,7 +72,7 @@ func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
 	}
 	if c.ID == "" {
 		body, _ := bodyOf(resp)
-		return nil, undecoded(resp, len(body), fmt.Errorf("it holds no customizer with an id"))
+		return nil, undecoded(resp, len(body), errors.New("it holds no customizer with an id"))
 	}
 	out := customizerOf(&c)
 	return &out, nil
@@ -93,16 +93,16 @@ func decodeVersion(resp *http.Response, err error, id string) (*Version, error) 
 	}, nil
 }
 
-func decodePage(resp *http.Response, err error, offset int) (*Page, error) {
-	var records []api.ConnectorCustomizersResponse
+func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error) {
+	records := make([]api.ConnectorCustomizersResponse, 0, opts.Limit)
 	if err := decode(resp, err, &records); err != nil {
 		return nil, err
 	}
 	if records == nil {
 		body, _ := bodyOf(resp)
-		return nil, undecoded(resp, len(body), fmt.Errorf("it is null, not a list"))
+		return nil, undecoded(resp, len(body), errors.New("it is null, not a list"))
 	}
-	p := &Page{Items: make([]Customizer, len(records)), Offset: offset, Total: -1}
+	p := &Page{Items: make([]Customizer, len(records)), Offset: opts.Offset, Total: -1}
 	for i := range records {
 		p.Items[i] = customizerOf(&records[i])
 	}
@@ -117,11 +117,10 @@ func decodeNothing(resp *http.Response, err error) error {
 	if err != nil {
 		return err
 	}
-	body, err := bodyOf(resp)
-	if err != nil || len(body) > 0 && !json.Valid(body) {
-		return undecoded(resp, len(body), err)
+	if body, err := bodyOf(resp); err == nil && len(body) == 0 {
+		return nil
 	}
-	return nil
+	return decode(resp, nil, new(json.RawMessage))
 }
 
 func firstOf(values ...string) string {

@@ -135,13 +135,12 @@ func (e *Error) LogValue() slog.Value {
 }
 
 // wrap adds what is not nil to what e wraps.
-func (e *Error) wrap(errs ...error) *Error {
+func (e *Error) wrap(errs ...error) {
 	for _, err := range errs {
 		if err != nil {
 			e.wraps = append(e.wraps, err)
 		}
 	}
-	return e
 }
 
 // sentinelOf is the sentinel of a status. A token request is one whose refusal means

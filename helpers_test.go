@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -33,7 +34,7 @@ func sandbox(t testing.TB, opts ...customizerstest.Option) *customizerstest.Serv
 func clientOf(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
 	transport := contracttest.New(t, "openapi.yaml")
-	own := &http.Transport{MaxIdleConnsPerHost: 100}
+	own := &http.Transport{MaxIdleConnsPerHost: 100, ExpectContinueTimeout: time.Second}
 	t.Cleanup(own.CloseIdleConnections)
 	transport.Next = own
 	return srv.Client(append([]customizers.Option{quick, customizers.WithHTTPClient(&http.Client{Transport: transport})}, opts...)...)
@@ -52,7 +53,7 @@ func answering(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *cu
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return newClient(t, srv.URL, append([]customizers.Option{
-		customizers.WithClientCredentials("the-id", "the-secret"), quick, customizers.WithHTTPClient(srv.Client()),
+		customizers.WithClientCredentials("the-id", "the-secret"), quick,
 	}, opts...)...)
 }
 
@@ -119,3 +120,10 @@ func create(t testing.TB, c *customizers.Client, name string) *customizers.Custo
 	require.NoError(t, err)
 	return made
 }
+
+// static is a token source with one token.
+func static(token string) oauth2.TokenSource {
+	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+}
+
+func readerAt(data []byte) *bytes.Reader { return bytes.NewReader(data) }

@@ -20,16 +20,15 @@ type Option func(*settings) error
 // An APIVersion is a version of the service's API. They differ in their addresses only.
 type APIVersion string
 
+// The versions of the API. The yearly ones put the version first, as in
+// /v2024/connector-customizers; SailPoint has announced their end for the first quarter
+// of 2029. V1 is of the newer scheme, in which each service has a version of its own:
+// /connector-customizers/v1.
 const (
-	// V2024, the default, V2025 and V2026 are the yearly versions, which put the
-	// version first: /v2024/connector-customizers. SailPoint has announced their end
-	// for the first quarter of 2029.
-	V2024 APIVersion = "v2024"
-	V2025 APIVersion = "v2025" // see V2024
-	V2026 APIVersion = "v2026" // see V2024
-	// V1 is the newer scheme with a version for each service:
-	// /connector-customizers/v1.
-	V1 APIVersion = "v1"
+	V2024 APIVersion = "v2024" // the default
+	V2025 APIVersion = "v2025"
+	V2026 APIVersion = "v2026"
+	V1    APIVersion = "v1"
 )
 
 // settings is what options write to.
@@ -156,7 +155,9 @@ func WithAPIVersion(v APIVersion) Option {
 
 // WithHTTPClient sends all requests, those for tokens too, through a copy of c that
 // refuses redirects. Its Timeout, if any, bounds each try and not the whole call, and
-// an upload must fit into it; bound calls by their contexts.
+// an upload must fit into it; bound calls by their contexts. A transport of your own
+// should have an ExpectContinueTimeout, as net/http's default has: large uploads ask
+// before they send, and without it an early refusal can be lost with the connection.
 //
 // The default has no Timeout, waits two minutes for an answer to begin, and keeps
 // idle connections for 30 seconds, since one that the service has closed meanwhile

@@ -55,17 +55,17 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := api.Limit(opts.Limit)
+	limit := api.Limit(opts.Limit) //nolint:gosec // checked above to fit, as is the offset
 	params := &api.ListConnectorCustomizersParams{Limit: &limit}
 	if opts.Offset > 0 {
-		offset := api.Offset(opts.Offset)
+		offset := api.Offset(opts.Offset) //nolint:gosec // see limit
 		params.Offset = &offset
 	}
 	if opts.Count {
 		params.Count = &opts.Count
 	}
 	resp, err := c.api.ListConnectorCustomizers(ctx, params)
-	p, err := decodePage(resp, err, opts.Offset)
+	p, err := decodePage(resp, err, opts)
 	if err == nil && !opts.Count {
 		p.Total = -1
 	}

@@ -56,7 +56,11 @@ func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error)
 		replayable: req.Body == nil || req.GetBody != nil,
 	}
 	for {
-		resp, v, e := c.try()
+		out, l, err := c.prepare()
+		if err != nil {
+			return nil, c.heldBack(err)
+		}
+		resp, v, e := c.try(out, l)
 		if e == nil {
 			return resp, nil
 		}
@@ -86,30 +90,35 @@ type call struct {
 	acted   bool          // the service may have acted on an earlier try
 }
 
-// try sends the request once. When it fails, the verdict says what that means.
-func (c *call) try() (*http.Response, verdict, *Error) {
+// prepare waits until the next try may be sent, and makes its request.
+func (c *call) prepare() (*http.Request, *lease, error) {
 	l, err := c.admit()
 	if err != nil {
-		return nil, verdict{}, c.heldBack(err)
-	}
-	if c.refused != nil && c.token.AccessToken == c.refused.AccessToken {
-		c.gate.release(l, false)
-		return nil, verdict{}, c.last // there is no other token to be had
+		return nil, nil, err
 	}
 	out := c.req
-	if c.tried {
+	switch {
+	case c.refused != nil && c.token.AccessToken == c.refused.AccessToken:
+		err = c.last // there is no other token to be had
+	case c.tried:
 		out = c.req.Clone(c.req.Context())
 		if c.req.GetBody != nil {
-			if out.Body, err = c.req.GetBody(); err != nil {
-				c.gate.release(l, false)
-				return nil, verdict{}, c.heldBack(fmt.Errorf("the body can't be read again: %w", err))
-			}
+			out.Body, err = c.req.GetBody()
 		}
 	}
-	c.tried = true
+	if err != nil {
+		c.gate.release(l, false)
+		return nil, nil, err
+	}
 	if c.token != nil {
 		c.token.SetAuthHeader(out)
 	}
+	c.tried = true
+	return out, l, nil
+}
+
+// try sends the request once. When it fails, the verdict says what that means.
+func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error) {
 	start := time.Now()
 	resp, body, err := c.exchange(out)
 	c.gate.release(l, true)
@@ -248,6 +257,7 @@ func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 	if resp != nil {
 		e.StatusCode = resp.StatusCode
 	}
+	e.wrap(err)
 	switch {
 	case resp == nil:
 		e.what = err.Error()
@@ -255,20 +265,18 @@ func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 		if errors.As(err, &u) {
 			e.what = u.Err.Error()
 		}
-		return e.wrap(err)
 	case errors.Is(err, errTooLarge):
 		e.what = err.Error()
-		return e.wrap(err)
 	case err != nil:
 		e.what = fmt.Sprintf("the body broke off after %s: %v", describeBody(resp, len(body)), err)
-		return e.wrap(err)
 	case resp.StatusCode/100 == 3:
 		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(resp))
-		return e
+	default:
+		e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
+		e.readBody(resp, body, c.redact(c.token), c.req.Header.Get("Content-Type") != zipType)
+		e.wrap(sentinelOf(resp.StatusCode, c.tokens == nil))
 	}
-	e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
-	e.readBody(resp, body, c.redact(c.token), c.req.Header.Get("Content-Type") != zipType)
-	return e.wrap(sentinelOf(resp.StatusCode, c.tokens == nil))
+	return e
 }
 
 func (c *call) newError() *Error { return &Error{Method: c.req.Method, Path: c.req.URL.Path} }
@@ -290,9 +298,11 @@ func (c *call) heldBack(err error) *Error {
 	var w *waitError
 	if errors.As(err, &w) {
 		e.RetryAfter = w.wait
-		return e.wrap(ErrRateLimited, w.cause)
+		e.wrap(ErrRateLimited, w.cause)
+		return e
 	}
-	return e.wrap(c.req.Context().Err(), err)
+	e.wrap(c.req.Context().Err(), err)
+	return e
 }
 
 // redact takes the token and the client secret out of a text of the service's.

@@ -1,3 +1,5 @@
+// Package api has the types and the client that are generated from openapi.yaml. It is
+// what package customizers is built on; most programs need only that one.
 package api
 
 import (

@@ -38,6 +38,7 @@ type Server struct {
 	limiter *limiter
 	handler http.Handler // generated from the contract
 	http    *httptest.Server
+	client  *http.Client // of the clients of Client
 	closing chan struct{}
 
 	mu       sync.Mutex
@@ -63,6 +64,10 @@ func NewServer(opts ...Option) *Server {
 		issuer:       newIssuer(c.tokenLifetime, c.scopes),
 		limiter:      newLimiter(c.limit, c.per),
 		closing:      make(chan struct{}),
+		client: &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost:   100,
+			ExpectContinueTimeout: time.Second,
+		}},
 	}
 	if c.clientID != "" {
 		s.ClientID, s.ClientSecret = c.clientID, c.clientSecret
@@ -87,6 +92,7 @@ func NewServer(opts ...Option) *Server {
 // Close stops the tenant, after the requests that are under way.
 func (s *Server) Close() {
 	close(s.closing)
+	s.client.CloseIdleConnections()
 	s.http.CloseClientConnections()
 	s.http.Close()
 }
@@ -96,7 +102,7 @@ func (s *Server) Close() {
 func (s *Server) Client(opts ...customizers.Option) *customizers.Client {
 	c, err := customizers.New(s.URL, slices.Concat([]customizers.Option{
 		customizers.WithClientCredentials(s.ClientID, s.ClientSecret),
-		customizers.WithHTTPClient(s.http.Client()),
+		customizers.WithHTTPClient(s.client),
 		customizers.WithRateLimit(0, 0),
 	}, opts)...)
 	if err != nil {

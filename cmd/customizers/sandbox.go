@@ -26,7 +26,7 @@ func sandboxCommand() *cobra.Command {
 			if seed < 0 {
 				return fmt.Errorf("--seed %d is negative", seed)
 			}
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if err != nil {
 				return fmt.Errorf("the sandbox can't listen: %w (choose another --port?)", err)
 			}

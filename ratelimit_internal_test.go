@@ -1,0 +1,222 @@
+package customizers
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// passes sends n requests that are under way for the time that each takes, and returns
+// when each began and ended, since the start.
+func passes(t *testing.T, g *gate, n int, takes func(i int) time.Duration) (began, ended []time.Duration) {
+	t.Helper()
+	start := time.Now()
+	began, ended = make([]time.Duration, n), make([]time.Duration, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			l, err := g.acquire(context.Background(), time.Minute)
+			assert.NoError(t, err)
+			began[i] = time.Since(start)
+			if d := takes(i); d > 0 {
+				time.Sleep(d)
+			}
+			ended[i] = time.Since(start)
+			g.release(l, true)
+		})
+	}
+	wg.Wait()
+	return began, ended
+}
+
+func atOnce(int) time.Duration { return 0 }
+
+func TestGateSpendsTheLimitAsFastAsItAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, _ := passes(t, newGate(100, 10*time.Second), 350, atOnce)
+		slices.Sort(began)
+		for i, at := range began {
+			assert.Equal(t, time.Duration(i/100)*10*time.Second, at, "request %d", i)
+		}
+	})
+}
+
+// Whenever the service counts a request, between its start and its end, no window has
+// more than the limit.
+func TestGateHoldsByTheServicesClock(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			const n, per = 10, time.Second
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			takes := make([]time.Duration, 100)
+			for i := range takes {
+				takes[i] = time.Duration(rnd.Int64N(int64(per)))
+			}
+			began, ended := passes(t, newGate(n, per), len(takes), func(i int) time.Duration { return takes[i] })
+			counted := make([]time.Duration, len(takes))
+			for i := range counted {
+				counted[i] = began[i] + time.Duration(rnd.Int64N(int64(ended[i]-began[i])+1))
+			}
+			slices.Sort(counted)
+			for i := n; i < len(counted); i++ {
+				require.GreaterOrEqual(t, counted[i]-counted[i-n], per, "seed %d, request %d", seed, i)
+			}
+		})
+	}
+}
+
+func TestGateSlotsOfLongRequestsComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, _ := passes(t, newGate(1, time.Second), 3, func(int) time.Duration { return time.Hour })
+		slices.Sort(began)
+		assert.Equal(t, []time.Duration{0, 2 * time.Second, 4 * time.Second}, began,
+			"a request that is long under way was counted within a period")
+	})
+}
+
+func TestGateKeepsTheOrderOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, time.Second)
+		var order []int
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				l, err := g.acquire(context.Background(), time.Minute)
+				assert.NoError(t, err)
+				order = append(order, i) // one at a time, a second apart
+				g.release(l, true)
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		assert.IsIncreasing(t, order)
+	})
+}
+
+func TestGateReleasesAtOnceWhatWasNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, time.Second)
+		start := time.Now()
+		for range 3 {
+			l, err := g.acquire(context.Background(), time.Minute)
+			require.NoError(t, err)
+			g.release(l, false)
+		}
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestGatePause(t *testing.T) {
+	for _, n := range []int{0, 100} { // without and with a rate limit
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(n, time.Second)
+			g.pause(7 * time.Second)
+			g.pause(2 * time.Second) // shorter: the longer one stays
+			start := time.Now()
+			l, err := g.acquire(context.Background(), time.Minute)
+			require.NoError(t, err)
+			assert.Equal(t, 7*time.Second, time.Since(start))
+			g.release(l, true)
+
+			g.pause(2 * time.Minute)
+			_, err = g.acquire(context.Background(), time.Minute)
+			var w *waitError
+			require.ErrorAs(t, err, &w)
+			assert.Equal(t, 2*time.Minute, w.wait)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
+}
+
+// A pause that begins while requests wait for slots reaches them all.
+func TestGatePauseReachesThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 10*time.Second)
+		l, err := g.acquire(context.Background(), time.Minute)
+		require.NoError(t, err)
+		g.release(l, true)
+		errs := make(chan error, 3)
+		for range 3 {
+			go func() {
+				_, err := g.acquire(context.Background(), time.Minute)
+				errs <- err
+			}()
+		}
+		synctest.Wait()
+		start := time.Now()
+		g.pause(time.Hour)
+		for range 3 {
+			var w *waitError
+			require.ErrorAs(t, <-errs, &w)
+		}
+		assert.Zero(t, time.Since(start), "a wait that the policy does not allow fails at once")
+	})
+}
+
+func TestGateWaitsEndWithTheContext(t *testing.T) {
+	stop := errors.New("enough")
+	states := map[string]func(*gate){
+		"pause": func(g *gate) { g.pause(30 * time.Second) },
+		"slot": func(g *gate) {
+			l, _ := g.acquire(context.Background(), time.Minute)
+			g.release(l, true)
+		},
+		"turn": func(g *gate) {
+			l, _ := g.acquire(context.Background(), time.Minute)
+			g.release(l, true)
+			go func() { _, _ = g.acquire(context.Background(), time.Minute) }()
+		},
+	}
+	for name, prepare := range states {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate(1, 30*time.Second)
+				prepare(g)
+				synctest.Wait()
+				ctx, cancel := context.WithCancelCause(context.Background())
+				go func() {
+					time.Sleep(3 * time.Second)
+					cancel(stop)
+				}()
+				start := time.Now()
+				_, err := g.acquire(ctx, time.Minute)
+				require.ErrorIs(t, err, stop)
+				assert.Equal(t, 3*time.Second, time.Since(start))
+
+				start = time.Now()
+				short, cancelShort := context.WithTimeout(context.Background(), time.Second)
+				defer cancelShort()
+				_, err = g.acquire(short, time.Minute)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.LessOrEqual(t, time.Since(start), time.Second)
+				time.Sleep(time.Minute) // lets the one ahead in the queue finish
+			})
+		})
+	}
+}
+
+func TestGateDoesNotWaitForASlotPastTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 30*time.Second)
+		l, err := g.acquire(context.Background(), time.Minute)
+		require.NoError(t, err)
+		g.release(l, true)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err = g.acquire(ctx, time.Minute)
+		var w *waitError
+		require.ErrorAs(t, err, &w)
+		assert.Equal(t, 30*time.Second, w.wait)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Zero(t, time.Since(start))
+	})
+}
