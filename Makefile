@@ -3,7 +3,7 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-.PHONY: help demo test check generate drift tidy vet lint contract cover
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz cover
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,15 @@ vet: ## run go vet
 
 lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
+
+bench: ## compare the SDK with the same work by hand, in one run
+	go test -run '^$$' -bench . -count 5 .
+
+fuzztime = 1m
+fuzz: ## run each fuzz target for fuzztime (1m)
+	go test -run '^$$' -fuzz FuzzTimestamp -fuzztime $(fuzztime) ./api
+	go test -run '^$$' -fuzz FuzzRetryAfter -fuzztime $(fuzztime) .
+	go test -run '^$$' -fuzz FuzzErrorBody -fuzztime $(fuzztime) .
 
 cover: ## tell which part of the code the tests run
 	go test -coverpkg=.,./api,./customizerstest -coverprofile=cover.out ./... >/dev/null

@@ -514,7 +514,7 @@ func (s *syncBuffer) String() string {
 }
 
 // tokenOf fetches a token by hand.
-func tokenOf(t *testing.T, srv *customizerstest.Server) string {
+func tokenOf(t testing.TB, srv *customizerstest.Server) string {
 	t.Helper()
 	form := strings.NewReader("grant_type=client_credentials&client_id=" + srv.ClientID + "&client_secret=" + srv.ClientSecret)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, srv.URL+"/oauth/token", form)
