@@ -48,7 +48,7 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	return decodeCustomizer(resp, err)
 }
 
-// Create creates a customizer and returns it. Names need not be unique.
+// Create creates a customizer and returns it.
 // It needs the scope sp:connector:manage.
 //
 // It is sent again only when the service cannot have acted: after a 429, or when no

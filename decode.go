@@ -3,6 +3,7 @@ package customizers
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -105,6 +106,10 @@ func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error)
 	p := &Page{Items: make([]Customizer, len(records)), Offset: opts.Offset, Total: -1}
 	for i := range records {
 		p.Items[i] = customizerOf(&records[i])
+		if p.Items[i].ID == "" {
+			body, _ := bodyOf(resp)
+			return nil, undecoded(resp, len(body), fmt.Errorf("record %d has no id", i))
+		}
 	}
 	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 {
 		p.Total = n

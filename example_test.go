@@ -78,8 +78,8 @@ func ExampleClient_Pages() {
 	}
 	// Output:
 	// 250 of 600 from 0
-	// 250 of 600 from 250
-	// 100 of 600 from 500
+	// 249 of 600 from 250
+	// 101 of 600 from 499
 }
 
 func ExampleClient_CreateVersion() {

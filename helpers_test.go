@@ -127,3 +127,8 @@ func static(token string) oauth2.TokenSource {
 }
 
 func readerAt(data []byte) *bytes.Reader { return bytes.NewReader(data) }
+
+// sent is how many requests for an operation came to a tenant.
+func sent(srv *customizerstest.Server, op customizerstest.Operation) int {
+	return len(srv.Requests(op))
+}

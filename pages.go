@@ -2,11 +2,9 @@ package customizers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
-	"net/http"
 
 	"github.com/connector-customizers/customizers/api"
 )
@@ -74,12 +72,18 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 
 // Pages reads a list page by page, to its end or until the loop breaks. An error is
 // yielded once, with a nil page, and ends it. Each page is fetched, and retried, when
-// the loop asks for it; with Count every page has the Total that the first was told.
+// the loop asks for it.
 //
-// The end is a page with fewer records than asked for, with Count the number that was
-// told, or a 400 for an offset past the end, which some of the service's collections
-// answer. As a 400 may have other reasons, it is taken for the end only after asking
-// for the last record seen shows that none follows it.
+// Every record that is there for the whole time is yielded exactly once, also when
+// others are created or deleted meanwhile, which shifts the offsets: each request asks
+// again for the last record seen, and when it is not where it was, Pages looks for it
+// further ahead in the list. So a page after the first has one record less than the
+// service's 250 when Limit is that. A loop may delete the records that it is given. Only
+// when over a thousand records come or go between two requests, some may be yielded
+// twice, or an error says that the place was lost.
+//
+// The end is a page with fewer records than asked for; with Count, one at which their
+// number is reached too. Every page has the Total that the first was told.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		opts, err := opts.check()
@@ -87,44 +91,17 @@ func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, e
 			yield(nil, err)
 			return
 		}
-		total := -1
-		for first := true; ; first = false {
-			p, err := c.List(ctx, opts)
+		r := &reading{client: c}
+		for p, err := r.first(ctx, opts); ; p, err = r.next(ctx) {
 			if err != nil {
-				if !first && c.isPastEnd(ctx, opts.Offset, err) {
-					return
-				}
 				yield(nil, err)
 				return
 			}
-			if first {
-				total = p.Total
-			}
-			p.Total = total
-			if len(p.Items) == 0 && !first {
-				return
-			}
-			if !yield(p, nil) {
-				return
-			}
-			opts.Offset += len(p.Items)
-			opts.Count = false
-			if total >= 0 && opts.Offset >= total || total < 0 && len(p.Items) < opts.Limit || len(p.Items) == 0 {
+			if p == nil || !yield(p, nil) || r.ended {
 				return
 			}
 		}
 	}
-}
-
-// isPastEnd tells whether err, the answer to a list from offset, means that the list
-// ended just before: a 400, and the record before offset being the last.
-func (c *Client) isPastEnd(ctx context.Context, offset int, err error) bool {
-	var e *Error
-	if !errors.As(err, &e) || e.StatusCode != http.StatusBadRequest {
-		return false
-	}
-	p, err := c.List(ctx, ListOptions{Offset: offset - 1, Limit: 2})
-	return err == nil && len(p.Items) < 2
 }
 
 // All reads every record of a list, whatever their number, a page in memory at a

@@ -223,7 +223,7 @@ func TestOneAttemptTurnsRetriesOff(t *testing.T) {
 	srv.Inject(customizerstest.Fault{Status: 503})
 	_, err := clientOf(t, srv, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1})).List(ctxOf(t), customizers.ListOptions{})
 	require.ErrorIs(t, err, customizers.ErrServer)
-	assert.Len(t, srv.Requests(customizerstest.List), 1)
+	assert.Equal(t, 1, sent(srv, customizerstest.List))
 }
 
 // A wait ends with the context; the error has its cause and the last failure.
@@ -377,7 +377,7 @@ func TestUploadOfAStream(t *testing.T) {
 	require.ErrorIs(t, err, customizers.ErrRateLimited)
 	require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown)
 	require.ErrorContains(t, err, "its body can be read only once")
-	assert.Len(t, srv.Requests(customizerstest.CreateVersion), 3)
+	assert.Equal(t, 3, sent(srv, customizerstest.CreateVersion))
 }
 
 func TestUploadThatCantBe(t *testing.T) {

@@ -38,7 +38,7 @@ func TestRowListOf100000ByTheDefaultHelper(t *testing.T) {
 		n++
 	}
 	assert.Equal(t, records, n)
-	assert.Len(t, srv.Requests(customizerstest.List), records/250+1)
+	assert.Equal(t, records/249+1, sent(srv, customizerstest.List))
 }
 
 // What a list takes does not grow with its length. The pages come from a handler that
@@ -153,8 +153,8 @@ func TestRowTokenExpires(t *testing.T) {
 		require.NoError(t, err)
 		srv.ExpireTokens()
 	}
-	assert.Len(t, srv.Requests(customizerstest.Token), 3)
-	assert.Len(t, srv.Requests(customizerstest.List), 5, "two were refused and sent again")
+	assert.Equal(t, 3, sent(srv, customizerstest.Token))
+	assert.Equal(t, 5, sent(srv, customizerstest.List), "two were refused and sent again")
 }
 
 // A run of 13 minutes with tokens of 749 seconds takes two, and no refusal.
@@ -169,7 +169,7 @@ func TestRowTokenIsRenewedBeforeItExpires(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
-	assert.Len(t, srv.Requests(customizerstest.Token), 2)
+	assert.Equal(t, 2, sent(srv, customizerstest.Token))
 	for _, r := range srv.Requests() {
 		assert.Equal(t, http.StatusOK, r.Status)
 	}
@@ -188,8 +188,8 @@ func TestRow50FirstCallsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.Len(t, srv.Requests(customizerstest.Token), 1)
-	assert.Len(t, srv.Requests(customizerstest.List), 50)
+	assert.Equal(t, 1, sent(srv, customizerstest.Token))
+	assert.Equal(t, 50, sent(srv, customizerstest.List))
 }
 
 func TestRowCreateAnswered500AfterItWasDone(t *testing.T) {
@@ -201,7 +201,7 @@ func TestRowCreateAnswered500AfterItWasDone(t *testing.T) {
 		require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 		require.ErrorContains(t, err, "look before sending it again")
 		assert.Len(t, srv.Customizers(), 1)
-		assert.Len(t, srv.Requests(customizerstest.Create), 1)
+		assert.Equal(t, 1, sent(srv, customizerstest.Create))
 	}
 }
 
@@ -212,7 +212,7 @@ func TestRowCreateConnectionResetAfterItWasDone(t *testing.T) {
 	_, err := clientOf(t, srv).Create(ctxOf(t), customizers.CreateRequest{Name: "once"})
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 	assert.Len(t, srv.Customizers(), 1)
-	assert.Len(t, srv.Requests(customizerstest.Create), 1)
+	assert.Equal(t, 1, sent(srv, customizerstest.Create))
 
 	// The same when the answer breaks off.
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Acted: true, TruncateAt: 5})
@@ -295,7 +295,7 @@ func TestRow429Or5xxToTheEnd(t *testing.T) {
 		assert.Equal(t, "track-7", e.TrackingID)
 		assert.Equal(t, []customizers.Message{{Locale: "en-US", LocaleOrigin: "DEFAULT", Text: "It is down."}}, e.Messages)
 		assert.Equal(t, 4, e.Attempts)
-		assert.Len(t, srv.Requests(customizerstest.List), 4)
+		assert.Equal(t, 4, sent(srv, customizerstest.List))
 		for _, want := range []string{fmt.Sprint(status), "It is down.", "track-7", "after 4 tries", "GET /v2024/connector-customizers"} {
 			assert.ErrorContains(t, err, want)
 		}

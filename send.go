@@ -305,16 +305,21 @@ func (c *call) heldBack(err error) *Error {
 	return e
 }
 
-// redact takes the token and the client secret out of a text of the service's.
+// redact takes the token and the client secret out of a text of the service's. One of
+// under four bytes is none, and would garble it.
 func (s *sender) redact(token *oauth2.Token) func(string) string {
-	var secrets []string
-	if s.secret != "" {
-		secrets = []string{s.secret, "[redacted]", url.QueryEscape(s.secret), "[redacted]"}
+	var pairs []string
+	add := func(secret string) {
+		if len(secret) >= 4 {
+			pairs = append(pairs, secret, "[redacted]")
+		}
 	}
+	add(s.secret)
+	add(url.QueryEscape(s.secret))
 	if token != nil {
-		secrets = append(secrets, token.AccessToken, "[redacted]")
+		add(token.AccessToken)
 	}
-	return strings.NewReplacer(secrets...).Replace
+	return strings.NewReplacer(pairs...).Replace
 }
 
 func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
