@@ -1,0 +1,44 @@
+package customizerstest_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// The third page of a list fails, and the client asks for it again.
+func Example() {
+	srv := customizerstest.NewServer(customizerstest.WithSeed(450))
+	defer srv.Close()
+	srv.Inject(customizerstest.Fault{
+		Operation: customizerstest.List,
+		Skip:      2,
+		Status:    http.StatusServiceUnavailable,
+	})
+
+	client := srv.Client(customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond}))
+	n := 0
+	for _, err := range client.All(context.Background(), customizers.ListOptions{Limit: 100}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		n++
+	}
+	fmt.Println(n, "customizers")
+	for _, r := range srv.Requests(customizerstest.List) {
+		fmt.Println(r.Method, r.Path, r.Status)
+	}
+	// Output:
+	// 450 customizers
+	// GET /v2024/connector-customizers 200
+	// GET /v2024/connector-customizers 200
+	// GET /v2024/connector-customizers 503
+	// GET /v2024/connector-customizers 200
+	// GET /v2024/connector-customizers 200
+	// GET /v2024/connector-customizers 200
+}
