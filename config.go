@@ -1,6 +1,7 @@
 package customizers
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,6 +114,7 @@ func fromConfigJSON() (found, error) {
 	if err != nil || data == nil {
 		return f, err
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors' mark of UTF-8
 	if err := json.Unmarshal(data, &c); err != nil {
 		return f, fmt.Errorf("./%s is not JSON with BaseURL, ClientId and ClientSecret: %s", path, positionOf(err))
 	}
@@ -131,12 +133,13 @@ func fromConfigYAML() (found, error) {
 	if err != nil || data == nil {
 		return f, err
 	}
+	type environment struct {
+		BaseURL string
+		PAT     struct{ ClientID, ClientSecret string }
+	}
 	var c struct {
 		ActiveEnvironment string
-		Environments      map[string]struct {
-			BaseURL string
-			PAT     struct{ ClientID, ClientSecret string }
-		}
+		Environments      map[string]environment
 	}
 	if err := yaml.Unmarshal(data, &c); err != nil {
 		// The parser's error may quote a value, and so a secret.
@@ -145,7 +148,13 @@ func fromConfigYAML() (found, error) {
 	if c.ActiveEnvironment == "" && len(c.Environments) == 0 {
 		return f, nil
 	}
-	e, ok := c.Environments[c.ActiveEnvironment]
+	var e environment
+	ok := false
+	for name := range c.Environments {
+		if strings.EqualFold(name, c.ActiveEnvironment) { // the file's own tools ignore case
+			e, ok = c.Environments[name], true
+		}
+	}
 	if !ok {
 		return f, fmt.Errorf("%s has activeenvironment %q, and no such environment", f.where, c.ActiveEnvironment)
 	}
@@ -174,7 +183,7 @@ func positionOf(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%v at byte %d", err, syntax.Offset)
 	case errors.As(err, &mistyped):
-		return fmt.Sprintf("%s is a %s at byte %d", mistyped.Field, mistyped.Value, mistyped.Offset)
+		return strings.TrimSpace(fmt.Sprintf("%s is a JSON %s", firstOf(mistyped.Field, "it"), mistyped.Value))
 	}
 	return "it can't be decoded"
 }

@@ -343,7 +343,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 			set: func(t *testing.T, dir, _ string) {
 				writeConfig(t, filepath.Join(dir, "config.json"), `{"BaseURL": "https://acme.api.identitynow.com", "ClientId": "an-id", "ClientSecret": 4711}`)
 			},
-			says: []string{"./config.json", "ClientSecret is a number"},
+			says: []string{"./config.json", "ClientSecret is a JSON number"},
 			not:  []string{"4711"},
 		},
 		"JSON: empty": {

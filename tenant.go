@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,9 @@ func baseURL(tenant string) (string, error) {
 	if tenant == "" {
 		return bad(`is empty; give its name ("acme") or the URL of its API ("https://acme.api.identitynow.com")`)
 	}
+	if strings.Contains(tenant, "@") {
+		return bad("holds a user name or password; give those to WithClientCredentials")
+	}
 	if tenantName.MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
 	}
@@ -27,13 +31,10 @@ func baseURL(tenant string) (string, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		// The parser's error quotes the URL, and with it a password that it may hold.
+		// The parser's error quotes the URL, and with it a secret that it may hold.
 		return bad("is neither a name nor a URL that can be read")
 	}
-	if u.User != nil {
-		return bad("URL holds a user name or password; give those to WithClientCredentials")
-	}
-	host := u.Hostname()
+	host := strings.TrimSuffix(u.Hostname(), ".")
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http" || host == "":
 		return bad("%q is neither a name nor an https URL", tenant)
@@ -41,6 +42,8 @@ func baseURL(tenant string) (string, error) {
 		return bad("URL has a query or a fragment; give scheme and host only")
 	case u.Path != "" && u.Path != "/":
 		return bad("URL has the path %q; give scheme and host only, and the version by WithAPIVersion", u.Path)
+	case !isHost(host) || !isPort(u.Port()):
+		return bad("URL %q has no host that can be reached", tenant)
 	case u.Scheme == "http" && !isLoopback(host):
 		return bad("URL %q is not encrypted; credentials go over https only, but to a loopback host", tenant)
 	}
@@ -48,6 +51,15 @@ func baseURL(tenant string) (string, error) {
 		return bad("URL %q is that of the user interface; its API is at https://%s.api.identitynow.com", tenant, name)
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+
+func isHost(host string) bool { return hostName.MatchString(host) || net.ParseIP(host) != nil }
+
+func isPort(port string) bool {
+	n, err := strconv.Atoi(port)
+	return port == "" || err == nil && n > 0 && n < 1<<16
 }
 
 func isLoopback(host string) bool {

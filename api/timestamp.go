@@ -19,9 +19,10 @@ type Timestamp struct {
 	time.Time
 }
 
-// layouts are tried in turn after RFC 3339. A fraction of a second is accepted by
+// layouts are tried in turn. A fraction of a second is accepted by
 // time.Parse wherever a layout has seconds.
 var layouts = []string{
+	"2006-01-02T15:04:05Z07:00",
 	"2006-01-02T15:04:05",
 	"2006-01-02T15:04:05Z0700",
 	"2006-01-02T15:04Z07:00",
@@ -31,9 +32,6 @@ var layouts = []string{
 
 // ParseTimestamp reads s. Its error quotes s, cut when it is long.
 func ParseTimestamp(s string) (Timestamp, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return Timestamp{t}, nil
-	}
 	// time.Time.String ends with a zone name and, for times of this process, with
 	// a reading of the monotonic clock: "2009-11-10 23:00:00 +0000 UTC m=+0.01".
 	v, _, _ := strings.Cut(s, " m=")
@@ -47,7 +45,8 @@ func ParseTimestamp(s string) (Timestamp, error) {
 		}
 	}
 	for _, layout := range layouts {
-		if t, err := time.Parse(layout, v); err == nil {
+		// An offset of a day or more can be parsed and not be written again.
+		if t, err := time.Parse(layout, v); err == nil && offsetOf(t) < 24*time.Hour {
 			return Timestamp{t}, nil
 		}
 	}
@@ -57,12 +56,20 @@ func ParseTimestamp(s string) (Timestamp, error) {
 	return Timestamp{}, fmt.Errorf("%q is not a date in a known form, such as 2021-05-11T22:23:16Z", s)
 }
 
+// offsetOf is how far the zone of t is from UTC, in either direction.
+func offsetOf(t time.Time) time.Duration {
+	_, seconds := t.Zone()
+	return time.Duration(max(seconds, -seconds)) * time.Second
+}
+
 // UnmarshalJSON reads a JSON string by [ParseTimestamp]. A JSON null leaves t as it is.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
-	if t.Time.UnmarshalJSON(data) == nil { // RFC 3339, without an allocation
+	var fast time.Time // RFC 3339 without an allocation
+	if fast.UnmarshalJSON(data) == nil && offsetOf(fast) < 24*time.Hour {
+		t.Time = fast
 		return nil
 	}
 	var s string

@@ -62,7 +62,7 @@ func (s *Server) fault(op Operation) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		meant := f.Operation == op || f.Operation == "" && op != Token && op != Info && op != ""
+		meant := op != "" && (f.Operation == op || f.Operation == "" && op != Token && op != Info)
 		switch {
 		case !meant || f.Times == 0:
 		case f.Skip > 0:

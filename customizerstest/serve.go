@@ -23,6 +23,7 @@ import (
 const (
 	scopeRead   = "sp:connector:read"
 	scopeManage = "sp:connector:manage"
+	scopeAll    = "sp:scopes:all"
 
 	maxJSON = 1 << 20
 )
@@ -86,6 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f := s.fault(a.operation)
 	if !s.wait(r, f.Delay) {
+		s.note(noted)
 		panic(http.ErrAbortHandler)
 	}
 	if f.ExpireToken {
@@ -129,6 +131,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true
+	}
+	if r.ContentLength >= 0 && r.ContentLength <= maxJSON {
+		// That a client has left is noticed only when its body has been read.
+		data, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), failing{err}))
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -175,8 +182,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, a address) {
 	if a.operation == List || a.operation == Get {
 		needed = scopeRead
 	}
-	if !slices.Contains(token.scopes, needed) {
+	if !slices.Contains(token.scopes, needed) && !slices.Contains(token.scopes, scopeAll) {
 		writeError(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
+		return
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		badRequest(w, r, refusal("The query can't be read."))
 		return
 	}
 	if a.version == "beta" {
@@ -254,6 +265,16 @@ func reset(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
+}
+
+// failing fails with err, or ends when that is nil.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
 }
 
 // A counter counts what is read of a body.

@@ -40,6 +40,7 @@ type Server struct {
 	http    *httptest.Server
 	client  *http.Client // of the clients of Client
 	closing chan struct{}
+	once    sync.Once
 
 	mu       sync.Mutex
 	faults   []*Fault
@@ -89,9 +90,9 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the tenant, after the requests that are under way.
+// Close stops the tenant and cuts the connections to it. It may be called again.
 func (s *Server) Close() {
-	close(s.closing)
+	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
 	s.http.CloseClientConnections()
 	s.http.Close()

@@ -405,6 +405,8 @@ func TestBadRequest(t *testing.T) {
 	tests := map[string]struct{ method, path, contentType, body, says string }{
 		"limit over the most":    {http.MethodGet, collection + "?limit=251", "", "", "between 0 and 250"},
 		"negative limit":         {http.MethodGet, collection + "?limit=-1", "", "", "between 0 and 250"},
+		"query not escaped":      {http.MethodGet, collection + "?limit=%zz", "", "", "query"},
+		"update, blank name":     {http.MethodPut, one, "application/json", `{"name":"  "}`, "blank"},
 		"limit not a number":     {http.MethodGet, collection + "?limit=x", "", "", "limit"},
 		"limit not an integer":   {http.MethodGet, collection + "?limit=1.5", "", "", "limit"},
 		"limit over 32 bits":     {http.MethodGet, collection + "?limit=4294967297", "", "", "limit"},
@@ -936,6 +938,7 @@ func TestFaultOperations(t *testing.T) {
 	srv.Inject(customizerstest.Fault{Status: http.StatusTeapot, Times: -1})
 	assert.Equal(t, http.StatusOK, p.askToken(p.goodForm()).status, "no operation means the six, not the token")
 	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
+	assert.Equal(t, http.StatusNotFound, p.get("/nowhere").status)
 	assert.Equal(t, http.StatusTeapot, p.get(collection).status)
 	assert.Equal(t, http.StatusTeapot, p.send(http.MethodDelete, collection+"/a", "", "").status)
 
@@ -1077,6 +1080,7 @@ func TestCloseStops(t *testing.T) {
 	srv := customizerstest.NewServer()
 	p := newPeer(t, srv)
 	srv.Close()
+	srv.Close() // has no effect
 	_, err := p.try(t.Context(), http.MethodGet, collection, "", "")
 	require.Error(t, err)
 	assert.Len(t, srv.Requests(), 1, "what was noted can still be read")

@@ -161,6 +161,9 @@ func (t *tenant) PutConnectorCustomizer(_ context.Context, r server.PutConnector
 		return server.PutConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
 	if r.Body != nil && r.Body.Name != "" {
+		if strings.TrimSpace(r.Body.Name) == "" {
+			return nil, refusal("The name must not be blank.")
+		}
 		c.Name = r.Body.Name
 	}
 	return server.PutConnectorCustomizer200JSONResponse(wire(c)), nil

@@ -123,13 +123,16 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 	d.step("get", "429, 200", func() (string, error) {
 		// Another program with the same client ID spends the rate limit.
 		other := srv.Client(customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
-		for {
+		for n := 0; ; n++ {
 			_, err := other.Get(ctx, first.ID)
 			if errors.Is(err, customizers.ErrRateLimited) {
 				break
 			}
 			if err != nil {
 				return "", err
+			}
+			if n > rateLimit {
+				return "", errors.New("the sandbox has no rate limit")
 			}
 		}
 		c, err := client.Get(ctx, first.ID)

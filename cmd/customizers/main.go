@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ func main() {
 // command line that can't be understood.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
+	var usage *usageError
 	root := &cobra.Command{
 		Use:           "customizers",
 		Short:         "Connector customizers of SailPoint Identity Security Cloud",
@@ -40,11 +42,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		_, _ = fmt.Fprintln(stderr, "customizers:", err)
-		if !started {
+		if !started || errors.As(err, &usage) {
 			_, _ = fmt.Fprintln(stderr, "Run 'customizers --help' for usage.")
 			return 2
 		}
 		return 1
 	}
 	return 0
+}
+
+// A usageError is a command line whose flags can't be used.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usageErrorf(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
 }

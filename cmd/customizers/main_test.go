@@ -206,7 +206,7 @@ func TestRunSandboxRefuses(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}} {
 		var stdout, stderr bytes.Buffer
-		assert.NotEqual(t, 0, run(t.Context(), append([]string{"sandbox"}, args...), &stdout, &stderr), args)
+		assert.Equal(t, 2, run(t.Context(), append([]string{"sandbox"}, args...), &stdout, &stderr), args)
 		assert.Empty(t, stdout.String())
 		assert.Contains(t, stderr.String(), args[len(args)-2]+" "+args[len(args)-1])
 	}

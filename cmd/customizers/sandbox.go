@@ -21,10 +21,10 @@ func sandboxCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
-				return fmt.Errorf("--port %d is not a port; use 1 to 65535, or 0 for any that is free", port)
+				return usageErrorf("--port %d is not a port; use 1 to 65535, or 0 for any that is free", port)
 			}
 			if seed < 0 {
-				return fmt.Errorf("--seed %d is negative", seed)
+				return usageErrorf("--seed %d is negative", seed)
 			}
 			l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if err != nil {
