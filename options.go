@@ -80,7 +80,7 @@ func (s *settings) client(base string) (*Client, error) {
 		retry:     s.retry,
 		gate:      newGate(s.limit, s.per),
 		log:       s.log,
-		userAgent: s.userAgent,
+		userAgent: []string{s.userAgent},
 		secret:    s.clientSecret,
 	}
 	if s.source != nil {
@@ -159,9 +159,10 @@ func WithAPIVersion(v APIVersion) Option {
 // should have an ExpectContinueTimeout, as net/http's default has: large uploads ask
 // before they send, and without it an early refusal can be lost with the connection.
 //
-// The default has no Timeout, waits two minutes for an answer to begin, and keeps
-// idle connections for 30 seconds, since one that the service has closed meanwhile
-// would leave the outcome of a create unknown.
+// The default has no Timeout, takes TLS 1.2 or later, and keeps idle connections for
+// 30 seconds, since one that the service has closed meanwhile would leave the outcome
+// of a create unknown. With any client, a try during which nothing is sent or received
+// for two minutes is cut.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -173,6 +174,11 @@ func WithHTTPClient(c *http.Client) Option {
 }
 
 // WithRetry replaces the policy of retries. Zero fields take their defaults.
+//
+// Whatever the policy, an outage is not multiplied: a client has a budget of 100
+// retries, which a retry that succeeds gives back and any five successes raise by one.
+// Without it each call sends one request. Retries after a 429 are not charged, as its
+// Retry-After paces them.
 func WithRetry(p RetryPolicy) Option {
 	return func(s *settings) error {
 		if err := p.check(); err != nil {

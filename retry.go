@@ -64,6 +64,7 @@ func (p RetryPolicy) backoff(attempt int, random float64) time.Duration {
 // A verdict says what follows from the end of one try.
 type verdict struct {
 	retry        bool // send it again, if its body can be and tries are left
+	charged      bool // a retry is charged to the client's budget
 	mayHaveActed bool // the service may have done what was asked
 }
 
@@ -73,20 +74,20 @@ type verdict struct {
 func judge(repeatable bool, status int, err error) verdict {
 	switch {
 	case err != nil && notSent(err):
-		return verdict{retry: true}
+		return verdict{retry: true, charged: true}
 	case err != nil && isTLSRefusal(err):
 		return verdict{}
 	case errors.Is(err, errTooLarge):
 		return verdict{mayHaveActed: true}
 	case err != nil:
-		return verdict{retry: repeatable, mayHaveActed: true}
+		return verdict{retry: repeatable, charged: true, mayHaveActed: true}
 	}
 	switch status {
 	case http.StatusTooManyRequests: // the one failure that says that nothing was done
 		return verdict{retry: true}
 	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return verdict{retry: repeatable, mayHaveActed: true}
+		return verdict{retry: repeatable, charged: true, mayHaveActed: true}
 	}
 	return verdict{mayHaveActed: status >= 500}
 }

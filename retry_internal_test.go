@@ -21,8 +21,10 @@ import (
 // The table of the retry policy: what follows from the end of one try.
 func TestJudge(t *testing.T) {
 	var (
-		again   = verdict{retry: true}
-		unsure  = verdict{retry: true, mayHaveActed: true}
+		later   = verdict{retry: true}
+		again   = verdict{retry: true, charged: true}
+		unsure  = verdict{retry: true, charged: true, mayHaveActed: true}
+		broken  = verdict{charged: true, mayHaveActed: true}
 		unknown = verdict{mayHaveActed: true}
 		no      = verdict{}
 	)
@@ -40,21 +42,21 @@ func TestJudge(t *testing.T) {
 		{"404", 404, nil, no, no},
 		{"409", 409, nil, no, no},
 		{"302", 302, nil, no, no},
-		{"408", 408, nil, unsure, unknown},
-		{"429", 429, nil, again, again},
-		{"500", 500, nil, unsure, unknown},
+		{"408", 408, nil, unsure, broken},
+		{"429", 429, nil, later, later},
+		{"500", 500, nil, unsure, broken},
 		{"501", 501, nil, unknown, unknown},
-		{"502", 502, nil, unsure, unknown},
-		{"503", 503, nil, unsure, unknown},
-		{"504", 504, nil, unsure, unknown},
+		{"502", 502, nil, unsure, broken},
+		{"503", 503, nil, unsure, broken},
+		{"504", 504, nil, unsure, broken},
 		{"505", 505, nil, unknown, unknown},
 		{"599", 599, nil, unknown, unknown},
-		{"reset", 0, sent(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}), unsure, unknown},
-		{"write failed", 0, sent(&net.OpError{Op: "write", Err: errors.New("broken pipe")}), unsure, unknown},
-		{"closed early", 0, sent(io.EOF), unsure, unknown},
-		{"body broke off", 200, io.ErrUnexpectedEOF, unsure, unknown},
+		{"reset", 0, sent(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}), unsure, broken},
+		{"write failed", 0, sent(&net.OpError{Op: "write", Err: errors.New("broken pipe")}), unsure, broken},
+		{"closed early", 0, sent(io.EOF), unsure, broken},
+		{"body broke off", 200, io.ErrUnexpectedEOF, unsure, broken},
 		{"body too large", 200, errTooLarge, unknown, unknown},
-		{"client's timeout", 0, sent(context.DeadlineExceeded), unsure, unknown},
+		{"client's timeout", 0, sent(context.DeadlineExceeded), unsure, broken},
 		{"no such host", 0, sent(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}), again, again},
 		{"lookup timed out", 0, sent(&net.DNSError{IsTimeout: true}), again, again},
 		{"refused", 0, sent(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), again, again},

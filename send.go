@@ -3,6 +3,7 @@ package customizers
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,8 @@ const (
 	maxErrorBody = 64 << 10 // what is read of a body that only explains an error
 )
 
+var acceptJSON = []string{"application/json"}
+
 var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 
 // A sender sends what the generated client builds. Each try goes through the rate
@@ -29,10 +32,11 @@ var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 type sender struct {
 	http      *http.Client
 	retry     RetryPolicy
+	budget    budget
 	gate      *gate
 	tokens    *tokens
 	log       *slog.Logger
-	userAgent string
+	userAgent []string
 	secret    string // the client secret, to keep it out of errors
 }
 
@@ -45,8 +49,8 @@ func (s *sender) Do(req *http.Request) (*http.Response, error) {
 // send is Do, and with tokens nil it sends a request for a token, which carries none
 // and does not count against the rate limit.
 func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error) {
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", s.userAgent)
+	req.Header["Accept"] = acceptJSON
+	req.Header["User-Agent"] = s.userAgent
 	c := &call{
 		sender:     s,
 		tokens:     tokens,
@@ -125,6 +129,7 @@ func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error
 	if err == nil && resp.StatusCode/100 == 2 {
 		c.logTry(resp, nil, time.Since(start))
 		resp.Body.(*inMemory).attempts = c.attempt
+		c.budget.give(c.attempt > 1)
 		return resp, verdict{}, nil
 	}
 	e := c.failure(resp, body, err)
@@ -198,6 +203,9 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 		return stop(fmt.Sprintf("not sent again, as the deadline comes before the wait of %v is over",
 			wait.Round(time.Millisecond)), context.DeadlineExceeded)
 	}
+	if v.charged && !c.budget.take() {
+		return stop("not sent again, as too many of the client's requests fail")
+	}
 	if wait > 0 {
 		c.log.LogAttrs(ctx, slog.LevelWarn, "customizers: request will be sent again",
 			slog.String("method", c.req.Method), slog.String("path", c.req.URL.Path),
@@ -211,17 +219,23 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 // exchange sends out and reads the response to its end or its bound. A response whose
 // body can't be read is returned with the error and with what was read.
 func (s *sender) exchange(out *http.Request) (*http.Response, []byte, error) {
+	out, w := watched(out)
+	defer w.end()
 	resp, err := s.http.Do(out)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, w.cause(err)
 	}
+	resp.Body = &moving{resp.Body, w}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		return resp, body, nil // the status says what matters
 	}
 	body, err := readBounded(resp)
-	resp.Body = &inMemory{Reader: bytes.NewReader(body), data: body}
+	err = w.cause(err)
+	kept := &inMemory{data: body}
+	kept.Reset(body)
+	resp.Body = kept
 	return resp, body, err
 }
 
@@ -243,7 +257,7 @@ func readBounded(resp *http.Response) ([]byte, error) {
 
 // inMemory is a response body that has been read.
 type inMemory struct {
-	*bytes.Reader
+	bytes.Reader
 	data     []byte
 	attempts int // how many times the request was sent
 }
@@ -365,6 +379,7 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 	t = t.Clone()
 	t.MaxIdleConnsPerHost = t.MaxIdleConns
 	t.IdleConnTimeout = 30 * time.Second
-	t.ResponseHeaderTimeout = 2 * time.Minute
+	t.MaxResponseHeaderBytes = 1 << 20
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	return t
 })
