@@ -138,10 +138,10 @@ func (s *sender) credentialsFetch(tokenURL, clientID, clientSecret string) func(
 		}
 		// A success that holds no token. What oauth2 says may quote the body, so it
 		// is not repeated.
-		body, _ := bodyOf(answer)
-		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: attemptsOf(answer)}
-		e.readBody(answer, body, s.redact(nil), false)
-		e.what = "no usable access_token in " + describeBody(answer, len(body))
+		body := bodyOf(answer)
+		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: body.attempts}
+		e.readBody(answer, body.data, s.redact(nil), false)
+		e.what = "no usable access_token in " + describeBody(answer, len(body.data))
 		e.wrap(ErrUnauthorized)
 		return nil, e
 	}

@@ -48,10 +48,10 @@ func NewFromEnv(opts ...Option) (*Client, error) {
 
 // A found is what one source says, and how it names things.
 type found struct {
-	where                 string
-	base, id, secret      setting
-	token                 setting
-	missingSecretNeedsTip string
+	where            string
+	base, id, secret setting
+	token            setting
+	tip              string // where else a secret that is missing may be
 }
 
 type setting struct{ name, value string }
@@ -73,7 +73,7 @@ func (s *settings) withFound(f found) (*Client, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("%w: %s not set in %s%s", ErrInvalidRequest, strings.Join(missing, " and "), f.where, f.missingSecretNeedsTip)
+		return nil, fmt.Errorf("%w: %s not set in %s%s", ErrInvalidRequest, strings.Join(missing, " and "), f.where, f.tip)
 	}
 	if !s.hasCredentials() {
 		give := WithClientCredentials(f.id.value, f.secret.value)
@@ -106,33 +106,44 @@ func fromEnvironment() (found, error) {
 	}, nil
 }
 
+const (
+	configJSON = "./config.json"
+	configYAML = "~/.sailpoint/config.yaml"
+)
+
 func fromConfigJSON() (found, error) {
-	const path = "config.json"
-	f := found{where: "./" + path}
-	var c struct{ BaseURL, ClientID, ClientSecret string }
-	data, err := readIfThere(path)
+	data, err := readIfThere(filepath.Clean(configJSON))
 	if err != nil || data == nil {
-		return f, err
+		return found{where: configJSON}, err
 	}
+	return parseConfigJSON(data)
+}
+
+func parseConfigJSON(data []byte) (found, error) {
+	f := found{where: configJSON}
+	var c struct{ BaseURL, ClientID, ClientSecret string }
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors' mark of UTF-8
 	if err := json.Unmarshal(data, &c); err != nil {
-		return f, fmt.Errorf("./%s is not JSON with BaseURL, ClientId and ClientSecret: %s", path, positionOf(err))
+		return f, fmt.Errorf("%s is not JSON with BaseURL, ClientId and ClientSecret: %s", configJSON, positionOf(err))
 	}
 	f.base, f.id, f.secret = setting{"BaseURL", c.BaseURL}, setting{"ClientId", c.ClientID}, setting{"ClientSecret", c.ClientSecret}
 	return f, nil
 }
 
 func fromConfigYAML() (found, error) {
-	f := found{where: "~/.sailpoint/config.yaml"}
 	home, _ := os.UserHomeDir()
 	if home == "" {
-		f.where += " (there is no home directory)"
-		return f, nil
+		return found{where: configYAML + " (there is no home directory)"}, nil
 	}
 	data, err := readIfThere(filepath.Join(home, ".sailpoint", "config.yaml"))
 	if err != nil || data == nil {
-		return f, err
+		return found{where: configYAML}, err
 	}
+	return parseConfigYAML(data)
+}
+
+func parseConfigYAML(data []byte) (found, error) {
+	f := found{where: configYAML}
 	type environment struct {
 		BaseURL string
 		PAT     struct{ ClientID, ClientSecret string }
@@ -143,7 +154,7 @@ func fromConfigYAML() (found, error) {
 	}
 	if err := yaml.Unmarshal(data, &c); err != nil {
 		// The parser's error may quote a value, and so a secret.
-		return f, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", f.where)
+		return f, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", configYAML)
 	}
 	if c.ActiveEnvironment == "" && len(c.Environments) == 0 {
 		return f, nil
@@ -156,13 +167,13 @@ func fromConfigYAML() (found, error) {
 		}
 	}
 	if !ok {
-		return f, fmt.Errorf("%s has activeenvironment %q, and no such environment", f.where, c.ActiveEnvironment)
+		return f, fmt.Errorf("%s has activeenvironment %q, and no such environment", configYAML, c.ActiveEnvironment)
 	}
 	at := "environments." + c.ActiveEnvironment + "."
 	f.base = setting{at + "baseurl", e.BaseURL}
 	f.id = setting{at + "pat.clientid", e.PAT.ClientID}
 	f.secret = setting{at + "pat.clientsecret", e.PAT.ClientSecret}
-	f.missingSecretNeedsTip = " (if SailPoint's CLI keeps it in the system's keyring, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)"
+	f.tip = " (if SailPoint's CLI keeps it in the system's keyring, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)"
 	return f, nil
 }
 

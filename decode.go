@@ -2,9 +2,7 @@ package customizers
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -17,48 +15,32 @@ func decode(resp *http.Response, err error, v any) error {
 	if err != nil {
 		return err
 	}
-	body, err := bodyOf(resp)
-	if err != nil {
-		return undecoded(resp, 0, err)
-	}
+	body := bodyOf(resp).data
 	if len(body) == 0 {
-		return undecoded(resp, 0, nil)
+		return undecoded(resp, "")
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return undecoded(resp, len(body), err)
+		return undecoded(resp, err.Error())
 	}
 	return nil
 }
 
-// bodyOf is the body of a response, which the sender has read already.
-func bodyOf(resp *http.Response) ([]byte, error) {
-	if b, ok := resp.Body.(*inMemory); ok {
-		return b.data, nil
-	}
-	return io.ReadAll(resp.Body)
-}
-
-// attemptsOf is how many times the request of a response was sent.
-func attemptsOf(resp *http.Response) int {
-	if b, ok := resp.Body.(*inMemory); ok {
-		return b.attempts
-	}
-	return 1
-}
+// bodyOf is the body of a success, which the sender has read.
+func bodyOf(resp *http.Response) *inMemory { return resp.Body.(*inMemory) }
 
 // undecoded is the error of a success whose body is not what was due. After a create
 // that leaves the outcome open: a 200 with a page of HTML need not be the service's.
-func undecoded(resp *http.Response, size int, cause error) *Error {
+func undecoded(resp *http.Response, why string) *Error {
+	body := bodyOf(resp)
 	e := &Error{
 		Method:     resp.Request.Method,
 		Path:       resp.Request.URL.Path,
 		StatusCode: resp.StatusCode,
-		Attempts:   attemptsOf(resp),
-		what:       describeBody(resp, size) + " where JSON was due",
+		Attempts:   body.attempts,
+		what:       describeBody(resp, len(body.data)) + " where JSON was due",
 	}
-	if cause != nil {
-		e.what += ": " + cause.Error()
-		e.wrap(cause)
+	if why != "" {
+		e.what += ": " + oneLine(body.redact(why)) // it may quote the body
 	}
 	if !isRepeatable(e.Method) {
 		e.wrap(ErrOutcomeUnknown)
@@ -72,8 +54,7 @@ func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
 		return nil, err
 	}
 	if c.ID == "" {
-		body, _ := bodyOf(resp)
-		return nil, undecoded(resp, len(body), errors.New("it holds no customizer with an id"))
+		return nil, undecoded(resp, "it holds no customizer with an id")
 	}
 	out := customizerOf(&c)
 	return &out, nil
@@ -100,15 +81,13 @@ func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error)
 		return nil, err
 	}
 	if records == nil {
-		body, _ := bodyOf(resp)
-		return nil, undecoded(resp, len(body), errors.New("it is null, not a list"))
+		return nil, undecoded(resp, "it is null, not a list")
 	}
 	p := &Page{Items: make([]Customizer, len(records)), Offset: opts.Offset, Total: -1}
 	for i := range records {
 		p.Items[i] = customizerOf(&records[i])
 		if p.Items[i].ID == "" {
-			body, _ := bodyOf(resp)
-			return nil, undecoded(resp, len(body), fmt.Errorf("record %d has no id", i))
+			return nil, undecoded(resp, fmt.Sprintf("record %d has no id", i))
 		}
 	}
 	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 {
@@ -122,7 +101,7 @@ func decodeNothing(resp *http.Response, err error) error {
 	if err != nil {
 		return err
 	}
-	if body, err := bodyOf(resp); err == nil && len(body) == 0 {
+	if len(bodyOf(resp).data) == 0 {
 		return nil
 	}
 	return decode(resp, nil, new(json.RawMessage))

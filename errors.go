@@ -214,7 +214,7 @@ func (e *Error) readBody(resp *http.Response, body []byte, redact func(string) s
 			}
 		}
 	}
-	if len(e.Messages) == 0 && len(e.Causes) == 0 && e.DetailCode == "" && quote {
+	if len(e.Messages) == 0 && len(e.Causes) == 0 && e.DetailCode == "" && e.TrackingID == "" && quote {
 		e.Messages = texts(redact(string(body)))
 	}
 }

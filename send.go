@@ -128,7 +128,8 @@ func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error
 	c.gate.release(l, true)
 	if err == nil && resp.StatusCode/100 == 2 {
 		c.logTry(resp, nil, time.Since(start))
-		resp.Body.(*inMemory).attempts = c.attempt
+		kept := resp.Body.(*inMemory)
+		kept.attempts, kept.redact = c.attempt, func(text string) string { return c.redact(c.token)(text) }
 		c.budget.give(c.attempt > 1)
 		return resp, verdict{}, nil
 	}
@@ -225,6 +226,7 @@ func (s *sender) exchange(out *http.Request) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, w.cause(err)
 	}
+	resp.Request = out // a transport of the user's own may leave it out
 	resp.Body = &moving{resp.Body, w}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
@@ -259,7 +261,8 @@ func readBounded(resp *http.Response) ([]byte, error) {
 type inMemory struct {
 	bytes.Reader
 	data     []byte
-	attempts int // how many times the request was sent
+	attempts int                 // how many times the request was sent
+	redact   func(string) string // takes secrets out of what is quoted of it
 }
 
 func (*inMemory) Close() error { return nil }
