@@ -227,30 +227,30 @@ func (s *sender) exchange(out *http.Request) (*http.Response, []byte, error) {
 		return nil, nil, w.cause(err)
 	}
 	resp.Request = out // a transport of the user's own may leave it out
-	resp.Body = &moving{resp.Body, w}
-	defer func() { _ = resp.Body.Close() }()
+	from := &moving{resp.Body, w}
+	defer func() { _ = from.Close() }()
 	if resp.StatusCode/100 != 2 {
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+		body, _ := io.ReadAll(io.LimitReader(from, maxErrorBody))
 		return resp, body, nil // the status says what matters
 	}
-	body, err := readBounded(resp)
-	err = w.cause(err)
+	body, err := readBounded(from, resp.ContentLength)
 	kept := &inMemory{data: body}
 	kept.Reset(body)
 	resp.Body = kept
-	return resp, body, err
+	return resp, body, w.cause(err)
 }
 
-// readBounded reads a body of at most maxBody bytes.
-func readBounded(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength > maxBody {
+// readBounded reads a body of at most maxBody bytes, of which length says how many
+// there are, or -1.
+func readBounded(from io.Reader, length int64) ([]byte, error) {
+	if length > maxBody {
 		return nil, errTooLarge
 	}
 	var b bytes.Buffer
-	if resp.ContentLength > 0 {
-		b.Grow(int(resp.ContentLength) + bytes.MinRead)
+	if length > 0 {
+		b.Grow(int(length) + bytes.MinRead)
 	}
-	n, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
+	n, err := b.ReadFrom(io.LimitReader(from, maxBody+1))
 	if n > maxBody {
 		err = errTooLarge
 	}

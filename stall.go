@@ -47,13 +47,17 @@ func (w *watch) cause(err error) error {
 	return err
 }
 
-// moving is a body whose reads tell the watch that the try goes on.
+// moving is a body whose reads tell the watch that the try goes on. When that is over
+// it reads no more: net/http may still be sending, and the archive is the caller's again.
 type moving struct {
 	io.ReadCloser
 	w *watch
 }
 
 func (m *moving) Read(p []byte) (int, error) {
+	if m.w.ctx.Err() != nil {
+		return 0, context.Cause(m.w.ctx)
+	}
 	n, err := m.ReadCloser.Read(p)
 	if n > 0 {
 		m.w.timer.Reset(stallAfter)
