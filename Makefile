@@ -3,7 +3,7 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz cover
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,7 +12,11 @@ demo: ## do all six operations against an embedded sandbox
 	go run ./cmd/customizers demo
 
 test: ## run the tests, with the race detector
+	go test -C internal/soak -race ./...
 	go test -race ./...
+
+soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
+	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
 
 check: drift contract tidy vet lint test ## everything that CI runs
 
@@ -27,13 +31,15 @@ contract: ## fail when openapi.yaml breaks with the published contract
 
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
-	@set -e; for t in internal/tools/*/; do echo "go -C $$t mod tidy -diff"; go -C $$t mod tidy -diff; done
+	@set -e; for m in internal/soak internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
 
 vet: ## run go vet
 	go vet ./...
+	go vet -C internal/soak ./...
 
 lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
+	cd internal/soak && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
 
 bench: ## compare the SDK with the same work by hand, in one run
 	go test -run '^$$' -bench . -count 5 .

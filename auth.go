@@ -3,6 +3,7 @@ package customizers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ type flight struct {
 	done      chan struct{}
 	token     *oauth2.Token
 	err       error
-	abandoned bool // it ended because the context of the caller that began it did
+	abandoned bool // it ended for the context of the caller that began it
 }
 
 func newTokens(fetch func(context.Context) (*oauth2.Token, error)) *tokens {
@@ -39,6 +40,7 @@ func newTokens(fetch func(context.Context) (*oauth2.Token, error)) *tokens {
 // the caller that began it: then the next begins another.
 func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	for {
+		mine := false
 		t.mu.Lock()
 		if t.token != nil && (t.renew.IsZero() || time.Now().Before(t.renew)) {
 			defer t.mu.Unlock()
@@ -47,16 +49,16 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 		f := t.flight
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
-			t.flight = f
+			t.flight, mine = f, true
 			go t.run(ctx, f)
 		}
 		t.mu.Unlock()
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, endOf(ctx)
 		}
-		if f.abandoned && ctx.Err() == nil {
+		if f.abandoned && !mine && ctx.Err() == nil {
 			continue
 		}
 		return f.token, f.err
@@ -64,15 +66,23 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 }
 
 func (t *tokens) run(ctx context.Context, f *flight) {
+	f.err = errors.New("the token source did not return")
+	defer func() {
+		// A token source of the user's may panic, here where no caller could recover.
+		if r := recover(); r != nil {
+			f.err = &Error{what: fmt.Sprintf("no token from the token source: it panicked: %v", r)}
+		}
+		_, hasDeadline := ctx.Deadline()
+		f.abandoned = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if f.err == nil {
+			t.token, t.renew = f.token, renewAt(f.token, time.Now())
+		}
+		t.flight = nil
+		close(f.done)
+	}()
 	f.token, f.err = t.fetch(ctx)
-	f.abandoned = f.err != nil && ctx.Err() != nil
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f.err == nil {
-		t.token, t.renew = f.token, renewAt(f.token, time.Now())
-	}
-	t.flight = nil
-	close(f.done)
 }
 
 // refuse forgets a token that the service did not accept.

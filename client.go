@@ -80,7 +80,8 @@ func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Custo
 
 // Delete deletes the customizer with the given ID, or returns an error that is
 // [ErrNotFound]. It needs the scope sp:connector:manage, and is retried: when a first
-// try was cut off and a later one finds nothing, the delete has succeeded.
+// try was cut off, or answered 408 or 5xx, and a later one finds nothing, the delete
+// has succeeded.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	if err := checkCall(ctx, id); err != nil {
 		return err

@@ -10,9 +10,13 @@
 //     and broken connections, by the policy of [WithRetry]. A create is sent again
 //     only when the service cannot have acted on it; when that can't be known the
 //     error is [ErrOutcomeUnknown].
+//   - Under an outage retries end, so that a client does not add to the load: see
+//     [WithRetry].
 //   - At most 100 requests are sent in any 10 seconds, the service's limit, and none
 //     while a 429's Retry-After lasts.
-//   - [Client.All] reads lists of any length in constant memory.
+//   - [Client.All] reads lists of any length in constant memory, and misses nothing when
+//     records are created and deleted meanwhile.
+//   - A try that stalls is cut: see [WithHTTPClient].
 //
 // Every method takes a context and returns soon after it ends. A method that fails
 // after something was due to be sent returns an [*Error]; tell the cases apart with

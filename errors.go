@@ -21,8 +21,8 @@ var (
 	// ErrInvalidRequest: an argument can't be used, and nothing was sent, or the
 	// service answered 400, 413, 415 or 422.
 	ErrInvalidRequest = errors.New("customizers: invalid request")
-	// ErrUnauthorized: the service answered 401 to a token that was just fetched, or
-	// no token could be had with the credentials.
+	// ErrUnauthorized: the service answered 401 and there was no other token to be had,
+	// or it refused that one too, or the token endpoint refused the credentials.
 	ErrUnauthorized = errors.New("customizers: unauthorized")
 	// ErrForbidden: the service answered 403: the token's user or scopes do not allow
 	// the operation.
@@ -30,7 +30,8 @@ var (
 	// ErrNotFound: the service answered 404: there is no such customizer.
 	ErrNotFound = errors.New("customizers: not found")
 	// ErrRateLimited: the service answered 429 to the last try, or the client held the
-	// request back because of an earlier 429 or its own rate limit. See Error.RetryAfter.
+	// request back, because of an earlier 429 or its own rate limit, until the wait was
+	// too long. See Error.RetryAfter.
 	ErrRateLimited = errors.New("customizers: rate limited")
 	// ErrServer: the service answered with a status of 500 or above to the last try.
 	ErrServer = errors.New("customizers: server error")
@@ -260,13 +261,16 @@ func plainText(resp *http.Response, body []byte) string {
 	return ""
 }
 
-// locationOf is where a redirect points, without what might be secret in it.
-func locationOf(resp *http.Response) string {
+// hostOf is where a redirect points, without what might be secret in it.
+func hostOf(resp *http.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
-	if err != nil {
+	switch {
+	case err != nil:
 		return "an address that can't be read"
+	case u.Host == "":
+		return "another address of the tenant"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return u.Scheme + "://" + u.Host
 }
 
 func cut(text string) string {

@@ -161,8 +161,8 @@ func WithAPIVersion(v APIVersion) Option {
 //
 // The default has no Timeout, takes TLS 1.2 or later, and keeps idle connections for
 // 30 seconds, since one that the service has closed meanwhile would leave the outcome
-// of a create unknown. With any client, a try during which nothing is sent or received
-// for two minutes is cut.
+// of a create unknown. With any client, a try is cut when for two minutes nothing is
+// taken of the archive nor received, the wait for the answer's beginning included.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -200,6 +200,9 @@ func WithRateLimit(n int, per time.Duration) Option {
 		if n < 0 {
 			return fmt.Errorf("the rate limit of %d requests is negative", n)
 		}
+		if n > 1_000_000 {
+			return fmt.Errorf("the rate limit of %d requests is over a million; 0 turns it off", n)
+		}
 		if n > 0 && per <= 0 {
 			return fmt.Errorf("the rate limit's period of %v is not positive", per)
 		}
@@ -208,10 +211,10 @@ func WithRateLimit(n int, per time.Duration) Option {
 	}
 }
 
-// WithLogger logs every try of a request to l at level Debug, and at level Warn when
-// it will be sent again. The attributes are method, path, attempt (from 1), status,
-// duration, and where known error, tracking_id, retry_in. No token, secret or body is
-// ever logged. By default nothing is logged.
+// WithLogger logs every try of a request to l at level Debug, with the attributes method,
+// path, attempt (from 1), duration, and where known status, error and tracking_id; and
+// that it will be sent again at level Warn, with method, path, attempt, wait and error.
+// No token, secret or body is ever logged. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error {
 		if l == nil {

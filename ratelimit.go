@@ -9,56 +9,86 @@ import (
 // A gate lets requests through so that no window of length per, wherever it begins,
 // has more than n of them, and none while a pause that the service asked for lasts.
 //
-// It has n slots. A request takes one when it starts and gives it back when its
+// It has n slots. A request takes one before it is sent and gives it back when its
 // response has come; the slot is free again a period after that, so that the limit
-// holds by the service's clock too, however long the way there takes. A request that
-// is longer under way than a period counts as having arrived within one.
+// holds by the service's clock too, however long the way there takes.
 type gate struct {
 	per  time.Duration
 	turn chan struct{} // held by the one caller that waits for a slot; others queue on it
 	wake chan struct{} // tells that caller to look again
 
 	mu     sync.Mutex
-	slots  []*lease  // the last lease of each, nil before the first
-	paused time.Time // nothing goes out before it
+	slots  []*lease      // the last lease of each, nil before the first
+	paused time.Time     // nothing goes out before it
+	began  chan struct{} // closed when a pause begins
 }
 
 // A lease is one request's hold of a slot.
 type lease struct {
-	free time.Time // when the slot is free again
-	busy bool      // the request is under way: free may come earlier yet
+	busy bool      // the request is under way
+	free time.Time // afterwards: when the slot is free again
 }
 
 func newGate(n int, per time.Duration) *gate {
-	return &gate{per: per, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), slots: make([]*lease, n)}
+	return &gate{
+		per:   per,
+		turn:  make(chan struct{}, 1),
+		wake:  make(chan struct{}, 1),
+		slots: make([]*lease, n),
+		began: make(chan struct{}),
+	}
 }
 
-// A waitError says that a wait would be longer than is allowed.
+const (
+	whySlot  = "the rate limit has no slot free"
+	whyPause = "the service asked for a pause that is not over"
+)
+
+// A waitError says that a request is held back, because a wait would be longer than is
+// allowed or was ended by the context.
 type waitError struct {
-	wait   time.Duration
+	wait   time.Duration // what is left of it; 0 when not known
 	reason string
-	cause  error // context.DeadlineExceeded, or nil when the policy does not allow it
+	cause  error // the context's end, or nil when the policy does not allow the wait
 }
 
-func (e *waitError) Error() string { return e.reason }
+func (e *waitError) Error() string {
+	if e.cause != nil {
+		return e.reason + ": " + e.cause.Error()
+	}
+	return e.reason
+}
+
 func (e *waitError) Unwrap() error { return e.cause }
 
 // acquire waits for a slot, in the order of the calls; the lease is nil when the rate
 // is not bounded. A pause of over maxWait, or a wait that must outlast the deadline of
 // ctx, gives a *waitError at once.
 func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (*lease, error) {
-	if err := g.waitPause(ctx, maxWait); err != nil {
-		return nil, err
+	for {
+		began := g.pauseBegan()
+		if err := g.waitPause(ctx, maxWait); err != nil || len(g.slots) == 0 {
+			return nil, err
+		}
+		if _, atLeast := g.look(time.Now()); atLeast > 0 {
+			if err := fits(ctx, atLeast, whySlot); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case g.turn <- struct{}{}:
+			l, err := g.next(ctx, maxWait)
+			<-g.turn
+			return l, err
+		case <-began:
+		case <-ctx.Done():
+			return nil, &waitError{reason: whySlot, cause: endOf(ctx)}
+		}
 	}
-	if len(g.slots) == 0 {
-		return nil, nil
-	}
-	select {
-	case g.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	defer func() { <-g.turn }()
+}
+
+// next waits for a slot when it is this caller's turn.
+func (g *gate) next(ctx context.Context, maxWait time.Duration) (*lease, error) {
 	for {
 		if err := g.waitPause(ctx, maxWait); err != nil {
 			return nil, err
@@ -67,11 +97,11 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (*lease, erro
 		if l != nil {
 			return l, nil
 		}
-		if err := fits(ctx, atLeast, "the rate limit has no slot free before the deadline"); err != nil {
+		if err := fits(ctx, atLeast, whySlot); err != nil {
 			return nil, err
 		}
 		if err := sleep(ctx, wait, g.wake); err != nil {
-			return nil, err
+			return nil, &waitError{wait: atLeast, reason: whySlot, cause: err}
 		}
 	}
 }
@@ -79,30 +109,35 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (*lease, erro
 // take leases a slot that is free at now, or tells how long until one is: as it looks
 // now, and at the earliest.
 func (g *gate) take(now time.Time) (l *lease, wait, atLeast time.Duration) {
+	i, atLeast := g.look(now)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if wait := g.paused.Sub(now); wait > 0 {
-		return nil, wait, 0 // it began just now; the next round looks at it
+	if left := g.paused.Sub(now); left > 0 {
+		return nil, left, 0 // it began just now; the next round looks at it
 	}
-	var first, earliest time.Time
-	for i, s := range g.slots {
-		if s == nil || !s.free.After(now) {
-			l = &lease{free: now.Add(2 * g.per), busy: true}
-			g.slots[i] = l
-			return l, 0, 0
-		}
-		if first.IsZero() || s.free.Before(first) {
-			first = s.free
-		}
-		free := s.free
-		if done := now.Add(g.per); s.busy && done.Before(free) {
-			free = done
-		}
-		if earliest.IsZero() || free.Before(earliest) {
-			earliest = free
+	if i < 0 {
+		return nil, atLeast, atLeast
+	}
+	l = &lease{busy: true}
+	g.slots[i] = l
+	return l, 0, 0
+}
+
+// look returns a slot that is free at now, or -1 and the least time until one is. Only
+// the caller whose turn it is takes slots, so one that is free remains so for it.
+func (g *gate) look(now time.Time) (i int, atLeast time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	atLeast = g.per // of a request under way that ends now
+	for i, l := range g.slots {
+		switch {
+		case l == nil, !l.busy && !l.free.After(now):
+			return i, 0
+		case !l.busy:
+			atLeast = min(atLeast, l.free.Sub(now))
 		}
 	}
-	return nil, first.Sub(now), earliest.Sub(now)
+	return -1, atLeast
 }
 
 // release ends a lease; sent says whether the service may have counted a request.
@@ -112,25 +147,33 @@ func (g *gate) release(l *lease, sent bool) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	free := time.Now()
+	l.busy, l.free = false, time.Now()
 	if sent {
-		free = free.Add(g.per)
+		l.free = l.free.Add(g.per)
 	}
-	if free.Before(l.free) {
-		l.free = free
-	}
-	l.busy = false
 	g.signal()
 }
+
+// longestPause bounds a pause, lest a service that names a time for a wait silences a
+// client for good. The service's longest is twenty minutes.
+const longestPause = time.Hour
 
 // pause lets nothing through for the time d from now.
 func (g *gate) pause(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if until := time.Now().Add(d); until.After(g.paused) {
+	if until := time.Now().Add(min(d, longestPause)); until.After(g.paused) {
 		g.paused = until
+		close(g.began)
+		g.began = make(chan struct{})
 		g.signal()
 	}
+}
+
+func (g *gate) pauseBegan() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.began
 }
 
 func (g *gate) signal() {
@@ -150,19 +193,21 @@ func (g *gate) pauseLeft() time.Duration {
 // waitPause waits while a pause lasts.
 func (g *gate) waitPause(ctx context.Context, maxWait time.Duration) error {
 	for {
+		if ctx.Err() != nil {
+			return endOf(ctx)
+		}
 		left := g.pauseLeft()
 		if left <= 0 {
-			return context.Cause(ctx)
+			return nil
 		}
-		const reason = "the service asked for a pause that is not over"
 		if left > maxWait {
-			return &waitError{wait: left, reason: reason}
+			return &waitError{wait: left, reason: whyPause}
 		}
-		if err := fits(ctx, left, reason); err != nil {
+		if err := fits(ctx, left, whyPause); err != nil {
 			return err
 		}
-		if err := sleep(ctx, left, nil); err != nil {
-			return err
+		if err := sleep(ctx, left, g.pauseBegan()); err != nil {
+			return &waitError{wait: g.pauseLeft(), reason: whyPause, cause: err}
 		}
 	}
 }
@@ -175,7 +220,7 @@ func fits(ctx context.Context, wait time.Duration, reason string) error {
 	return nil
 }
 
-// sleep waits for d to pass or for wake, and ends with the context's cause.
+// sleep waits for d to pass or for wake, and ends with the context.
 func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -185,6 +230,6 @@ func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	case <-wake:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return endOf(ctx)
 	}
 }

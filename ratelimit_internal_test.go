@@ -73,12 +73,12 @@ func TestGateHoldsByTheServicesClock(t *testing.T) {
 	}
 }
 
-func TestGateSlotsOfLongRequestsComeBack(t *testing.T) {
+func TestGateSlotsOfLongRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, _ := passes(t, newGate(1, time.Second), 3, func(int) time.Duration { return time.Hour })
 		slices.Sort(began)
-		assert.Equal(t, []time.Duration{0, 2 * time.Second, 4 * time.Second}, began,
-			"a request that is long under way was counted within a period")
+		assert.Equal(t, []time.Duration{0, time.Hour + time.Second, 2 * (time.Hour + time.Second)}, began,
+			"a request that is under way may not have been counted yet")
 	})
 }
 
@@ -196,7 +196,7 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 				defer cancelShort()
 				_, err = g.acquire(short, time.Minute)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				assert.LessOrEqual(t, time.Since(start), time.Second)
+				assert.Zero(t, time.Since(start), "it is plain at once that the wait is too long")
 				time.Sleep(time.Minute) // lets the one ahead in the queue finish
 			})
 		})

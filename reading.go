@@ -58,6 +58,7 @@ func (r *reading) next(ctx context.Context) (*Page, error) {
 	var refused error // the last 400
 	refusals := 0
 	found := false // the place was found, and the request is from there
+	anew := false  // there is no place to be found
 	for range maxSearch {
 		p, err := r.client.List(ctx, ListOptions{Offset: offset, Limit: limit})
 		var e *Error
@@ -75,10 +76,14 @@ func (r *reading) next(ctx context.Context) (*Page, error) {
 			return nil, refused // twice, and there is a record at r.at
 		}
 		from, ok := r.resume(p)
-		if !ok {
-			if offset == 0 {
-				break
-			}
+		switch {
+		case ok || anew:
+		case offset == 0:
+			// All that were seen have been deleted: what is left comes after those that
+			// were to be skipped.
+			offset, limit, anew = r.start, maxLimit, true
+			continue
+		default:
 			offset, limit = before(offset), maxLimit
 			continue
 		}

@@ -72,12 +72,15 @@ type verdict struct {
 // it is 0 and err says why there is none. repeatable says that the request may be
 // carried out twice with the effect of once.
 func judge(repeatable bool, status int, err error) verdict {
+	var over *ended
 	switch {
+	case errors.As(err, &over):
+		return verdict{mayHaveActed: true}
 	case err != nil && notSent(err):
 		return verdict{retry: true, charged: true}
 	case err != nil && isTLSRefusal(err):
 		return verdict{}
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):
 		return verdict{mayHaveActed: true}
 	case err != nil:
 		return verdict{retry: repeatable, charged: true, mayHaveActed: true}
@@ -89,7 +92,8 @@ func judge(repeatable bool, status int, err error) verdict {
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return verdict{retry: repeatable, charged: true, mayHaveActed: true}
 	}
-	return verdict{mayHaveActed: status >= 500}
+	// A redirect may be what follows an action, as after a form.
+	return verdict{mayHaveActed: status >= 500 || status/100 == 3}
 }
 
 // isRepeatable tells by its method whether a request may be carried out twice.
@@ -114,18 +118,23 @@ func notSent(err error) bool {
 	return false
 }
 
-// isTLSRefusal tells that this side refused the other's certificate or protocol: the
-// request was not sent, and sending it again would not help.
+// isTLSRefusal tells that this side refused the other's certificate: the request was
+// not sent, and sending it again would not help.
 func isTLSRefusal(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError
-		record       tls.RecordHeaderError
 		authority    x509.UnknownAuthorityError
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
 	)
-	return errors.As(err, &verification) || errors.As(err, &record) || errors.As(err, &authority) ||
-		errors.As(err, &hostname) || errors.As(err, &invalid) || errors.Is(err, http.ErrSchemeMismatch)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+}
+
+// isNotTLS tells that the other side does not speak TLS, which may show in its answer
+// too. Sending the request again would not help.
+func isNotTLS(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // parseRetryAfter reads a response's Retry-After, in seconds or as a date, as a wait

@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 		{"403", 403, nil, no, no},
 		{"404", 404, nil, no, no},
 		{"409", 409, nil, no, no},
-		{"302", 302, nil, no, no},
+		{"302", 302, nil, unknown, unknown},
 		{"408", 408, nil, unsure, broken},
 		{"429", 429, nil, later, later},
 		{"500", 500, nil, unsure, broken},
@@ -63,8 +63,9 @@ func TestJudge(t *testing.T) {
 		{"proxy refused", 0, sent(&net.OpError{Op: "proxyconnect", Err: errors.New("connection refused")}), again, again},
 		{"certificate", 0, sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), no, no},
 		{"wrong host", 0, sent(x509.HostnameError{Certificate: &x509.Certificate{}}), no, no},
-		{"not TLS", 0, sent(tls.RecordHeaderError{}), no, no},
-		{"http on https", 0, sent(http.ErrSchemeMismatch), no, no},
+		{"not TLS", 0, sent(tls.RecordHeaderError{}), unknown, unknown},
+		{"http on https", 0, sent(http.ErrSchemeMismatch), unknown, unknown},
+		{"context ended", 0, &ended{context.Canceled, &net.OpError{Op: "dial", Err: errors.New("of another call")}}, unknown, unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.repeatable, judge(true, tt.status, tt.err), "repeatable")

@@ -41,7 +41,7 @@ func printed(v any) string {
 // forms are a secret as it could be written.
 func forms(secret string) []string {
 	return []string{
-		secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), fmt.Sprintf("%x", secret), fmt.Sprintf("%v", []byte(secret)),
+		secret, url.QueryEscape(secret), strings.ReplaceAll(secret, "&", `\u0026`), base64.StdEncoding.EncodeToString([]byte(secret)), fmt.Sprintf("%x", secret), fmt.Sprintf("%v", []byte(secret)),
 	}
 }
 
@@ -85,7 +85,7 @@ func TestSecretsInErrorsAndLogs(t *testing.T) {
 			answers[fmt.Sprint(status, kind)] = func(w http.ResponseWriter, r *http.Request) {
 				text := echo(r)
 				w.Header().Set("Content-Type", kind)
-				w.Header().Set("Location", "https://elsewhere.example/?t="+url.QueryEscape(text))
+				w.Header().Set("Location", "https://elsewhere.example/"+url.PathEscape(text)+"?t="+url.QueryEscape(text))
 				w.WriteHeader(status)
 				_, _ = fmt.Fprintf(w, format, text)
 			}
@@ -104,6 +104,14 @@ func TestSecretsInErrorsAndLogs(t *testing.T) {
 	}
 	ownWords := func(name string) bool {
 		return strings.Contains(name, "{") && !strings.Contains(name, "other") && !strings.Contains(name, `"a"`)
+	}
+	answers["odd redirect"] = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "://"+r.Header.Get("Authorization")+secret)
+		w.WriteHeader(302)
+	}
+	answers["token with a 400"] = func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(400)
+		_, _ = io.WriteString(w, `{"access_token":"`+token+`"}`)
 	}
 	answers["cut"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
@@ -173,7 +181,7 @@ func TestCredentialsDoNotFollowRedirects(t *testing.T) {
 				var e *customizers.Error
 				require.ErrorAs(t, err, &e, op)
 				assert.Equal(t, status, e.StatusCode)
-				require.ErrorContains(t, err, "redirects to "+elsewhere.URL+"/there are not followed")
+				require.ErrorContains(t, err, "redirects to "+elsewhere.URL+" are not followed")
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,6 @@ func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error)
 		sender:     s,
 		tokens:     tokens,
 		req:        req,
-		attempt:    1,
 		repeatable: tokens == nil || isRepeatable(req.Method),
 		replayable: req.Body == nil || req.GetBody != nil,
 	}
@@ -86,8 +86,8 @@ type call struct {
 	repeatable bool // carrying it out twice has the effect of once
 	replayable bool // its body can be read again
 
-	attempt int           // the number of this try
-	tried   bool          // a try has been sent
+	sent    int           // how many tries have been sent
+	charged int           // how many of them count against the policy's MaxAttempts
 	token   *oauth2.Token // of this try
 	refused *oauth2.Token // of the try that the service answered 401
 	last    *Error        // of the try before
@@ -104,7 +104,7 @@ func (c *call) prepare() (*http.Request, *lease, error) {
 	switch {
 	case c.refused != nil && c.token.AccessToken == c.refused.AccessToken:
 		err = c.last // there is no other token to be had
-	case c.tried:
+	case c.sent > 0:
 		out = c.req.Clone(c.req.Context())
 		if c.req.GetBody != nil {
 			out.Body, err = c.req.GetBody()
@@ -117,7 +117,8 @@ func (c *call) prepare() (*http.Request, *lease, error) {
 	if c.token != nil {
 		c.token.SetAuthHeader(out)
 	}
-	c.tried = true
+	c.sent++
+	c.charged++
 	return out, l, nil
 }
 
@@ -129,8 +130,8 @@ func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error
 	if err == nil && resp.StatusCode/100 == 2 {
 		c.logTry(resp, nil, time.Since(start))
 		kept := resp.Body.(*inMemory)
-		kept.attempts, kept.redact = c.attempt, func(text string) string { return c.redact(c.token)(text) }
-		c.budget.give(c.attempt > 1)
+		kept.attempts, kept.redact = c.sent, func(text string) string { return c.redact(c.token)(text) }
+		c.budget.give(c.charged > 1)
 		return resp, verdict{}, nil
 	}
 	e := c.failure(resp, body, err)
@@ -172,30 +173,31 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 		}
 		return 0, false
 	}
-	wait := max(c.retry.backoff(c.attempt, rand.Float64()), e.RetryAfter)
+	wait := max(c.retry.backoff(c.charged, rand.Float64()), e.RetryAfter)
 	if e.StatusCode == http.StatusTooManyRequests {
 		c.gate.pause(wait)
 	}
 	ctx := c.req.Context()
-	if err := ctx.Err(); err != nil {
-		return stop("", err, context.Cause(ctx))
+	if ctx.Err() != nil {
+		return stop("", endOf(ctx))
 	}
 	switch {
 	case e.StatusCode == http.StatusUnauthorized && c.token != nil && c.refused == nil:
 		c.tokens.refuse(c.token)
 		c.refused, v.retry, wait = c.token, true, 0
-		c.attempt-- // the token failed, not the request
+		c.charged-- // the token failed, not the request
 	case e.StatusCode == http.StatusExpectationFailed && c.req.Header.Get("Expect") != "":
 		c.req = c.req.Clone(ctx)
 		c.req.Header.Del("Expect")
 		v.retry, wait = true, 0
+		c.charged--
 	}
 	switch {
 	case !v.retry:
 		return stop("")
 	case !c.replayable:
 		return stop("not sent again, as its body can be read only once")
-	case c.attempt >= c.retry.MaxAttempts:
+	case c.charged >= c.retry.MaxAttempts:
 		return stop("")
 	case e.RetryAfter > c.retry.MaxWait:
 		return stop(fmt.Sprintf("not waited for, as that is longer than the policy's %v", c.retry.MaxWait))
@@ -207,12 +209,9 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 	if v.charged && !c.budget.take() {
 		return stop("not sent again, as too many of the client's requests fail")
 	}
-	if wait > 0 {
-		c.log.LogAttrs(ctx, slog.LevelWarn, "customizers: request will be sent again",
-			slog.String("method", c.req.Method), slog.String("path", c.req.URL.Path),
-			slog.Int("attempt", c.attempt), slog.Duration("wait", wait), slog.String("error", e.Error()))
-	}
-	c.attempt++
+	c.log.LogAttrs(ctx, slog.LevelWarn, "customizers: request will be sent again",
+		slog.String("method", c.req.Method), slog.String("path", c.req.URL.Path),
+		slog.Int("attempt", c.sent), slog.Duration("wait", wait), slog.String("error", e.Error()))
 	c.last, c.acted = e, c.acted || v.mayHaveActed
 	return wait, true
 }
@@ -226,14 +225,17 @@ func (s *sender) exchange(out *http.Request) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, w.cause(err)
 	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		s.gate.pause(parseRetryAfter(resp.Header, time.Now())) // before the body, which may take its time
+	}
 	resp.Request = out // a transport of the user's own may leave it out
-	from := &moving{resp.Body, w}
+	from := resp.Body
 	defer func() { _ = from.Close() }()
 	if resp.StatusCode/100 != 2 {
-		body, _ := io.ReadAll(io.LimitReader(from, maxErrorBody))
+		body, _ := io.ReadAll(io.LimitReader(w.over(from, explainWithin), maxErrorBody))
 		return resp, body, nil // the status says what matters
 	}
-	body, err := readBounded(from, resp.ContentLength)
+	body, err := readBounded(w.over(from, stallAfter), resp.ContentLength)
 	kept := &inMemory{data: body}
 	kept.Reset(body)
 	resp.Body = kept
@@ -270,11 +272,11 @@ func (*inMemory) Close() error { return nil }
 // failure describes a try that failed: by err, or by the status of resp.
 func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 	e := c.newError()
-	e.Attempts, e.earlierMayHaveActed = c.attempt, c.acted
+	e.Attempts, e.earlierMayHaveActed = c.sent, c.acted
 	if resp != nil {
 		e.StatusCode = resp.StatusCode
 	}
-	e.wrap(err)
+	redact := c.redact(c.token)
 	switch {
 	case resp == nil:
 		e.what = err.Error()
@@ -287,12 +289,17 @@ func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 	case err != nil:
 		e.what = fmt.Sprintf("the body broke off after %s: %v", describeBody(resp, len(body)), err)
 	case resp.StatusCode/100 == 3:
-		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(resp))
+		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", hostOf(resp))
 	default:
 		e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
-		e.readBody(resp, body, c.redact(c.token), c.req.Header.Get("Content-Type") != zipType)
+		quote := c.tokens != nil && c.req.Header.Get("Content-Type") != zipType
+		e.readBody(resp, body, redact, quote)
 		e.wrap(sentinelOf(resp.StatusCode, c.tokens == nil))
 	}
+	if what := redact(e.what); what != e.what {
+		e.what, err = what, nil // it has a secret
+	}
+	e.wrap(err)
 	return e
 }
 
@@ -314,11 +321,10 @@ func (c *call) heldBack(err error) *Error {
 	}
 	var w *waitError
 	if errors.As(err, &w) {
-		e.RetryAfter = w.wait
-		e.wrap(ErrRateLimited, w.cause)
-		return e
+		e.RetryAfter = max(e.RetryAfter, w.wait)
+		e.wrap(ErrRateLimited)
 	}
-	e.wrap(c.req.Context().Err(), err)
+	e.wrap(err)
 	return e
 }
 
@@ -333,6 +339,9 @@ func (s *sender) redact(token *oauth2.Token) func(string) string {
 	}
 	add(s.secret)
 	add(url.QueryEscape(s.secret))
+	if quoted, err := json.Marshal(s.secret); err == nil {
+		add(strings.Trim(string(quoted), `"`))
+	}
 	if token != nil {
 		add(token.AccessToken)
 	}
@@ -347,7 +356,7 @@ func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("method", c.req.Method),
 		slog.String("path", c.req.URL.Path),
-		slog.Int("attempt", c.attempt),
+		slog.Int("attempt", c.sent),
 		slog.Duration("duration", took),
 	}
 	if resp != nil {
@@ -383,6 +392,9 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 	t.MaxIdleConnsPerHost = t.MaxIdleConns
 	t.IdleConnTimeout = 30 * time.Second
 	t.MaxResponseHeaderBytes = 1 << 20
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{} //nolint:gosec // its minimum is set below
+	}
+	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
 	return t
 })

@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// stallAfter is how long a try may go without a byte sent or received.
-const stallAfter = 2 * time.Minute
+const (
+	// stallAfter is how long a try may go without a byte taken of its body or received.
+	stallAfter = 2 * time.Minute
+	// explainWithin is the same for a body that only explains an error.
+	explainWithin = 5 * time.Second
+)
 
 var errStalled = fmt.Errorf("nothing came for %v", stallAfter)
 
@@ -28,9 +32,15 @@ func watched(req *http.Request) (*http.Request, *watch) {
 	w.timer = time.AfterFunc(stallAfter, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if req.Body != nil {
-		req.Body = &moving{req.Body, w}
+		req.Body = &moving{req.Body, w, stallAfter}
 	}
 	return req, w
+}
+
+// over is body as it is to be read, with how long it may go without a byte.
+func (w *watch) over(body io.ReadCloser, after time.Duration) *moving {
+	w.timer.Reset(after)
+	return &moving{body, w, after}
 }
 
 // end ends the watch, and what is left of the try with it.
@@ -39,19 +49,23 @@ func (w *watch) end() {
 	w.stop()
 }
 
-// cause is err, or errStalled when that is what ended the try.
+// cause is err, or what ended the try: the end of the call's context, or a stall.
 func (w *watch) cause(err error) error {
-	if err != nil && context.Cause(w.ctx) == errStalled { //nolint:errorlint // it is not wrapped
+	switch {
+	case err == nil || w.ctx.Err() == nil:
+		return err
+	case context.Cause(w.ctx) == errStalled: //nolint:errorlint // not one that a caller's cause wraps
 		return errStalled
 	}
-	return err
+	return endOf(w.ctx)
 }
 
 // moving is a body whose reads tell the watch that the try goes on. When that is over
 // it reads no more: net/http may still be sending, and the archive is the caller's again.
 type moving struct {
 	io.ReadCloser
-	w *watch
+	w     *watch
+	after time.Duration
 }
 
 func (m *moving) Read(p []byte) (int, error) {
@@ -60,7 +74,7 @@ func (m *moving) Read(p []byte) (int, error) {
 	}
 	n, err := m.ReadCloser.Read(p)
 	if n > 0 {
-		m.w.timer.Reset(stallAfter)
+		m.w.timer.Reset(m.after)
 	}
 	return n, err
 }

@@ -259,6 +259,7 @@ func TestOptionRefused(t *testing.T) {
 		"API version in capital": {options{credentials, customizers.WithAPIVersion("V2024")}, []string{`API version "V2024"`}},
 		"no API version":         {options{credentials, customizers.WithAPIVersion("")}, []string{`API version ""`}},
 		"negative rate limit":    {options{credentials, customizers.WithRateLimit(-1, time.Second)}, []string{"rate limit", "-1", "negative"}},
+		"too many":               {options{credentials, customizers.WithRateLimit(1<<60, time.Second)}, []string{"over a million"}},
 		"no period":              {options{credentials, customizers.WithRateLimit(1, 0)}, []string{"rate limit's period", "0s"}},
 		"negative period":        {options{credentials, customizers.WithRateLimit(1, -time.Second)}, []string{"rate limit's period", "-1s"}},
 		"negative attempts":      {retry(customizers.RetryPolicy{MaxAttempts: -1}), []string{"RetryPolicy.MaxAttempts", "-1"}},
