@@ -77,13 +77,13 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 // Every record that is there for the whole time is yielded exactly once, also when
 // others are created or deleted meanwhile, which shifts the offsets: each request asks
 // again for the last record seen, and when it is not where it was, Pages looks for it
-// further ahead in the list. So a page after the first has one record less than the
+// nearer the start. So a page after the first has one record less than the
 // service's 250 when Limit is that. A loop may delete the records that it is given. Only
 // when over a thousand records come or go between two requests, some may be yielded
 // twice, or an error says that the place was lost.
 //
-// The end is a page with fewer records than asked for; with Count, one at which their
-// number is reached too. Every page has the Total that the first was told.
+// The end is a page with fewer records than asked for, or with Count a first one that
+// has them all. Every page has the Total that the first was told.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		opts, err := opts.check()

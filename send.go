@@ -3,17 +3,11 @@ package customizers
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -269,85 +263,6 @@ type inMemory struct {
 
 func (*inMemory) Close() error { return nil }
 
-// failure describes a try that failed: by err, or by the status of resp.
-func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
-	e := c.newError()
-	e.Attempts, e.earlierMayHaveActed = c.sent, c.acted
-	if resp != nil {
-		e.StatusCode = resp.StatusCode
-	}
-	redact := c.redact(c.token)
-	switch {
-	case resp == nil:
-		e.what = err.Error()
-		var u *url.Error // repeats the method and the URL
-		if errors.As(err, &u) {
-			e.what = u.Err.Error()
-		}
-	case errors.Is(err, errTooLarge):
-		e.what = err.Error()
-	case err != nil:
-		e.what = fmt.Sprintf("the body broke off after %s: %v", describeBody(resp, len(body)), err)
-	case resp.StatusCode/100 == 3:
-		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", hostOf(resp))
-	default:
-		e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
-		quote := c.tokens != nil && c.req.Header.Get("Content-Type") != zipType
-		e.readBody(resp, body, redact, quote)
-		e.wrap(sentinelOf(resp.StatusCode, c.tokens == nil))
-	}
-	if what := redact(e.what); what != e.what {
-		e.what, err = what, nil // it has a secret
-	}
-	e.wrap(err)
-	return e
-}
-
-func (c *call) newError() *Error { return &Error{Method: c.req.Method, Path: c.req.URL.Path} }
-
-// heldBack describes a try that was due and not sent, because err ended the wait for
-// it. What the try before said is kept.
-func (c *call) heldBack(err error) *Error {
-	var failed *Error
-	if errors.As(err, &failed) {
-		return failed // no token
-	}
-	e := c.last
-	if e == nil {
-		e = c.newError()
-		e.what = "not sent: " + err.Error()
-	} else {
-		e.reason = "not sent again: " + err.Error()
-	}
-	var w *waitError
-	if errors.As(err, &w) {
-		e.RetryAfter = max(e.RetryAfter, w.wait)
-		e.wrap(ErrRateLimited)
-	}
-	e.wrap(err)
-	return e
-}
-
-// redact takes the token and the client secret out of a text of the service's. One of
-// under four bytes is none, and would garble it.
-func (s *sender) redact(token *oauth2.Token) func(string) string {
-	var pairs []string
-	add := func(secret string) {
-		if len(secret) >= 4 {
-			pairs = append(pairs, secret, "[redacted]")
-		}
-	}
-	add(s.secret)
-	add(url.QueryEscape(s.secret))
-	if quoted, err := json.Marshal(s.secret); err == nil {
-		add(strings.Trim(string(quoted), `"`))
-	}
-	if token != nil {
-		add(token.AccessToken)
-	}
-	return strings.NewReplacer(pairs...).Replace
-}
-
 func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
 	ctx := c.req.Context()
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
@@ -370,31 +285,3 @@ func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
 	}
 	c.log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
 }
-
-// noRedirects is a copy of c that hands a redirect back instead of following it.
-func noRedirects(c *http.Client) *http.Client {
-	if c == nil {
-		c = &http.Client{Transport: defaultTransport()}
-	}
-	out := *c
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &out
-}
-
-// defaultTransport is shared by all clients that were not given one; WithHTTPClient
-// tells how it differs from net/http's.
-var defaultTransport = sync.OnceValue(func() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	t.MaxIdleConnsPerHost = t.MaxIdleConns
-	t.IdleConnTimeout = 30 * time.Second
-	t.MaxResponseHeaderBytes = 1 << 20
-	if t.TLSClientConfig == nil {
-		t.TLSClientConfig = &tls.Config{} //nolint:gosec // its minimum is set below
-	}
-	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
-	return t
-})
