@@ -217,6 +217,37 @@ func TestBodyThatBreaksOffIsReadAgain(t *testing.T) {
 	require.ErrorContains(t, err, "the body broke off after 1000 bytes of application/json")
 }
 
+// Every body is closed, of successes, failures and bodies over the bound.
+func TestBodiesAreClosed(t *testing.T) {
+	t.Parallel()
+	opened, closed := 0, 0
+	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
+		for _, status := range []int{200, 400, 503} {
+			c := newClient(t, "acme", quick, customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+				Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					resp, _ := fixed([]byte(body))(req)
+					resp.StatusCode = status
+					resp.Body = &closeCounter{resp.Body, &closed}
+					opened++
+					return resp, nil
+				}),
+			}))
+			_, _ = c.List(t.Context(), customizers.ListOptions{})
+		}
+	}
+	assert.Equal(t, opened, closed)
+}
+
+type closeCounter struct {
+	io.ReadCloser
+	n *int
+}
+
+func (c *closeCounter) Close() error {
+	*c.n++
+	return c.ReadCloser.Close()
+}
+
 func TestOneAttemptTurnsRetriesOff(t *testing.T) {
 	t.Parallel()
 	srv := sandbox(t)

@@ -73,7 +73,7 @@ func (m *moving) Read(p []byte) (int, error) {
 		return 0, context.Cause(m.w.ctx)
 	}
 	n, err := m.ReadCloser.Read(p)
-	if n > 0 {
+	if n > 0 && m.w.ctx.Err() == nil {
 		m.w.timer.Reset(m.after)
 	}
 	return n, err
