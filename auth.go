@@ -149,7 +149,7 @@ func (s *sender) credentialsFetch(tokenURL, clientID, clientSecret string) func(
 		// A success that holds no token. What oauth2 says may quote the body, so it
 		// is not repeated.
 		body := bodyOf(answer)
-		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: body.attempts}
+		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: body.call.sent}
 		e.readBody(answer, body.data, s.redact(nil), false)
 		e.what = "no usable access_token in " + describeBody(answer, len(body.data))
 		e.wrap(ErrUnauthorized)

@@ -36,11 +36,11 @@ func undecoded(resp *http.Response, why string) *Error {
 		Method:     resp.Request.Method,
 		Path:       resp.Request.URL.Path,
 		StatusCode: resp.StatusCode,
-		Attempts:   body.attempts,
+		Attempts:   body.call.sent,
 		what:       describeBody(resp, len(body.data)) + " where JSON was due",
 	}
 	if why != "" {
-		e.what += ": " + oneLine(body.redact(why)) // it may quote the body
+		e.what += ": " + oneLine(body.call.redact(body.call.token)(why)) // it may quote the body
 	}
 	if !isRepeatable(e.Method) {
 		e.wrap(ErrOutcomeUnknown)

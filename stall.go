@@ -21,14 +21,14 @@ var errStalled = fmt.Errorf("nothing came for %v", stallAfter)
 // on: it ends the try's context when neither body has moved for stallAfter.
 type watch struct {
 	timer *time.Timer
-	stop  context.CancelFunc
+	stop  context.CancelCauseFunc
 	ctx   context.Context //nolint:containedctx // of the one try that it watches
 }
 
 // watched returns req as it is to be sent, and the watch over it.
 func watched(req *http.Request) (*http.Request, *watch) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	w := &watch{ctx: ctx, stop: func() { cancel(context.Canceled) }}
+	w := &watch{ctx: ctx, stop: cancel}
 	w.timer = time.AfterFunc(stallAfter, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if req.Body != nil {
@@ -46,7 +46,7 @@ func (w *watch) over(body io.ReadCloser, after time.Duration) *moving {
 // end ends the watch, and what is left of the try with it.
 func (w *watch) end() {
 	w.timer.Stop()
-	w.stop()
+	w.stop(nil)
 }
 
 // cause is err, or what ended the try: the end of the call's context, or a stall.
