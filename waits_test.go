@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,11 +89,11 @@ func TestAFetchThatDoesNotFitItsCallersDeadline(t *testing.T) {
 func TestWaitInTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int32
 		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithRateLimit(1, 30*time.Second),
 			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				resp, _ := fixed([]byte("[]"))(req)
-				if n++; n == 2 {
+				if n.Add(1) == 2 {
 					time.Sleep(time.Second)
 					resp.StatusCode = 429
 					resp.Header.Set("Retry-After", "300")
@@ -136,10 +137,10 @@ func TestWaitInTheQueue(t *testing.T) {
 func TestLimitedWithABodyThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int32
 		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
 			Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-				if n++; n > 1 {
+				if n.Add(1) > 1 {
 					return fixed([]byte("[]"))(req)
 				}
 				resp, err := hanging(429)(req)
