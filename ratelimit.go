@@ -70,10 +70,9 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (*lease, erro
 		if err := g.waitPause(ctx, maxWait); err != nil || len(g.slots) == 0 {
 			return nil, err
 		}
-		if _, atLeast := g.look(time.Now()); atLeast > 0 {
-			if err := fits(ctx, atLeast, whySlot); err != nil {
-				return nil, err
-			}
+		_, wait := g.look(time.Now())
+		if err := fits(ctx, wait, whySlot); err != nil {
+			return nil, err
 		}
 		select {
 		case g.turn <- struct{}{}:
@@ -93,34 +92,33 @@ func (g *gate) next(ctx context.Context, maxWait time.Duration) (*lease, error) 
 		if err := g.waitPause(ctx, maxWait); err != nil {
 			return nil, err
 		}
-		l, wait, atLeast := g.take(time.Now())
+		l, wait := g.take(time.Now())
 		if l != nil {
 			return l, nil
 		}
-		if err := fits(ctx, atLeast, whySlot); err != nil {
+		if err := fits(ctx, wait, whySlot); err != nil {
 			return nil, err
 		}
 		if err := sleep(ctx, wait, g.wake); err != nil {
-			return nil, &waitError{wait: atLeast, reason: whySlot, cause: err}
+			return nil, &waitError{wait: wait, reason: whySlot, cause: err}
 		}
 	}
 }
 
-// take leases a slot that is free at now, or tells how long until one is: as it looks
-// now, and at the earliest.
-func (g *gate) take(now time.Time) (l *lease, wait, atLeast time.Duration) {
-	i, atLeast := g.look(now)
+// take leases a slot that is free at now, or tells how long to wait for one.
+func (g *gate) take(now time.Time) (*lease, time.Duration) {
+	i, wait := g.look(now)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if left := g.paused.Sub(now); left > 0 {
-		return nil, left, 0 // it began just now; the next round looks at it
-	}
 	if i < 0 {
-		return nil, atLeast, atLeast
+		return nil, wait
 	}
-	l = &lease{busy: true}
+	if g.paused.After(now) {
+		return nil, 0 // it began just now; the next round looks at it
+	}
+	l := &lease{busy: true}
 	g.slots[i] = l
-	return l, 0, 0
+	return l, 0
 }
 
 // look returns a slot that is free at now, or -1 and the least time until one is. Only
@@ -214,7 +212,7 @@ func (g *gate) waitPause(ctx context.Context, maxWait time.Duration) error {
 
 // fits returns a *waitError when the deadline of ctx comes before wait is over.
 func fits(ctx context.Context, wait time.Duration, reason string) error {
-	if deadline, ok := ctx.Deadline(); ok && wait > time.Until(deadline) {
+	if deadline, ok := ctx.Deadline(); ok && wait > max(0, time.Until(deadline)) {
 		return &waitError{wait: wait, reason: reason, cause: context.DeadlineExceeded}
 	}
 	return nil
