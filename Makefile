@@ -49,8 +49,8 @@ fuzz: ## run each fuzz target for fuzztime (1m)
 	go test -run '^$$' -fuzz FuzzTimestamp -fuzztime $(fuzztime) ./api
 	go test -run '^$$' -fuzz FuzzRetryAfter -fuzztime $(fuzztime) .
 	go test -run '^$$' -fuzz FuzzErrorBody -fuzztime $(fuzztime) .
-	go test -run '^$$' -fuzz FuzzTenant -fuzztime $(fuzztime) .
-	go test -run '^$$' -fuzz FuzzConfig -fuzztime $(fuzztime) .
+	go test -run '^$$' -fuzz FuzzTenant -fuzztime $(fuzztime) ./internal/config
+	go test -run '^$$' -fuzz FuzzConfig -fuzztime $(fuzztime) ./internal/config
 
 cover: ## tell which part of the code the tests run
 	go test -coverpkg=.,./api,./customizerstest -coverprofile=cover.out ./... >/dev/null

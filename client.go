@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/connector-customizers/customizers/api"
+	"github.com/connector-customizers/customizers/internal/config"
 )
 
 // A Client calls the connector-customizer operations of one tenant. It is safe for
@@ -31,9 +32,9 @@ func New(tenant string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := baseURL(tenant)
+	base, err := config.BaseURL(tenant)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
 	return s.client(base)
 }

@@ -1,6 +1,7 @@
-package customizers
+package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -11,10 +12,10 @@ import (
 
 var tenantName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
-// baseURL turns a tenant's name or URL into the URL of its API, without a final slash.
-func baseURL(tenant string) (string, error) {
+// BaseURL turns a tenant's name or URL into the URL of its API, without a final slash.
+func BaseURL(tenant string) (string, error) {
 	bad := func(format string, args ...any) (string, error) {
-		return "", fmt.Errorf("%w: the tenant %s", ErrInvalidRequest, fmt.Sprintf(format, args...))
+		return "", errors.New("the tenant " + fmt.Sprintf(format, args...))
 	}
 	if tenant == "" {
 		return bad(`is empty; give its name ("acme") or the URL of its API ("https://acme.api.identitynow.com")`)
@@ -44,7 +45,7 @@ func baseURL(tenant string) (string, error) {
 		return bad("URL has the path %q; give scheme and host only, and the version by WithAPIVersion", u.Path)
 	case !isHost(host) || !isPort(u.Port()):
 		return bad("URL %q has no host that can be reached", tenant)
-	case u.Scheme == "http" && !isLoopback(host):
+	case u.Scheme == "http" && !IsLoopback(host):
 		return bad("URL %q is not encrypted; credentials go over https only, but to a loopback host", tenant)
 	}
 	if name, ok := strings.CutSuffix(strings.ToLower(host), ".identitynow.com"); ok && !strings.Contains(name, ".") {
@@ -62,7 +63,8 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0 && n < 1<<16
 }
 
-func isLoopback(host string) bool {
+// IsLoopback tells whether a host is this machine.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

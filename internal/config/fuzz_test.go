@@ -1,4 +1,4 @@
-package customizers
+package config
 
 import (
 	"net/url"
@@ -19,9 +19,8 @@ func FuzzTenant(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, tenant string) {
-		base, err := baseURL(tenant)
+		base, err := BaseURL(tenant)
 		if err != nil {
-			require.ErrorIs(t, err, ErrInvalidRequest)
 			if strings.Contains(tenant, "@") {
 				require.NotContains(t, err.Error(), tenant)
 			}
@@ -29,10 +28,10 @@ func FuzzTenant(f *testing.F) {
 		}
 		u, err := url.Parse(base)
 		require.NoError(t, err)
-		require.True(t, u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()), base)
+		require.True(t, u.Scheme == "https" || u.Scheme == "http" && IsLoopback(u.Hostname()), base)
 		require.Nil(t, u.User)
 		require.Equal(t, u.Scheme+"://"+u.Host, base)
-		again, err := baseURL(base)
+		again, err := BaseURL(base)
 		require.NoError(t, err)
 		require.Equal(t, base, again)
 	})
@@ -48,18 +47,10 @@ func FuzzConfig(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, parse := range []func([]byte) (found, error){parseConfigJSON, parseConfigYAML} {
+		for _, parse := range []func([]byte) (Source, error){parseJSON, func(data []byte) (Source, error) { return parseYAML(data, "", nil) }} {
 			got, err := parse(data)
-			if err == nil {
-				s, serr := newSettings(nil)
-				require.NoError(t, serr)
-				_, err = s.withFound(got)
-				if err != nil {
-					require.ErrorIs(t, err, ErrInvalidRequest)
-				}
-			}
-			if err != nil && got.secret.value == "SECRET" && got.base.value != "SECRET" && got.id.value != "SECRET" {
-				require.NotContains(t, strings.ReplaceAll(err.Error(), "SAIL_CLIENT_SECRET", ""), "SECRET")
+			if err != nil && !strings.Contains(got.ID.Value+got.Base.Value, "SECRET") {
+				require.NotContains(t, err.Error(), "SECRET")
 			}
 		}
 	})
