@@ -1,11 +1,10 @@
-// Command customizers runs a sandbox tenant for connector customizers and a
+// Command customizers lists, creates, changes and deploys the connector customizers of
+// SailPoint Identity Security Cloud. It also serves a sandbox tenant, and has a
 // demonstration of the SDK against one. See customizers --help.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -16,46 +15,77 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// run executes the command line and returns the exit code: 0, 1 for a failure, 2 for a
-// command line that can't be understood.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	started := false
-	var usage *usageError
+// An app is one run of the command.
+type app struct {
+	in      io.Reader
+	out     io.Writer
+	console *console
+	output  output
+	connect connection
+}
+
+// run executes the command line and returns the exit code: see exitCode.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{in: stdin, out: stdout, console: newConsole(stderr)}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(a.console)
+	started := false // what fails before is a command line that can't be understood
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		started = true
+		return a.output.check()
+	}
+	err := root.ExecuteContext(ctx)
+	a.console.done()
+	if err != nil && !started {
+		err = &usageError{err.Error()}
+	}
+	return a.report(ctx, err)
+}
+
+func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "customizers",
-		Short:         "Connector customizers of SailPoint Identity Security Cloud",
+		Use:   "customizers",
+		Short: "Connector customizers of SailPoint Identity Security Cloud",
+		Long: "Lists, creates, changes and deploys the connector customizers of SailPoint Identity\n" +
+			"Security Cloud.\n\n" + configurationHelp + "\n\n" + exitHelp,
+		Example: "  customizers list -o jsonl | jq -r .name\n" +
+			"  customizers deploy hr-feed dist/\n" +
+			"  customizers doctor",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			started = true
-		},
 	}
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(demoCommand(), sandboxCommand())
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(stderr, "customizers:", err)
-		if !started || errors.As(err, &usage) {
-			_, _ = fmt.Fprintln(stderr, "Run 'customizers --help' for usage.")
-			return 2
-		}
-		return 1
+	root.AddGroup(&cobra.Group{ID: groupTenant, Title: "Work with a tenant:"}, &cobra.Group{ID: groupLocal, Title: "Without an account:"})
+	root.PersistentFlags().StringVarP(&a.output.format, "output", "o", formatTable, "write table, json, jsonl, yaml or id (one ID a line)")
+	root.PersistentFlags().BoolVar(&a.output.noHeaders, "no-headers", false, "write tables without their first line")
+	root.PersistentFlags().BoolVarP(&a.console.quiet, "quiet", "q", false, "write only data and errors")
+	root.PersistentFlags().BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, try and time")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	for _, c := range []*cobra.Command{
+		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),
+		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
+	} {
+		c.GroupID = groupTenant
+		a.connect.addFlags(c)
+		root.AddCommand(c)
 	}
-	return 0
+	for _, c := range []*cobra.Command{sandboxCommand(), demoCommand(), a.versionCommand()} {
+		c.GroupID = groupLocal
+		root.AddCommand(c)
+	}
+	root.SetCompletionCommandGroupID(groupLocal)
+	root.SetHelpCommandGroupID(groupLocal)
+	return root
 }
 
-// A usageError is a command line whose flags can't be used.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usageErrorf(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
-}
+const (
+	groupTenant = "tenant"
+	groupLocal  = "local"
+)

@@ -23,7 +23,7 @@ import (
 func TestRunDemo(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"demo"}, &stdout, &stderr)
+	code := run(t.Context(), []string{"demo"}, nil, &stdout, &stderr)
 	require.Equal(t, 0, code, "%s\n%s", &stdout, &stderr)
 	assert.Empty(t, stderr.String())
 	assert.Contains(t, stdout.String(), "all as expected")
@@ -98,7 +98,7 @@ func TestRunDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 1, run(ctx, []string{"demo"}, &stdout, &stderr))
+	assert.Equal(t, 1, run(ctx, []string{"demo"}, nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), context.Canceled.Error())
 	assert.NotContains(t, stdout.String(), "all as expected")
 }
@@ -110,7 +110,7 @@ func TestRunSandbox(t *testing.T) {
 	var stderr bytes.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"sandbox", "--port", "0", "--seed", "5"}, w, &stderr)
+		code <- run(ctx, []string{"sandbox", "--port", "0", "--seed", "5"}, nil, w, &stderr)
 		_ = w.Close()
 	}()
 
@@ -152,7 +152,7 @@ func TestRunSandboxPortInUse(t *testing.T) {
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 1, run(t.Context(), []string{"sandbox", "--port", port}, &stdout, &stderr))
+	assert.Equal(t, 1, run(t.Context(), []string{"sandbox", "--port", port}, nil, &stdout, &stderr))
 	assert.Empty(t, stdout.String(), "nothing that could be pasted")
 	assert.Contains(t, stderr.String(), "can't listen")
 	assert.Contains(t, stderr.String(), port)
@@ -184,7 +184,7 @@ func TestRunCommandLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var stdout, stderr bytes.Buffer
-			assert.Equal(t, tt.code, run(t.Context(), tt.args, &stdout, &stderr))
+			assert.Equal(t, tt.code, run(t.Context(), tt.args, nil, &stdout, &stderr))
 			check := func(name, got, want string) {
 				if want == "" {
 					assert.Empty(t, got, name)
@@ -206,7 +206,7 @@ func TestRunSandboxRefuses(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, 2, run(t.Context(), append([]string{"sandbox"}, args...), &stdout, &stderr), args)
+		assert.Equal(t, 2, run(t.Context(), append([]string{"sandbox"}, args...), nil, &stdout, &stderr), args)
 		assert.Empty(t, stdout.String())
 		assert.Contains(t, stderr.String(), args[len(args)-2]+" "+args[len(args)-1])
 	}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// A console is standard error: lines that stay, and below them, on a terminal, one that
+// tells what is going on and is written over.
+type console struct {
+	quiet, verbose bool
+	terminal       bool
+
+	mu     sync.Mutex
+	w      io.Writer
+	status string        // what is shown now
+	stop   chan struct{} // ends the countdown that is shown, or nil
+}
+
+func newConsole(w io.Writer) *console {
+	return &console{w: w, terminal: isTerminal(w) && os.Getenv("TERM") != "dumb"}
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is a small number
+}
+
+// widthOf is the number of columns of a terminal; 80 when it does not tell.
+func widthOf(v any) int {
+	if f, ok := v.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 { //nolint:gosec // see isTerminal
+			return w
+		}
+	}
+	return 80
+}
+
+// live tells whether progress is shown.
+func (c *console) live() bool { return c.terminal && !c.quiet }
+
+// print writes a line that stays.
+func (c *console) print(line string) {
+	_, _ = c.Write([]byte(line + "\n"))
+}
+
+// note writes a line that stays, unless --quiet.
+func (c *console) note(format string, args ...any) {
+	if !c.quiet {
+		c.print(printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Write writes lines that stay.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	status := c.status
+	c.draw("")
+	n, err := c.w.Write(p)
+	c.draw(status)
+	return n, err
+}
+
+// progress shows what is going on, until the next call; an empty text shows nothing.
+func (c *console) progress(text string) {
+	if !c.live() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endCountdown()
+	c.draw(text)
+}
+
+// countdown shows a text with the time that is left of d, until the next progress.
+func (c *console) countdown(format string, d time.Duration) {
+	if !c.live() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endCountdown()
+	stop := make(chan struct{})
+	c.stop = stop
+	end := time.Now().Add(d)
+	left := func() string { return fmt.Sprintf(format, roundUp(time.Until(end))) }
+	c.draw(left())
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			c.mu.Lock()
+			if c.stop == stop {
+				c.draw(left())
+			}
+			c.mu.Unlock()
+		}
+	}()
+}
+
+func roundUp(d time.Duration) time.Duration {
+	return max(0, (d + time.Second - 1).Truncate(time.Second))
+}
+
+// done takes the progress away.
+func (c *console) done() { c.progress("") }
+
+func (c *console) endCountdown() {
+	if c.stop != nil {
+		close(c.stop)
+		c.stop = nil
+	}
+}
+
+func (c *console) draw(status string) {
+	if c.status == "" && status == "" {
+		return
+	}
+	c.status = status
+	_, _ = io.WriteString(c.w, "\r\x1b[K"+runewidth.Truncate(status, widthOf(c.w)-1, "…"))
+}
+
+const (
+	bold  = "1"
+	red   = "31"
+	green = "32"
+)
+
+// paint colours a text, where colours are wanted.
+func (c *console) paint(colour, text string) string {
+	return painted(c.terminal, colour, text)
+}
+
+// painted colours a text for a terminal, unless NO_COLOR is set (https://no-color.org).
+func painted(terminal bool, colour, text string) string {
+	if !terminal || os.Getenv("NO_COLOR") != "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// printable replaces the control characters of a text that comes from elsewhere, which
+// on a terminal would be carried out.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}

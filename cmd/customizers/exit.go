@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitRateLimited = 5
+	exitUnknown     = 6
+)
+
+const exitHelp = `Exit codes: 0 done; 1 failed; 2 the command line can't be used; 3 there is no such
+customizer; 4 no or wrong credentials, or not permitted; 5 rate limited for longer than
+is waited for; 6 the outcome is unknown: look before doing it again.`
+
+// A usageError is a command line that can't be used.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usageErrorf(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// An adviceError is an error with an exit code of its own, or with what to do about it.
+type adviceError struct {
+	err    error
+	code   int
+	advice string
+}
+
+func (e *adviceError) Error() string { return e.err.Error() }
+func (e *adviceError) Unwrap() error { return e.err }
+
+// exitCode is the exit code of an error, and a word for its kind.
+func exitCode(err error) (int, string) {
+	var usage *usageError
+	var own *adviceError
+	switch {
+	case err == nil:
+		return exitOK, ""
+	case errors.As(err, &usage):
+		return exitUsage, "usage"
+	case errors.Is(err, customizers.ErrOutcomeUnknown):
+		return exitUnknown, "outcome_unknown"
+	case errors.Is(err, customizers.ErrRateLimited):
+		return exitRateLimited, "rate_limited"
+	case errors.Is(err, customizers.ErrUnauthorized):
+		return exitDenied, "unauthorized"
+	case errors.Is(err, customizers.ErrForbidden):
+		return exitDenied, "forbidden"
+	case errors.Is(err, customizers.ErrNotFound):
+		return exitNotFound, "not_found"
+	case errors.As(err, &own) && own.code == exitDenied:
+		return exitDenied, "no_credentials"
+	case errors.Is(err, customizers.ErrServer):
+		return exitFailure, "server"
+	case errors.Is(err, customizers.ErrInvalidRequest):
+		return exitFailure, "invalid_request"
+	}
+	return exitFailure, "failure"
+}
+
+// adviceOn tells what to do about an error, when there is something.
+func adviceOn(err error) string {
+	var own *adviceError
+	if errors.As(err, &own) && own.advice != "" {
+		return own.advice
+	}
+	switch code, _ := exitCode(err); code {
+	case exitUsage:
+		return "run 'customizers --help' for usage"
+	case exitDenied:
+		return "run 'customizers doctor' to see what is wrong"
+	case exitUnknown:
+		return "run 'customizers list' to see what was done"
+	}
+	return ""
+}
+
+// report writes an error, if there is one, and returns the exit code.
+func (a *app) report(ctx context.Context, err error) int {
+	code, kind := exitCode(err)
+	if err == nil {
+		return code
+	}
+	message := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "customizers: ")
+	if code == exitFailure && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		kind = "interrupted"
+	}
+	advice := adviceOn(err)
+	if a.output.format == formatJSON || a.output.format == formatJSONL {
+		a.console.print(jsonOf(reportOf(err, code, kind, message, advice)))
+		return code
+	}
+	if advice != "" {
+		message += "; " + advice
+	}
+	a.console.print(a.console.paint(red, "customizers:") + " " + printable(message))
+	return code
+}
+
+// A failure is the JSON form of an error. What is not known is left out.
+type failure struct {
+	Kind              string   `json:"kind"`
+	ExitCode          int      `json:"exitCode"`
+	Message           string   `json:"message"`
+	Advice            string   `json:"advice,omitzero"`
+	Method            string   `json:"method,omitzero"`
+	Path              string   `json:"path,omitzero"`
+	Status            int      `json:"status,omitzero"`
+	DetailCode        string   `json:"detailCode,omitzero"`
+	TrackingID        string   `json:"trackingId,omitzero"`
+	Texts             []string `json:"texts,omitempty"`
+	Attempts          int      `json:"attempts,omitzero"`
+	RetryAfterSeconds float64  `json:"retryAfterSeconds,omitzero"`
+}
+
+func reportOf(err error, code int, kind, message, advice string) any {
+	f := failure{Kind: kind, ExitCode: code, Message: message, Advice: advice}
+	var e *customizers.Error
+	if errors.As(err, &e) {
+		f.Method, f.Path, f.Status = e.Method, e.Path, e.StatusCode
+		f.DetailCode, f.TrackingID, f.Attempts = e.DetailCode, e.TrackingID, e.Attempts
+		f.RetryAfterSeconds = e.RetryAfter.Seconds()
+		for _, m := range e.Messages {
+			f.Texts = append(f.Texts, m.Text)
+		}
+		for _, m := range e.Causes {
+			f.Texts = append(f.Texts, m.Text)
+		}
+	}
+	return map[string]failure{"error": f}
+}
+
+func jsonOf(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error() // strings and numbers can be marshaled
+	}
+	return string(data)
+}

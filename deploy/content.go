@@ -1,0 +1,118 @@
+package deploy
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// A content is what is to be deployed.
+type content struct {
+	file      *os.File
+	digest    string
+	temporary bool
+}
+
+// open opens a zip file, or zips a folder into a temporary one.
+func open(ctx context.Context, path string) (*content, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the content can't be read: %w", customizers.ErrInvalidRequest, err)
+	}
+	c := &content{temporary: info.IsDir()}
+	if c.temporary {
+		c.file, err = os.CreateTemp("", "customizer-*.zip")
+	} else {
+		c.file, err = os.Open(path) //nolint:gosec // the caller's own file
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.temporary {
+		err = zipTo(ctx, c.file, path)
+		if err == nil {
+			_, err = c.file.Seek(0, io.SeekStart)
+		}
+		if err == nil {
+			info, err = c.file.Stat()
+		}
+	}
+	if err == nil {
+		c.digest, err = digest(ctx, c.file, info.Size())
+		if err != nil {
+			err = fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, path, err)
+		}
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *content) close() {
+	_ = c.file.Close()
+	if c.temporary {
+		_ = os.Remove(c.file.Name())
+	}
+}
+
+// Digest is the SHA-256 of the names and contents of a zip archive's files, in
+// hexadecimal. It does not depend on their order, times and permissions, nor on how they
+// are compressed, so it is the same for the same content however it was zipped. The
+// whole archive is read, and one that is damaged gives an error.
+func Digest(archive io.ReaderAt, size int64) (string, error) {
+	return digest(context.Background(), archive, size)
+}
+
+func digest(ctx context.Context, archive io.ReaderAt, size int64) (string, error) {
+	z, err := zip.NewReader(archive, size)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return "", fmt.Errorf("this is not a zip archive: %w", err)
+	}
+	files := slices.DeleteFunc(z.File, func(f *zip.File) bool { return strings.HasSuffix(f.Name, "/") })
+	if len(files) == 0 {
+		return "", errors.New("the archive has no files")
+	}
+	slices.SortStableFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
+	all := sha256.New()
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return "", context.Cause(ctx)
+		}
+		sum, err := sumOf(f)
+		if err != nil {
+			return "", fmt.Errorf("%s in the archive is damaged: %w", f.Name, err)
+		}
+		_ = binary.Write(all, binary.BigEndian, uint64(len(f.Name))) // so that no two lists of names and sums are written alike
+		_, _ = io.WriteString(all, f.Name)
+		_, _ = all.Write(sum)
+	}
+	return hexOf(all), nil
+}
+
+func sumOf(f *zip.File) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil { //nolint:gosec // what is unpacked is not kept
+		return nil, err
+	}
+	return sum.Sum(nil), nil
+}
+
+func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

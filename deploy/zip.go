@@ -1,0 +1,129 @@
+package deploy
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// IgnoreFile is the name of the file, at the top of a folder, that lists what [Zip]
+// leaves out, in the syntax of .dockerignore: a pattern a line, relative to the folder,
+// with **, comments after # and exceptions after !.
+const IgnoreFile = ".customizerignore"
+
+// Zip writes the files of a folder to w as a zip archive. The same content gives the
+// same bytes, whatever the times of the files and the system: they are sorted, dated
+// 1980-01-01, and have the permissions 0644, or 0755 when executable.
+//
+// What [IgnoreFile] lists is left out, as are that file and .git. A link to a file inside
+// the folder is followed; a link that leaves the folder, a link to a folder, and what is
+// neither file nor folder are refused with an error that is
+// [customizers.ErrInvalidRequest], as is a folder without files.
+func Zip(w io.Writer, folder string) error {
+	return zipTo(context.Background(), w, folder)
+}
+
+func zipTo(ctx context.Context, w io.Writer, folder string) (err error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
+	}
+	defer func() { _ = root.Close() }()
+	ignored, err := readIgnoreFile(root)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, IgnoreFile, err)
+	}
+	z := zip.NewWriter(w)
+	files := 0
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
+		case path == ".":
+			return nil
+		case path == IgnoreFile:
+			return nil
+		case path == ".git" && d.IsDir():
+			return fs.SkipDir
+		case path == ".git": // of a worktree
+			return nil
+		}
+		skip, err := ignored.MatchesOrParentMatches(path)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, IgnoreFile, err)
+		case skip && d.IsDir() && !ignored.Exclusions():
+			return fs.SkipDir
+		case skip || d.IsDir():
+			return nil
+		}
+		files++
+		return addFile(z, root, path)
+	})
+	if err == nil && files == 0 {
+		err = fmt.Errorf("%w: the folder %s has no files to deploy", customizers.ErrInvalidRequest, folder)
+	}
+	if err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+func addFile(z *zip.Writer, root *os.Root, path string) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s %w (list it in %s to leave it out)", customizers.ErrInvalidRequest, path, fmt.Errorf(format, args...), IgnoreFile)
+	}
+	info, err := root.Stat(path) // follows links, and no further than the folder
+	switch {
+	case err != nil:
+		return refuse("can't be read, or links out of the folder: %w", err)
+	case info.IsDir():
+		return refuse("is a link to a folder")
+	case !info.Mode().IsRegular():
+		return refuse("is neither a file nor a folder")
+	}
+	f, err := root.Open(path)
+	if err != nil {
+		return refuse("can't be read: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	h := &zip.FileHeader{Name: path, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+	mode := fs.FileMode(0o644)
+	if info.Mode()&0o111 != 0 {
+		mode = 0o755
+	}
+	h.SetMode(mode)
+	to, err := z.CreateHeader(h)
+	if err == nil {
+		_, err = io.Copy(to, f)
+	}
+	return err
+}
+
+func readIgnoreFile(root *os.Root) (*patternmatcher.PatternMatcher, error) {
+	f, err := root.Open(IgnoreFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return patternmatcher.New(nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	patterns, err := ignorefile.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	return patternmatcher.New(patterns)
+}
