@@ -52,11 +52,11 @@ type Result struct {
 }
 
 var (
-	// ErrAmbiguous: several customizers have the name, and nothing was done.
+	// ErrAmbiguous says that several customizers have the name; nothing was done.
 	ErrAmbiguous = errors.New("several customizers have the name")
-	// ErrNotShown: the version was uploaded, and the service did not show it in time.
+	// ErrNotShown says that the version was uploaded, and the service did not show it in time.
 	ErrNotShown = errors.New("the new version is not shown yet")
-	// ErrNotRecorded: all was done but for writing the record. It comes with a result.
+	// ErrNotRecorded says that all was done but for writing the record. It comes with a result.
 	ErrNotRecorded = errors.New("the deployment could not be recorded")
 )
 

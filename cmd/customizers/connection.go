@@ -160,12 +160,12 @@ func readSecret(path string, stdin io.Reader) (string, error) {
 }
 
 // client makes the client for a command.
-func (a *app) client(opts ...customizers.Option) (*customizers.Client, error) {
+func (a *app) client() (*customizers.Client, error) {
 	s, err := a.connect.settings(a.in)
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOf(s, http.DefaultTransport, opts...)
+	return a.clientOf(s, http.DefaultTransport)
 }
 
 func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {

@@ -31,13 +31,13 @@ func newConsole(w io.Writer) *console {
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is a small number
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // widthOf is the number of columns of a terminal; 80 when it does not tell.
 func widthOf(v any) int {
 	if f, ok := v.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 { //nolint:gosec // see isTerminal
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return w
 		}
 	}

@@ -24,7 +24,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		Example: "  customizers delete hr-feed-old badge-sync-old",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !yes && !dryRun && !(isTerminal(a.in) && a.console.terminal) {
+			if !yes && !dryRun && (!isTerminal(a.in) || !a.console.terminal) {
 				return usageErrorf("this is no terminal to ask on: give --yes to delete without being asked")
 			}
 			client, err := a.client()

@@ -100,7 +100,7 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	page, err := client.List(ctx, customizers.ListOptions{Limit: 1, Count: true})
-	if !d.token(watch, s, err) {
+	if !d.token(watch, err) {
 		return
 	}
 	if err != nil {
@@ -139,7 +139,7 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/oauth/info", nil)
 	var resp *http.Response
 	if err == nil {
-		resp, err = http.DefaultClient.Do(req) //nolint:gosec // the tenant that the user named
+		resp, err = http.DefaultClient.Do(req)
 	}
 	if err != nil {
 		d.bad("oauth/info", err, "check the tenant's name, the DNS, a proxy (HTTPS_PROXY) and a firewall between here and "+base)
@@ -166,7 +166,7 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 }
 
 // token tells of the token that was used for a first request, which ended with err.
-func (d *doctor) token(w *watch, s *settings, err error) bool {
+func (d *doctor) token(w *watch, err error) bool {
 	var e *customizers.Error
 	if errors.As(err, &e) && e.Path == "/oauth/token" {
 		advice := "create a new personal access token, and set its client ID and secret"
