@@ -43,8 +43,9 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 		mine := false
 		t.mu.Lock()
 		if t.token != nil && (t.renew.IsZero() || time.Now().Before(t.renew)) {
-			defer t.mu.Unlock()
-			return t.token, nil
+			token := t.token
+			t.mu.Unlock()
+			return token, nil
 		}
 		f := t.flight
 		if f == nil {

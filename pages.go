@@ -19,6 +19,15 @@ type ListOptions struct {
 	// Count asks how many records there are in all, which costs the service time.
 	// Pages and All ask with their first request only.
 	Count bool
+	// Prefetch is how many of the pages that follow Pages and All request while the loop
+	// is busy with one; 0 to 8, and 0, the default, requests each page when the loop asks
+	// for it. The loop sees the same pages and errors in the same order, sooner where the
+	// service is slow to answer: the rate limit holds for these requests too.
+	//
+	// As many pages are held in memory. Up to as many requests go past the end of the
+	// list, and are in vain when it is found to have shifted, so in a loop that deletes
+	// what it is given. List ignores it.
+	Prefetch int
 }
 
 // A Page is a part of a list.
@@ -36,6 +45,8 @@ func (o ListOptions) check() (ListOptions, error) {
 		return o, fmt.Errorf("%w: ListOptions.Offset is %d; the service takes 32 bits", ErrInvalidRequest, o.Offset)
 	case o.Limit < 0 || o.Limit > maxLimit:
 		return o, fmt.Errorf("%w: ListOptions.Limit is %d; it must be 1 to %d, or 0 for %d", ErrInvalidRequest, o.Limit, maxLimit, maxLimit)
+	case o.Prefetch < 0 || o.Prefetch > maxPrefetch:
+		return o, fmt.Errorf("%w: ListOptions.Prefetch is %d; it must be 0 to %d", ErrInvalidRequest, o.Prefetch, maxPrefetch)
 	case o.Limit == 0:
 		o.Limit = maxLimit
 	}
@@ -72,7 +83,8 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 
 // Pages reads a list page by page, to its end or until the loop breaks. An error is
 // yielded once, with a nil page, and ends it. Each page is fetched, and retried, when
-// the loop asks for it.
+// the loop asks for it, or before with [ListOptions.Prefetch]; when the loop ends, so do
+// the requests that are under way.
 //
 // Every record that is there for the whole time is yielded exactly once, also when
 // others are created or deleted meanwhile, which shifts the offsets: each request asks
@@ -91,13 +103,20 @@ func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, e
 			yield(nil, err)
 			return
 		}
-		r := &reading{client: c}
+		r := &reading{ahead: prefetch{list: c.List, depth: opts.Prefetch}}
+		defer r.ahead.end()
 		for p, err := r.first(ctx, opts); ; p, err = r.next(ctx) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if p == nil || !yield(p, nil) || r.ended {
+			if p == nil {
+				return
+			}
+			if !r.ended {
+				r.ahead.fill(ctx, r.following(), r.total)
+			}
+			if !yield(p, nil) || r.ended {
 				return
 			}
 		}

@@ -20,12 +20,12 @@ const (
 // so nothing is missed or seen twice. Otherwise the reading goes back until it meets a
 // record that it knows, and goes on from there.
 type reading struct {
-	client *Client
-	start  int // the offset that the list was asked for from
-	limit  int // the most records of a page
-	total  int // as told with the first page, or -1
-	at     int // the offset of the last record seen
-	ended  bool
+	ahead prefetch
+	start int // the offset that the list was asked for from
+	limit int // the most records of a page
+	total int // as told with the first page, or -1
+	at    int // the offset of the last record seen
+	ended bool
 
 	known map[string]int // the IDs met last, with the number of the last meeting
 	ring  []string       // the IDs of the last meetings
@@ -34,7 +34,7 @@ type reading struct {
 
 // first reads the first page.
 func (r *reading) first(ctx context.Context, opts ListOptions) (*Page, error) {
-	p, err := r.client.List(ctx, opts)
+	p, err := r.ahead.get(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -52,15 +52,21 @@ func (r *reading) first(ctx context.Context, opts ListOptions) (*Page, error) {
 	return p, nil
 }
 
+// following asks for the page that follows, from the last record seen on.
+func (r *reading) following() ListOptions {
+	return ListOptions{Offset: r.at, Limit: min(r.limit+1, maxLimit)}
+}
+
 // next reads the page that follows, or nil when there is none.
 func (r *reading) next(ctx context.Context) (*Page, error) {
-	offset, limit := r.at, min(r.limit+1, maxLimit)
+	opts := r.following()
+	offset, limit := opts.Offset, opts.Limit
 	var refused error // the last 400
 	refusals := 0
 	found := false // the place was found, and the request is from there
 	anew := false  // there is no place to be found
 	for range maxSearch {
-		p, err := r.client.List(ctx, ListOptions{Offset: offset, Limit: limit})
+		p, err := r.ahead.get(ctx, ListOptions{Offset: offset, Limit: limit})
 		var e *Error
 		if offset > 0 && errors.As(err, &e) && e.StatusCode == http.StatusBadRequest {
 			// Some collections answer so past their end, where deletions may have put

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,6 +17,7 @@ import (
 
 // A shifting is a list that changes after each request for a part of it.
 type shifting struct {
+	mu       sync.Mutex
 	ids      []string
 	next     int
 	requests int
@@ -42,6 +44,8 @@ func (s *shifting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var offset, limit int
 	_, _ = fmt.Sscan(r.FormValue("offset"), &offset)
 	_, _ = fmt.Sscan(r.FormValue("limit"), &limit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.requests++
 	if r.FormValue("count") == "true" {
 		w.Header().Set("X-Total-Count", fmt.Sprint(len(s.ids)))
@@ -108,6 +112,9 @@ func plainly(t *testing.T, n int) int {
 	return s.requests
 }
 
+// prefetches are the depths that a list is read with.
+var prefetches = []int{0, 1, 3, 8}
+
 func TestAllUnderChange(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -136,20 +143,25 @@ func TestAllUnderChange(t *testing.T) {
 		"from an offset, more at the front": {n: 900, opts: customizers.ListOptions{Offset: 100}, change: func(s *shifting) { s.insert(0) }},
 	} {
 		for _, past400 := range []bool{false, true} {
-			t.Run(fmt.Sprint(name, past400), func(t *testing.T) {
-				t.Parallel()
-				s := newShifting(tt.n)
-				s.past400 = past400
-				done := false
-				s.change = func(s *shifting) {
-					if tt.change != nil && !done {
-						done = true
-						tt.change(s)
+			for _, prefetch := range prefetches {
+				t.Run(fmt.Sprintf("%s, past400 %v, prefetch %d", name, past400, prefetch), func(t *testing.T) {
+					t.Parallel()
+					s := newShifting(tt.n)
+					s.past400 = past400
+					done := false
+					s.change = func(s *shifting) {
+						if tt.change != nil && !done {
+							done = true
+							tt.change(s)
+						}
 					}
-				}
-				s.readAll(t, tt.opts)
-				assert.LessOrEqual(t, s.requests, plainly(t, tt.n)+tt.extra)
-			})
+					opts := tt.opts
+					opts.Prefetch = prefetch
+					s.readAll(t, opts)
+					atMost := plainly(t, tt.n) + tt.extra
+					assert.LessOrEqual(t, s.requests, atMost+prefetch*atMost)
+				})
+			}
 		}
 	}
 }
@@ -165,7 +177,11 @@ func TestAllUnderRandomChange(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		opts := customizers.ListOptions{Limit: []int{0, 1, 2, 10, 100, 250}[rnd.IntN(6)], Count: rnd.IntN(2) == 0}
+		opts := customizers.ListOptions{
+			Limit:    []int{0, 1, 2, 10, 100, 250}[rnd.IntN(6)],
+			Count:    rnd.IntN(2) == 0,
+			Prefetch: prefetches[seed%4],
+		}
 		most := 1500
 		if opts.Limit > 0 {
 			most = min(most, 50*opts.Limit)
@@ -191,7 +207,7 @@ func TestAllUnderRandomChange(t *testing.T) {
 			if page == 0 || page == 250 {
 				page = 249
 			}
-			assert.LessOrEqual(t, s.requests, (n+changes)/page+2+3*changes, "the requests are bounded")
+			assert.LessOrEqual(t, s.requests, (1+opts.Prefetch)*((n+changes)/page+2+3*changes), "the requests are bounded")
 		})
 	}
 }
@@ -209,23 +225,27 @@ func TestAllWhileTheLoopDeletes(t *testing.T) {
 		"all from the second": {1, func(int) bool { return false }},
 		"all from the 300th":  {300, func(int) bool { return false }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const n = 3000
-			keep := tt.keep
-			s := newShifting(n + tt.start)
-			seen := 0
-			for c, err := range s.client(t).All(t.Context(), customizers.ListOptions{Offset: tt.start}) {
-				require.NoError(t, err)
-				require.Equal(t, fmt.Sprintf("id-%d", tt.start+seen+1), c.ID)
-				if !keep(seen) {
-					at := slices.Index(s.ids, c.ID)
-					s.remove(at, 1)
+		for _, prefetch := range prefetches {
+			t.Run(fmt.Sprintf("%s, prefetch %d", name, prefetch), func(t *testing.T) {
+				t.Parallel()
+				const n = 3000
+				keep := tt.keep
+				s := newShifting(n + tt.start)
+				seen := 0
+				for c, err := range s.client(t).All(t.Context(), customizers.ListOptions{Offset: tt.start, Prefetch: prefetch}) {
+					require.NoError(t, err)
+					require.Equal(t, fmt.Sprintf("id-%d", tt.start+seen+1), c.ID)
+					if !keep(seen) {
+						s.mu.Lock()
+						at := slices.Index(s.ids, c.ID)
+						s.remove(at, 1)
+						s.mu.Unlock()
+					}
+					seen++
 				}
-				seen++
-			}
-			assert.Equal(t, n, seen)
-			assert.LessOrEqual(t, s.requests, 6*(n/249+1))
-		})
+				assert.Equal(t, n, seen)
+				assert.LessOrEqual(t, s.requests, (1+prefetch)*6*(n/249+1))
+			})
+		}
 	}
 }

@@ -20,9 +20,10 @@ var errStalled = fmt.Errorf("nothing came for %v", stallAfter)
 // A watch cuts a try that stalls, without a bound on how long one may take that goes
 // on: it ends the try's context when neither body has moved for stallAfter.
 type watch struct {
-	timer *time.Timer
-	stop  context.CancelCauseFunc
-	ctx   context.Context //nolint:containedctx // of the one try that it watches
+	timer    *time.Timer
+	stop     context.CancelCauseFunc
+	ctx      context.Context //nolint:containedctx // of the one try that it watches
+	response moving          // its body
 }
 
 // watched returns req as it is to be sent, and the watch over it.
@@ -40,7 +41,8 @@ func watched(req *http.Request) (*http.Request, *watch) {
 // over is body as it is to be read, with how long it may go without a byte.
 func (w *watch) over(body io.ReadCloser, after time.Duration) *moving {
 	w.timer.Reset(after)
-	return &moving{body, w, after}
+	w.response = moving{body, w, after}
+	return &w.response
 }
 
 // end ends the watch, and what is left of the try with it.

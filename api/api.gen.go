@@ -11,9 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for LocaleOrigin.
@@ -270,145 +267,40 @@ type CreateConnectorCustomizerJSONRequestBody = ConnectorCustomizerCreateRequest
 // PutConnectorCustomizerJSONRequestBody defines body for PutConnectorCustomizer for application/json ContentType.
 type PutConnectorCustomizerJSONRequestBody = ConnectorCustomizerUpdateRequest
 
-// RequestEditorFn is the function signature for the RequestEditor callback function
+// RequestEditorFn changes a request before it is sent.
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
 
-// Doer performs HTTP requests.
-//
-// The standard http.Client implements this interface.
+// HttpRequestDoer sends requests, as [http.Client] does.
 type HttpRequestDoer interface {
 	Do(req *http.Request) (*http.Response, error)
 }
 
-// Client which conforms to the OpenAPI3 specification for this service.
+// Client has a method for each operation of the contract.
 type Client struct {
-	// The endpoint of the server conforming to this interface, with scheme,
-	// https://api.deepmap.com for example. This can contain a path relative
-	// to the server, such as https://api.deepmap.com/dev-test, and all the
-	// paths in the swagger spec will be appended to the server.
-	Server string
-
-	// Doer for performing requests, typically a *http.Client with any
-	// customized settings, such as certificate chains.
-	Client HttpRequestDoer
-
-	// A list of callbacks for modifying requests which are generated before sending over
-	// the network.
-	RequestEditors []RequestEditorFn
+	Server         string // the address that paths are appended to, with a slash at its end
+	Client         HttpRequestDoer
+	RequestEditors []RequestEditorFn // applied to every request, before those of the call
 }
 
-// ClientOption allows setting custom parameters during construction
-type ClientOption func(*Client) error
-
-// Creates a new Client, with reasonable defaults
-func NewClient(server string, opts ...ClientOption) (*Client, error) {
-	// create a client with sane default values
-	client := Client{
-		Server: server,
+func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader, editors []RequestEditorFn) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.Server+path, body)
+	if err != nil {
+		return nil, err
 	}
-	// mutate client and add all optional params
-	for _, o := range opts {
-		if err := o(&client); err != nil {
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	for _, edit := range c.RequestEditors {
+		if err := edit(ctx, req); err != nil {
 			return nil, err
 		}
 	}
-	// ensure the server URL always has a trailing slash
-	if !strings.HasSuffix(client.Server, "/") {
-		client.Server += "/"
+	for _, edit := range editors {
+		if err := edit(ctx, req); err != nil {
+			return nil, err
+		}
 	}
-	// create httpClient, if not already present
-	if client.Client == nil {
-		client.Client = &http.Client{}
-	}
-	return &client, nil
-}
-
-// WithHTTPClient allows overriding the default Doer, which is
-// automatically created using http.Client. This is useful for tests.
-func WithHTTPClient(doer HttpRequestDoer) ClientOption {
-	return func(c *Client) error {
-		c.Client = doer
-		return nil
-	}
-}
-
-// WithRequestEditorFn allows setting up a callback function, which will be
-// called right before sending the request. This can be used to mutate the request.
-func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
-	return func(c *Client) error {
-		c.RequestEditors = append(c.RequestEditors, fn)
-		return nil
-	}
-}
-
-// The interface specification for the client above.
-type ClientInterface interface {
-
-	// ListConnectorCustomizers List customizers
-	//
-	// Answers one page of the tenant's customizers.
-	//
-	// Corresponds with GET /connector-customizers (the `ListConnectorCustomizers` operationId).
-	ListConnectorCustomizers(ctx context.Context, params *ListConnectorCustomizersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateConnectorCustomizerWithBody Create a customizer
-	//
-	// Creates a customizer. It has no version until one is created.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /connector-customizers (the `CreateConnectorCustomizer` operationId).
-	CreateConnectorCustomizerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateConnectorCustomizer Create a customizer
-	//
-	// Creates a customizer. It has no version until one is created.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /connector-customizers (the `CreateConnectorCustomizer` operationId).
-	CreateConnectorCustomizer(ctx context.Context, body CreateConnectorCustomizerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// DeleteConnectorCustomizer Delete a customizer
-	//
-	// Deletes the customizer with the given ID.
-	//
-	// Corresponds with DELETE /connector-customizers/{id} (the `DeleteConnectorCustomizer` operationId).
-	DeleteConnectorCustomizer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetConnectorCustomizer Get a customizer
-	//
-	// Answers the customizer with the given ID.
-	//
-	// Corresponds with GET /connector-customizers/{id} (the `GetConnectorCustomizer` operationId).
-	GetConnectorCustomizer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PutConnectorCustomizerWithBody Update a customizer
-	//
-	// Replaces the customizer's data with the body's. The published text calls id, name and type immutable, yet name is the body's one field, and clients in use rename with it.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with PUT /connector-customizers/{id} (the `PutConnectorCustomizer` operationId).
-	PutConnectorCustomizerWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PutConnectorCustomizer Update a customizer
-	//
-	// Replaces the customizer's data with the body's. The published text calls id, name and type immutable, yet name is the body's one field, and clients in use rename with it.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with PUT /connector-customizers/{id} (the `PutConnectorCustomizer` operationId).
-	PutConnectorCustomizer(ctx context.Context, id string, body PutConnectorCustomizerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateConnectorCustomizerVersionWithBody Create a version of a customizer
-	//
-	// Creates the customizer's next version. The published contract has no request body; clients in use send the customizer's zip archive.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /connector-customizers/{id}/versions (the `CreateConnectorCustomizerVersion` operationId).
-	CreateConnectorCustomizerVersionWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	return c.Client.Do(req)
 }
 
 // ListConnectorCustomizers List customizers
@@ -417,15 +309,23 @@ type ClientInterface interface {
 //
 // Corresponds with GET /connector-customizers (the `ListConnectorCustomizers` operationId).
 func (c *Client) ListConnectorCustomizers(ctx context.Context, params *ListConnectorCustomizersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListConnectorCustomizersRequest(c.Server, params)
-	if err != nil {
-		return nil, err
+	path := "connector-customizers"
+	if params != nil {
+		query := url.Values{}
+		if params.Offset != nil {
+			query.Set("offset", fmt.Sprint(*params.Offset))
+		}
+		if params.Limit != nil {
+			query.Set("limit", fmt.Sprint(*params.Limit))
+		}
+		if params.Count != nil {
+			query.Set("count", fmt.Sprint(*params.Count))
+		}
+		if len(query) > 0 {
+			path += "?" + query.Encode()
+		}
 	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	return c.do(ctx, http.MethodGet, path, "", nil, reqEditors)
 }
 
 // CreateConnectorCustomizerWithBody Create a customizer
@@ -436,15 +336,8 @@ func (c *Client) ListConnectorCustomizers(ctx context.Context, params *ListConne
 //
 // Corresponds with POST /connector-customizers (the `CreateConnectorCustomizer` operationId).
 func (c *Client) CreateConnectorCustomizerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateConnectorCustomizerRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	path := "connector-customizers"
+	return c.do(ctx, http.MethodPost, path, contentType, body, reqEditors)
 }
 
 // CreateConnectorCustomizer Create a customizer
@@ -455,15 +348,11 @@ func (c *Client) CreateConnectorCustomizerWithBody(ctx context.Context, contentT
 //
 // Corresponds with POST /connector-customizers (the `CreateConnectorCustomizer` operationId).
 func (c *Client) CreateConnectorCustomizer(ctx context.Context, body CreateConnectorCustomizerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateConnectorCustomizerRequest(c.Server, body)
+	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	return c.CreateConnectorCustomizerWithBody(ctx, "application/json", bytes.NewReader(b), reqEditors...)
 }
 
 // DeleteConnectorCustomizer Delete a customizer
@@ -472,15 +361,8 @@ func (c *Client) CreateConnectorCustomizer(ctx context.Context, body CreateConne
 //
 // Corresponds with DELETE /connector-customizers/{id} (the `DeleteConnectorCustomizer` operationId).
 func (c *Client) DeleteConnectorCustomizer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteConnectorCustomizerRequest(c.Server, id)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	path := fmt.Sprintf("connector-customizers/%s", url.PathEscape(id))
+	return c.do(ctx, http.MethodDelete, path, "", nil, reqEditors)
 }
 
 // GetConnectorCustomizer Get a customizer
@@ -489,15 +371,8 @@ func (c *Client) DeleteConnectorCustomizer(ctx context.Context, id string, reqEd
 //
 // Corresponds with GET /connector-customizers/{id} (the `GetConnectorCustomizer` operationId).
 func (c *Client) GetConnectorCustomizer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetConnectorCustomizerRequest(c.Server, id)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	path := fmt.Sprintf("connector-customizers/%s", url.PathEscape(id))
+	return c.do(ctx, http.MethodGet, path, "", nil, reqEditors)
 }
 
 // PutConnectorCustomizerWithBody Update a customizer
@@ -508,15 +383,8 @@ func (c *Client) GetConnectorCustomizer(ctx context.Context, id string, reqEdito
 //
 // Corresponds with PUT /connector-customizers/{id} (the `PutConnectorCustomizer` operationId).
 func (c *Client) PutConnectorCustomizerWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorCustomizerRequestWithBody(c.Server, id, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	path := fmt.Sprintf("connector-customizers/%s", url.PathEscape(id))
+	return c.do(ctx, http.MethodPut, path, contentType, body, reqEditors)
 }
 
 // PutConnectorCustomizer Update a customizer
@@ -527,15 +395,11 @@ func (c *Client) PutConnectorCustomizerWithBody(ctx context.Context, id string, 
 //
 // Corresponds with PUT /connector-customizers/{id} (the `PutConnectorCustomizer` operationId).
 func (c *Client) PutConnectorCustomizer(ctx context.Context, id string, body PutConnectorCustomizerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPutConnectorCustomizerRequest(c.Server, id, body)
+	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
+	return c.PutConnectorCustomizerWithBody(ctx, id, "application/json", bytes.NewReader(b), reqEditors...)
 }
 
 // CreateConnectorCustomizerVersionWithBody Create a version of a customizer
@@ -546,298 +410,8 @@ func (c *Client) PutConnectorCustomizer(ctx context.Context, id string, body Put
 //
 // Corresponds with POST /connector-customizers/{id}/versions (the `CreateConnectorCustomizerVersion` operationId).
 func (c *Client) CreateConnectorCustomizerVersionWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateConnectorCustomizerVersionRequestWithBody(c.Server, id, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// NewListConnectorCustomizersRequest constructs an http.Request for the ListConnectorCustomizers method
-func NewListConnectorCustomizersRequest(server string, params *ListConnectorCustomizersParams) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Offset != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Limit != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Count != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", *params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewCreateConnectorCustomizerRequest calls the generic CreateConnectorCustomizer builder with application/json body
-func NewCreateConnectorCustomizerRequest(server string, body CreateConnectorCustomizerJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreateConnectorCustomizerRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreateConnectorCustomizerRequestWithBody constructs an http.Request for the CreateConnectorCustomizer method, with any body, and a specified content type
-func NewCreateConnectorCustomizerRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewDeleteConnectorCustomizerRequest constructs an http.Request for the DeleteConnectorCustomizer method
-func NewDeleteConnectorCustomizerRequest(server string, id string) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers/%s", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewGetConnectorCustomizerRequest constructs an http.Request for the GetConnectorCustomizer method
-func NewGetConnectorCustomizerRequest(server string, id string) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers/%s", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewPutConnectorCustomizerRequest calls the generic PutConnectorCustomizer builder with application/json body
-func NewPutConnectorCustomizerRequest(server string, id string, body PutConnectorCustomizerJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPutConnectorCustomizerRequestWithBody(server, id, "application/json", bodyReader)
-}
-
-// NewPutConnectorCustomizerRequestWithBody constructs an http.Request for the PutConnectorCustomizer method, with any body, and a specified content type
-func NewPutConnectorCustomizerRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers/%s", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewCreateConnectorCustomizerVersionRequestWithBody constructs an http.Request for the CreateConnectorCustomizerVersion method, with any body, and a specified content type
-func NewCreateConnectorCustomizerVersionRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/connector-customizers/%s/versions", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
-	for _, r := range c.RequestEditors {
-		if err := r(ctx, req); err != nil {
-			return err
-		}
-	}
-	for _, r := range additionalEditors {
-		if err := r(ctx, req); err != nil {
-			return err
-		}
-	}
-	return nil
+	path := fmt.Sprintf("connector-customizers/%s/versions", url.PathEscape(id))
+	return c.do(ctx, http.MethodPost, path, contentType, body, reqEditors)
 }
 
 // ClientWithResponses is left out; oapi-codegen.yaml says why.
