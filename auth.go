@@ -12,6 +12,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
+const tokenPath = "/oauth/token"
+
 // tokens keeps the client's access token, and fetches it once for any number of
 // callers.
 type tokens struct {
@@ -114,7 +116,7 @@ func sourceFetch(src oauth2.TokenSource) func(context.Context) (*oauth2.Token, e
 			err = checkToken(t)
 		}
 		if err != nil {
-			return nil, &Error{what: "no token from the token source: " + err.Error(), wraps: []error{err}}
+			return nil, &Error{Operation: "Token", what: "no token from the token source: " + err.Error(), wraps: []error{err}}
 		}
 		return t, nil
 	}
@@ -150,7 +152,7 @@ func (s *sender) credentialsFetch(tokenURL, clientID, clientSecret string) func(
 		// A success that holds no token. What oauth2 says may quote the body, so it
 		// is not repeated.
 		body := bodyOf(answer)
-		e := &Error{Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: body.call.sent}
+		e := &Error{Operation: "Token", Method: http.MethodPost, Path: answer.Request.URL.Path, StatusCode: answer.StatusCode, Attempts: body.call.sent}
 		e.readBody(answer, body.data, s.redact(nil), false)
 		e.what = "no usable access_token in " + describeBody(answer, len(body.data))
 		e.wrap(ErrUnauthorized)

@@ -33,8 +33,10 @@ func bodyOf(resp *http.Response) *inMemory { return resp.Body.(*inMemory) }
 func undecoded(resp *http.Response, why string) *Error {
 	body := bodyOf(resp)
 	e := &Error{
+		Operation:  body.call.operation(),
 		Method:     resp.Request.Method,
 		Path:       resp.Request.URL.Path,
+		RequestID:  requestID(resp),
 		StatusCode: resp.StatusCode,
 		Attempts:   body.call.sent,
 		what:       describeBody(resp, len(body.data)) + " where JSON was due",

@@ -46,12 +46,15 @@ var (
 // It wraps the sentinels that apply and what caused it, such as the error of the
 // connection or of the context.
 type Error struct {
+	Operation string // the method of [Client] that failed, without its receiver, or Token
+
 	Method string // of the request that failed
 	Path   string // of the request that failed: /oauth/token when no token could be had
 
 	StatusCode int       // of the last response; 0 when none came
 	DetailCode string    // the service's code, finer than the status; OAuth's error code for a token
 	TrackingID string    // under which the service logged the error
+	RequestID  string    // what the service calls the request, from its SLPT-Request-ID
 	Messages   []Message // the reason, in general terms
 	Causes     []Message // the reasons, in detail
 
@@ -101,6 +104,7 @@ func (e *Error) Error() string {
 	}
 	note(e.DetailCode != "", "detail code %s", oneLine(e.DetailCode))
 	note(e.TrackingID != "", "tracking id %s", oneLine(e.TrackingID))
+	note(e.TrackingID == "" && e.RequestID != "", "request id %s", oneLine(e.RequestID))
 	note(e.Attempts > 1, "after %d tries", e.Attempts)
 	note(e.reason != "", "%s", e.reason)
 	note(e.RetryAfter > 0, "try again in %v", e.RetryAfter.Round(time.Millisecond))
@@ -122,6 +126,7 @@ func (e *Error) LogValue() slog.Value {
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
+	add("operation", e.Operation)
 	add("method", e.Method)
 	add("path", e.Path)
 	if e.StatusCode != 0 {
@@ -129,6 +134,7 @@ func (e *Error) LogValue() slog.Value {
 	}
 	add("detail_code", e.DetailCode)
 	add("tracking_id", e.TrackingID)
+	add("request_id", e.RequestID)
 	if e.RetryAfter > 0 {
 		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
 	}

@@ -182,7 +182,7 @@ func TestErrorLogValue(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	assert.Equal(t, map[string]any{
-		"message": err.Error(), "method": "GET", "path": "/v2024/connector-customizers/x", "status": 429.0,
+		"message": err.Error(), "operation": "Get", "method": "GET", "path": "/v2024/connector-customizers/x", "status": 429.0,
 		"detail_code": "d", "tracking_id": "t", "retry_after": 300e9,
 	}, line.Err)
 }

@@ -17,7 +17,7 @@ func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 	e := c.newError()
 	e.Attempts, e.earlierMayHaveActed = c.sent, c.acted
 	if resp != nil {
-		e.StatusCode = resp.StatusCode
+		e.StatusCode, e.RequestID = resp.StatusCode, requestID(resp)
 	}
 	redact := c.redact(c.token)
 	switch {
@@ -46,7 +46,9 @@ func (c *call) failure(resp *http.Response, body []byte, err error) *Error {
 	return e
 }
 
-func (c *call) newError() *Error { return &Error{Method: c.req.Method, Path: c.req.URL.Path} }
+func (c *call) newError() *Error {
+	return &Error{Operation: c.operation(), Method: c.req.Method, Path: c.req.URL.Path}
+}
 
 // heldBack describes a try that was due and not sent, because err ended the wait for
 // it. What the try before said is kept.

@@ -41,6 +41,7 @@ type settings struct {
 	limit                  int
 	per                    time.Duration
 	log                    *slog.Logger
+	observer               Observer
 	userAgent              string
 }
 
@@ -80,13 +81,14 @@ func (s *settings) client(base string) (*Client, error) {
 		retry:     s.retry,
 		gate:      newGate(s.limit, s.per),
 		log:       s.log,
+		observer:  s.observer,
 		userAgent: []string{s.userAgent},
 		secret:    s.clientSecret,
 	}
 	if s.source != nil {
 		snd.tokens = newTokens(sourceFetch(s.source))
 	} else {
-		snd.tokens = newTokens(snd.credentialsFetch(base+"/oauth/token", s.clientID, s.clientSecret))
+		snd.tokens = newTokens(snd.credentialsFetch(base+tokenPath, s.clientID, s.clientSecret))
 	}
 	c := &api.Client{Server: base + "/" + string(s.version) + "/", Client: snd}
 	if s.version == V1 {
@@ -96,9 +98,10 @@ func (s *settings) client(base string) (*Client, error) {
 	return &Client{api: c}, nil
 }
 
+const collection = "/connector-customizers"
+
 // versionSecond turns /connector-customizers/… into /connector-customizers/v1/….
 func versionSecond(_ context.Context, req *http.Request) error {
-	const collection = "/connector-customizers"
 	insert := func(path string) string {
 		return strings.Replace(path, collection, collection+"/"+string(V1), 1)
 	}
@@ -211,9 +214,17 @@ func WithRateLimit(n int, per time.Duration) Option {
 	}
 }
 
-// WithLogger logs every try of a request to l at level Debug, with the attributes method,
-// path, attempt (from 1), duration, and where known status, error and tracking_id; and
-// that it will be sent again at level Warn, with method, path, attempt, wait and error.
+// WithLogger logs to l, with attributes whose names and meanings stay:
+//
+//   - "customizers: request sent", at level Debug, after every try of a request:
+//     operation (the method of [Client], or Token), method, path, attempt (from 1),
+//     duration, and where known status, request_id, error and tracking_id;
+//   - "customizers: request will be sent again", at level Warn: operation, method, path,
+//     attempt, wait and error;
+//   - "customizers: the endpoint is deprecated; see WithAPIVersion", at level Warn, once
+//     per client and operation, after a response with X-Deprecated: operation, method
+//     and path.
+//
 // No token, secret or body is ever logged. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error {
@@ -221,6 +232,16 @@ func WithLogger(l *slog.Logger) Option {
 			return errors.New("the logger is nil")
 		}
 		s.log = l
+		return nil
+	}
+}
+
+// WithObserver tells o of every try and every wait of the client, from which to count
+// them: retries are the tries whose Attempt is over 1, and 429s those with that
+// StatusCode. See package examples/otel for OpenTelemetry.
+func WithObserver(o Observer) Option {
+	return func(s *settings) error {
+		s.observer = o
 		return nil
 	}
 }

@@ -99,6 +99,7 @@ func (g *gate) next(ctx context.Context, maxWait time.Duration) (*lease, error) 
 		if err := fits(ctx, wait, whySlot); err != nil {
 			return nil, err
 		}
+		noteWait(ctx, WaitRateLimit, wait)
 		if err := sleep(ctx, wait, g.wake); err != nil {
 			return nil, &waitError{wait: wait, reason: whySlot, cause: err}
 		}
@@ -204,6 +205,7 @@ func (g *gate) waitPause(ctx context.Context, maxWait time.Duration) error {
 		if err := fits(ctx, left, whyPause); err != nil {
 			return err
 		}
+		noteWait(ctx, WaitRetryAfter, left)
 		if err := sleep(ctx, left, g.pauseBegan()); err != nil {
 			return &waitError{wait: g.pauseLeft(), reason: whyPause, cause: err}
 		}

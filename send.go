@@ -31,8 +31,11 @@ type sender struct {
 	gate      *gate
 	tokens    *tokens
 	log       *slog.Logger
+	observer  Observer
 	userAgent []string
 	secret    string // the client secret, to keep it out of errors
+
+	deprecations deprecations
 }
 
 // Do sends req until it succeeds or should not be sent again. The response is a
@@ -53,6 +56,7 @@ func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error)
 		repeatable: tokens == nil || isRepeatable(req.Method),
 		replayable: req.Body == nil || req.GetBody != nil,
 	}
+	c.observed()
 	for {
 		out, l, err := c.prepare()
 		if err != nil {
@@ -66,7 +70,13 @@ func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error)
 		if !again {
 			return nil, e
 		}
-		if err := sleep(req.Context(), wait, nil); err != nil {
+		reason := WaitBackoff
+		if wait == e.RetryAfter {
+			reason = WaitRetryAfter
+		}
+		ctx := c.req.Context()
+		noteWait(ctx, reason, wait)
+		if err := sleep(ctx, wait, nil); err != nil {
 			return nil, c.heldBack(err)
 		}
 	}
@@ -86,6 +96,7 @@ type call struct {
 	refused *oauth2.Token // of the try that the service answered 401
 	last    *Error        // of the try before
 	acted   bool          // the service may have acted on an earlier try
+	waiting time.Time     // until when the observer knows it to wait
 }
 
 // prepare waits until the next try may be sent, and makes its request.
@@ -122,13 +133,13 @@ func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error
 	resp, body, err := c.exchange(out)
 	c.gate.release(l, true)
 	if err == nil && resp.StatusCode/100 == 2 {
-		c.logTry(resp, nil, time.Since(start))
+		c.noteTry(resp, nil, time.Since(start))
 		resp.Body.(*inMemory).call = c
 		c.budget.give(c.charged > 1)
 		return resp, verdict{}, nil
 	}
 	e := c.failure(resp, body, err)
-	c.logTry(resp, e, time.Since(start))
+	c.noteTry(resp, e, time.Since(start))
 	return nil, judge(c.repeatable, e.StatusCode, err), e
 }
 
@@ -202,9 +213,7 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 	if v.charged && !c.budget.take() {
 		return stop("not sent again, as too many of the client's requests fail")
 	}
-	c.log.LogAttrs(ctx, slog.LevelWarn, "customizers: request will be sent again",
-		slog.String("method", c.req.Method), slog.String("path", c.req.URL.Path),
-		slog.Int("attempt", c.sent), slog.Duration("wait", wait), slog.String("error", e.Error()))
+	c.logRetry(e, wait)
 	c.last, c.acted = e, c.acted || v.mayHaveActed
 	return wait, true
 }
@@ -260,26 +269,3 @@ type inMemory struct {
 }
 
 func (*inMemory) Close() error { return nil }
-
-func (c *call) logTry(resp *http.Response, e *Error, took time.Duration) {
-	ctx := c.req.Context()
-	if !c.log.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", c.req.Method),
-		slog.String("path", c.req.URL.Path),
-		slog.Int("attempt", c.sent),
-		slog.Duration("duration", took),
-	}
-	if resp != nil {
-		attrs = append(attrs, slog.Int("status", resp.StatusCode))
-	}
-	if e != nil {
-		attrs = append(attrs, slog.String("error", e.Error()))
-		if e.TrackingID != "" {
-			attrs = append(attrs, slog.String("tracking_id", e.TrackingID))
-		}
-	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
-}

@@ -179,6 +179,7 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 		customizers.WithUserAgent("customizers-cli"),
 		customizers.WithHTTPClient(&http.Client{Transport: &progressTransport{next: transport, console: a.console}}),
 		customizers.WithLogger(a.logger()),
+		customizers.WithObserver(a.observer()),
 	}
 	return customizers.New(s.base.value, append(all, opts...)...)
 }

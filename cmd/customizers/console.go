@@ -119,6 +119,16 @@ func roundUp(d time.Duration) time.Duration {
 // done takes the progress away.
 func (c *console) done() { c.progress("") }
 
+// endWait takes a countdown away.
+func (c *console) endWait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop != nil {
+		c.endCountdown()
+		c.draw("")
+	}
+}
+
 func (c *console) endCountdown() {
 	if c.stop != nil {
 		close(c.stop)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/connector-customizers/customizers"
 )
 
 // A progressTransport shows how far an upload is.
@@ -72,6 +75,29 @@ func (b *bar) text(took time.Duration) string {
 	}
 	return fmt.Sprintf("uploading [%s%s] %3d%% of %s, %s/s, %s", strings.Repeat("#", full), strings.Repeat(".", width-full),
 		100*b.sent/b.total, sizeText(b.total), sizeText(rate), left)
+}
+
+// observer shows the waits that people would wonder about.
+func (a *app) observer() customizers.Observer {
+	return customizers.Observer{
+		Wait: func(_ context.Context, w customizers.Wait) {
+			if w.Duration >= time.Second {
+				a.console.countdown(waitText(w), w.Duration)
+			}
+		},
+		Try: func(context.Context, customizers.Try) { a.console.endWait() },
+	}
+}
+
+// waitText says why there is a wait, with a verb for what is left of it.
+func waitText(w customizers.Wait) string {
+	switch {
+	case w.Reason == customizers.WaitRateLimit:
+		return "keeping to the rate limit, resuming in %v"
+	case w.Reason == customizers.WaitRetryAfter && (w.Err == nil || errors.Is(w.Err, customizers.ErrRateLimited)):
+		return "rate limited, resuming in %v"
+	}
+	return "the service failed, trying again in %v"
 }
 
 // logger logs requests to the console with --verbose.
