@@ -3,6 +3,9 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
+# Modules of their own, so that users of the SDK do not inherit what they need.
+modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod examples/*/go.mod))
+
 .PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover
 
 help: ## list these targets
@@ -12,7 +15,7 @@ demo: ## do all six operations against an embedded sandbox
 	go run ./cmd/customizers demo
 
 test: ## run the tests, with the race detector
-	go test -C internal/soak -race ./...
+	@set -e; for m in $(modules); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
 	go test -race ./...
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
@@ -31,15 +34,16 @@ contract: ## fail when openapi.yaml breaks with the published contract
 
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
-	@set -e; for m in internal/soak internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
+	@set -e; for m in $(modules) internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
 
 vet: ## run go vet
 	go vet ./...
-	go vet -C internal/soak ./...
+	@set -e; for m in $(modules); do echo "go vet -C $$m ./..."; go vet -C $$m ./...; done
 
 lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
-	cd internal/soak && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
+	@set -e; for m in $(modules); do echo "golangci-lint in $$m"; \
+		(cd $$m && go tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml); done
 
 bench: ## compare the SDK with the same work by hand, in one run
 	go test -run '^$$' -bench . -count 5 .

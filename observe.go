@@ -85,6 +85,7 @@ func (c *call) noteTry(resp *http.Response, e *Error, took time.Duration) {
 	if deprecated {
 		c.deprecations.note(c)
 	}
+	c.waiting = time.Time{}
 	if c.observer.Try != nil {
 		t := Try{
 			Operation: c.operation(), Method: c.req.Method, Path: c.req.URL.Path,
