@@ -3,10 +3,10 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## do all six operations against an embedded sandbox
 	go run ./cmd/customizers demo
@@ -28,6 +28,13 @@ drift: ## fail when generated code is not what openapi.yaml gives
 
 contract: ## fail when openapi.yaml breaks with the published contract
 	$(call tool,oasdiff) oasdiff breaking --fail-on WARN testdata/published.v2024.json openapi.yaml
+	go test -C internal/tools/upstream ./...
+
+upstream-diff: ## tell what moved in the specification that SailPoint publishes, SPEC (a file or URL)
+	@go run -C internal/tools/upstream . "$(SPEC)"
+
+upstream-accept: ## make the operations of SPEC the published contract in testdata
+	@go run -C internal/tools/upstream . -accept "$(SPEC)"
 
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
@@ -36,10 +43,12 @@ tidy: ## fail when a module file is not tidy
 vet: ## run go vet
 	go vet ./...
 	go vet -C internal/soak ./...
+	go vet -C internal/tools/upstream ./...
 
 lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
 	cd internal/soak && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
+	cd internal/tools/upstream && go tool -modfile=../lint/go.mod golangci-lint run --config ../../../.golangci.yml
 
 bench: ## compare the SDK with the same work by hand, in one run
 	go test -run '^$$' -bench . -count 5 .
