@@ -3,7 +3,7 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept interop
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ test: ## run the tests, with the race detector
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
+
+interop: ## hold contract, sandbox and client against what others wrote (needs node 20 or later and npm)
+	@for p in node npm; do command -v $$p >/dev/null || { echo "make interop needs $$p, and it is not on PATH" >&2; exit 1; }; done
+	cd internal/interop && npm ci
+	go test -C internal/interop -race -count=1 -timeout 5m .
 
 check: drift contract tidy vet lint test ## everything that CI runs
 
@@ -38,16 +43,18 @@ upstream-accept: ## make the operations of SPEC the published contract in testda
 
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
-	@set -e; for m in internal/soak internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
+	@set -e; for m in internal/interop internal/soak internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
 
 vet: ## run go vet
 	go vet ./...
 	go vet -C internal/soak ./...
 	go vet -C internal/tools/upstream ./...
+	go vet -C internal/interop ./...
 
 lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
 	cd internal/soak && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
+	cd internal/interop && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
 	cd internal/tools/upstream && go tool -modfile=../lint/go.mod golangci-lint run --config ../../../.golangci.yml
 
 bench: ## compare the SDK with the same work by hand, in one run
