@@ -3,23 +3,30 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-# Modules of their own, so that users of the SDK do not inherit what they need.
-modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod examples/*/go.mod))
+# Modules of their own, so that users of the SDK do not inherit what they need. That of
+# interop is tested by its own target, as it needs more than a Go toolchain.
+modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/tools/upstream/go.mod examples/*/go.mod))
+tested = $(filter-out internal/interop,$(modules))
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept interop
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## do all six operations against an embedded sandbox
 	go run ./cmd/customizers demo
 
 test: ## run the tests, with the race detector
-	@set -e; for m in $(modules); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
+	@set -e; for m in $(tested); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
 	go test -race ./...
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
+
+interop: ## hold contract, sandbox and client against what others wrote (needs node 20 or later and npm)
+	@for p in node npm; do command -v $$p >/dev/null || { echo "make interop needs $$p, and it is not on PATH" >&2; exit 1; }; done
+	cd internal/interop && npm ci
+	go test -C internal/interop -race -count=1 -timeout 5m .
 
 check: drift contract tidy vet lint test ## everything that CI runs
 
@@ -32,9 +39,15 @@ drift: ## fail when generated code is not what openapi.yaml gives
 contract: ## fail when openapi.yaml breaks with the published contract
 	$(call tool,oasdiff) oasdiff breaking --fail-on WARN testdata/published.v2024.json openapi.yaml
 
+upstream-diff: ## tell what moved in the specification that SailPoint publishes, SPEC (a file or URL)
+	@go run -C internal/tools/upstream . "$(SPEC)"
+
+upstream-accept: ## make the operations of SPEC the published contract in testdata
+	@go run -C internal/tools/upstream . -accept "$(SPEC)"
+
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
-	@set -e; for m in $(modules) internal/tools/*/; do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
+	@set -e; for m in $(modules) $(filter-out internal/tools/upstream/,$(wildcard internal/tools/*/)); do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
 
 vet: ## run go vet
 	go vet ./...

@@ -1,0 +1,232 @@
+package interop_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// published writes the published contract with the version in its paths, as Prism does not
+// look at servers.
+func published(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../testdata/published.v2024.json")
+	require.NoError(t, err)
+	var spec map[string]any
+	require.NoError(t, json.Unmarshal(data, &spec))
+	paths := map[string]any{}
+	for path, item := range spec["paths"].(map[string]any) {
+		paths["/v2024"+path] = item
+	}
+	spec["paths"] = paths
+	data, err = json.Marshal(spec)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "published.json")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	return file
+}
+
+// The client reads what a mock of the published contract makes up, of every operation and
+// every status.
+func TestPrismMock(t *testing.T) {
+	t.Parallel()
+	spec := published(t)
+	url := prism(t, "mock", spec)
+	violations := &violations{}
+	client := func(header http.Header) *customizers.Client {
+		c, err := customizers.New(url,
+			customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token"})),
+			customizers.WithHTTPClient(&http.Client{Transport: &recorder{header: header, to: violations}}),
+			customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+		require.NoError(t, err)
+		return c
+	}
+	const id = "7f1f0f0e"
+	created := time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC) // is what Prism makes of a date-time
+	const number = -(1<<53 - 1)                                // and of an int64
+	whole := customizers.Customizer{ID: "string", Name: "string", ImageVersion: number, ImageID: "string", TenantID: "string", Created: created}
+	operations := map[string]struct {
+		do   func(c *customizers.Client) (any, error)
+		want any
+		fail []int
+	}{
+		"List": {func(c *customizers.Client) (any, error) {
+			page, err := c.List(t.Context(), customizers.ListOptions{Offset: 5, Limit: 10, Count: true})
+			if err != nil {
+				return nil, err
+			}
+			return page.Items, nil
+		}, []customizers.Customizer{whole}, []int{400, 401, 403, 429, 500}},
+		"Create": {func(c *customizers.Client) (any, error) {
+			return c.Create(t.Context(), customizers.CreateRequest{Name: "a"})
+		}, &customizers.Customizer{ID: "string", Name: "string", TenantID: "string", Created: created}, []int{400, 401, 403, 429, 500}},
+		"Get": {func(c *customizers.Client) (any, error) {
+			return c.Get(t.Context(), id)
+		}, &whole, []int{400, 401, 403, 404, 429, 500}},
+		"Update": {func(c *customizers.Client) (any, error) {
+			return c.Update(t.Context(), id, customizers.UpdateRequest{Name: "b"})
+		}, &whole, []int{400, 401, 403, 404, 429, 500}},
+		"Delete": {func(c *customizers.Client) (any, error) {
+			return nil, c.Delete(t.Context(), id)
+		}, nil, []int{400, 401, 403, 404, 429, 500}},
+		"CreateVersion": {func(c *customizers.Client) (any, error) {
+			return c.CreateVersion(t.Context(), id, nil)
+		}, &customizers.Version{CustomizerID: "string", ImageID: "string", Version: number, Created: created}, []int{400, 401, 403, 404, 429, 500}},
+	}
+	sentinels := map[int]error{
+		400: customizers.ErrInvalidRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
+		404: customizers.ErrNotFound, 429: customizers.ErrRateLimited, 500: customizers.ErrServer,
+	}
+	for name, operation := range operations {
+		got, err := operation.do(client(nil))
+		require.NoError(t, err, name)
+		assert.Equal(t, operation.want, got, name)
+		for _, status := range operation.fail {
+			_, err := operation.do(client(http.Header{"Prefer": {"code=" + strconv.Itoa(status)}}))
+			require.ErrorIs(t, err, sentinels[status], "%s %d", name, status)
+			var apiError *customizers.Error
+			require.ErrorAs(t, err, &apiError)
+			assert.Equal(t, status, apiError.StatusCode)
+			if status != 401 && status != 429 {
+				assert.Equal(t, "string", apiError.DetailCode)
+				assert.Equal(t, "string", apiError.TrackingID)
+				require.Len(t, apiError.Messages, 1)
+				assert.Equal(t, "string", apiError.Messages[0].Text)
+			}
+		}
+	}
+	assert.Empty(t, violations.all(), "requests that the published contract does not allow")
+}
+
+// Between client and sandbox Prism finds nothing that the published contract does not say,
+// but the archive of a version.
+func TestPrismProxy(t *testing.T) {
+	t.Parallel()
+	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
+	t.Cleanup(srv.Close)
+	url := prism(t, "proxy", published(t), srv.URL)
+	found := &violations{}
+	credentials := clientcredentials.Config{ClientID: srv.ClientID, ClientSecret: srv.ClientSecret, TokenURL: srv.URL + "/oauth/token"}
+	client, err := customizers.New(url,
+		customizers.WithTokenSource(tokens(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
+		customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
+	require.NoError(t, err)
+	ctx := t.Context()
+
+	created, err := client.Create(ctx, customizers.CreateRequest{Name: "through-prism"})
+	require.NoError(t, err)
+	got, err := client.Get(ctx, created.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "through-prism", got.Name)
+	updated, err := client.Update(ctx, created.ID, customizers.UpdateRequest{Name: "renamed"})
+	require.NoError(t, err)
+	assert.Equal(t, "renamed", updated.Name)
+	page, err := client.List(ctx, customizers.ListOptions{Limit: 2, Offset: 1, Count: true})
+	require.NoError(t, err)
+	assert.Len(t, page.Items, 2)
+	assert.Equal(t, 4, page.Total)
+	version, err := client.CreateVersion(ctx, created.ID, nil)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, version.Version)
+	_, err = client.Get(ctx, "none-of-this-name")
+	require.ErrorIs(t, err, customizers.ErrNotFound)
+	srv.ExpireTokens()
+	_, err = client.Get(ctx, created.ID)
+	require.NoError(t, err, "after a 401 and with a new token")
+	require.Empty(t, found.all())
+
+	archive, sum := emptyZip(t)
+	version, err = client.CreateVersion(ctx, created.ID, bytes.NewReader(archive))
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, version.Version)
+	assert.Equal(t, sum, srv.Versions(created.ID)[1].ArchiveSHA256)
+	want := violation{
+		Request:  "POST /v2024/connector-customizers/" + created.ID + "/versions",
+		Location: []string{"request"}, Severity: "Error", Code: 415.0,
+		Message: "No supported content types, but request included a non-empty body",
+	}
+	assert.Equal(t, []violation{want}, found.all())
+	found.forget()
+
+	require.NoError(t, client.Delete(ctx, created.ID))
+	assert.Empty(t, found.all())
+	assert.Len(t, srv.Customizers(), 3)
+}
+
+// tokens is a source of them, none kept.
+type tokens func() (*oauth2.Token, error)
+
+func (f tokens) Token() (*oauth2.Token, error) { return f() }
+
+// A violation is what Prism has to say of a request or of its response.
+type violation struct {
+	Request  string   `json:"-"`
+	Location []string `json:"location"`
+	Severity string   `json:"severity"`
+	Code     any      `json:"code"` // a number or a word
+	Message  string   `json:"message"`
+}
+
+type violations struct {
+	mu   sync.Mutex
+	list []violation
+}
+
+func (v *violations) all() []violation {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.list
+}
+
+func (v *violations) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.list = nil
+}
+
+// A recorder adds header to requests and collects the violations that responses tell of.
+type recorder struct {
+	header http.Header
+	to     *violations
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	for key, values := range r.header {
+		req.Header[key] = values
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	told := resp.Header.Get("Sl-Violations")
+	if told == "" {
+		return resp, nil
+	}
+	var list []violation
+	if err := json.Unmarshal([]byte(told), &list); err != nil {
+		return nil, errors.Join(errors.New("Prism's violations can't be read: "+told), err, resp.Body.Close())
+	}
+	r.to.mu.Lock()
+	defer r.to.mu.Unlock()
+	for _, violation := range list {
+		violation.Request = req.Method + " " + req.URL.Path
+		r.to.list = append(r.to.list, violation)
+	}
+	return resp, nil
+}

@@ -1,0 +1,47 @@
+package interop_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// The sandbox serves a client that is generated from openapi.yaml and that the compiler
+// of TypeScript has checked.
+func TestTypeScriptClient(t *testing.T) {
+	t.Parallel()
+	srv := customizerstest.NewServer(customizerstest.WithSeed(10))
+	t.Cleanup(srv.Close)
+
+	require.NoError(t, os.MkdirAll("build", 0o750))
+	node(t, nil, "openapi-typescript/bin/cli.js", "../../openapi.yaml", "-o", "build/contract.d.ts")
+	node(t, nil, "typescript/bin/tsc")
+	env := []string{"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret}
+	node(t, env, "../build/client.js")
+
+	assert.Len(t, srv.Customizers(), 10)
+	for _, operation := range []customizerstest.Operation{
+		customizerstest.List, customizerstest.Create, customizerstest.Get,
+		customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion,
+	} {
+		assert.NotEmpty(t, srv.Requests(operation), operation)
+	}
+}
+
+// emptyZip is the archive that client.ts sends too: valid, and of ASCII alone, since
+// Prism passes on a body that it does not know as text.
+func emptyZip(t *testing.T) (archive []byte, sum string) {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, zip.NewWriter(&b).Close())
+	hash := sha256.Sum256(b.Bytes())
+	return b.Bytes(), hex.EncodeToString(hash[:])
+}
