@@ -1,10 +1,6 @@
 package customizers
 
-import (
-	"time"
-
-	"github.com/connector-customizers/customizers/api"
-)
+import "time"
 
 // A Customizer is a connector customizer. A field that the service left out is zero.
 // Its JSON form is the service's own.
@@ -37,15 +33,4 @@ type UpdateRequest struct {
 	// a customizer's name immutable, yet it is the one field of an update, and clients
 	// in use rename with it; the service decides.
 	Name string
-}
-
-func customizerOf(c *api.ConnectorCustomizersResponse) Customizer {
-	return Customizer{
-		ID:           c.ID,
-		Name:         c.Name,
-		ImageVersion: c.ImageVersion,
-		ImageID:      c.ImageID,
-		TenantID:     c.TenantID,
-		Created:      c.Created.Time,
-	}
 }
