@@ -63,6 +63,7 @@ bench: ## compare the SDK with the same work by hand, in one run
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)
+	go test -run '^$$' -fuzz FuzzRecord -fuzztime $(fuzztime) ./internal/record
 	go test -run '^$$' -fuzz FuzzTimestamp -fuzztime $(fuzztime) ./api
 	go test -run '^$$' -fuzz FuzzRetryAfter -fuzztime $(fuzztime) .
 	go test -run '^$$' -fuzz FuzzErrorBody -fuzztime $(fuzztime) .

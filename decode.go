@@ -6,23 +6,40 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/connector-customizers/customizers/api"
+	"github.com/connector-customizers/customizers/internal/record"
 )
 
-// decode reads the JSON of a response that is a success into v. It takes the result
-// of a call of the generated client, error and all.
-func decode(resp *http.Response, err error, v any) error {
+var (
+	customizerJSON = record.New[Customizer]() // has what the answers to create and update have, too
+	versionJSON    = record.New[answeredVersion]()
+)
+
+// An answeredVersion is a version with the names that are seen in use for some fields.
+type answeredVersion struct {
+	version
+
+	ConnectorCustomizerID string `json:"connectorCustomizerId"`
+	ImageIDInUse          string `json:"imageId"`
+}
+
+type version = Version // to embed it beside its own field Version
+
+// decode reads the body of a success by read. It takes the result of a call of the
+// generated client, error and all.
+func decode[T any](resp *http.Response, err error, read func([]byte) (T, error)) (T, error) {
+	var zero T
 	if err != nil {
-		return err
+		return zero, err
 	}
 	body := bodyOf(resp).data
 	if len(body) == 0 {
-		return undecoded(resp, "")
+		return zero, undecoded(resp, "")
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		return undecoded(resp, err.Error())
+	v, err := read(body)
+	if err != nil {
+		return zero, undecoded(resp, err.Error())
 	}
-	return nil
+	return v, nil
 }
 
 // bodyOf is the body of a success, which the sender has read.
@@ -51,47 +68,44 @@ func undecoded(resp *http.Response, why string) *Error {
 }
 
 func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
-	var c api.ConnectorCustomizersResponse // has every field that the answers to create and update have
-	if err := decode(resp, err, &c); err != nil {
+	c, err := decode(resp, err, customizerJSON.One)
+	if err != nil {
 		return nil, err
 	}
 	if c.ID == "" {
 		return nil, undecoded(resp, "it holds no customizer with an id")
 	}
-	out := customizerOf(&c)
-	return &out, nil
+	return c, nil
 }
 
 // decodeVersion reads a version of the customizer id. The contract lets the answer be
 // null, so what is missing is no error.
 func decodeVersion(resp *http.Response, err error, id string) (*Version, error) {
-	var v api.ConnectorCustomizerVersionCreateResponse
-	if err := decode(resp, err, &v); err != nil {
+	v, err := decode(resp, err, versionJSON.One)
+	if err != nil {
 		return nil, err
 	}
-	return &Version{
-		CustomizerID: firstOf(v.CustomizerID, v.ConnectorCustomizerID, id),
-		ImageID:      firstOf(v.ImageID, v.ImageIDInUse),
-		Version:      v.Version,
-		Created:      v.Created.Time,
-	}, nil
+	v.CustomizerID = firstOf(v.CustomizerID, v.ConnectorCustomizerID, id)
+	v.ImageID = firstOf(v.ImageID, v.ImageIDInUse)
+	return &v.version, nil
 }
 
 func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error) {
-	records := make([]api.ConnectorCustomizersResponse, 0, opts.Limit)
-	if err := decode(resp, err, &records); err != nil {
+	items, err := decode(resp, err, func(body []byte) ([]Customizer, error) {
+		return customizerJSON.List(body, opts.Limit)
+	})
+	if err != nil {
 		return nil, err
 	}
-	if records == nil {
+	if items == nil {
 		return nil, undecoded(resp, "it is null, not a list")
 	}
-	p := &Page{Items: make([]Customizer, len(records)), Offset: opts.Offset, Total: -1}
-	for i := range records {
-		p.Items[i] = customizerOf(&records[i])
-		if p.Items[i].ID == "" {
+	for i := range items {
+		if items[i].ID == "" {
 			return nil, undecoded(resp, fmt.Sprintf("record %d has no id", i))
 		}
 	}
+	p := &Page{Items: items, Offset: opts.Offset, Total: -1}
 	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 {
 		p.Total = n
 	}
@@ -100,13 +114,13 @@ func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error)
 
 // decodeNothing takes the answer to a delete: no body, or one that is JSON.
 func decodeNothing(resp *http.Response, err error) error {
-	if err != nil {
+	if err != nil || len(bodyOf(resp).data) == 0 {
 		return err
 	}
-	if len(bodyOf(resp).data) == 0 {
-		return nil
+	if err := json.Unmarshal(bodyOf(resp).data, new(json.RawMessage)); err != nil {
+		return undecoded(resp, err.Error())
 	}
-	return decode(resp, nil, new(json.RawMessage))
+	return nil
 }
 
 func firstOf(values ...string) string {

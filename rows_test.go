@@ -112,7 +112,7 @@ func TestRowListPageAgainstPlainNetHTTP(t *testing.T) { // not parallel: it coun
 		assert.Len(t, p.Items, 250)
 	})
 	t.Logf("%.0f allocations, %.0f by hand", sdk, byHand)
-	assert.LessOrEqual(t, sdk/byHand, 1.025)
+	assert.LessOrEqual(t, sdk/byHand, 0.7)
 }
 
 func pageOf(t *testing.T, srv *customizerstest.Server) []byte {

@@ -41,11 +41,6 @@ type ConnectorCustomizerCreateRequest struct {
 
 // ConnectorCustomizerCreateResponse defines model for ConnectorCustomizerCreateResponse.
 type ConnectorCustomizerCreateResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
 	// ID ID of the customizer.
 	//
 	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
@@ -60,6 +55,11 @@ type ConnectorCustomizerCreateResponse struct {
 	//
 	// Example: 2c91808568c529c60168cca6f90c1313
 	TenantID string `json:"tenantID,omitempty,omitzero"`
+
+	// Created When it was created.
+	//
+	// Example: 2021-05-11T22:23:16Z
+	Created Timestamp `json:"created,omitempty,omitzero"`
 }
 
 // ConnectorCustomizerUpdateRequest defines model for ConnectorCustomizerUpdateRequest.
@@ -67,49 +67,39 @@ type ConnectorCustomizerUpdateRequest = ConnectorCustomizerCreateRequest
 
 // ConnectorCustomizerUpdateResponse defines model for ConnectorCustomizerUpdateResponse.
 type ConnectorCustomizerUpdateResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
 	// ID ID of the customizer.
 	//
 	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
 	ID string `json:"id,omitempty,omitzero"`
-
-	// ImageID ID of the newest version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageVersion Number of the newest version.
-	//
-	// Example: 1
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
 
 	// Name Name of the customizer.
 	//
 	// Example: hr-feed-customizer
 	Name string `json:"name,omitempty,omitzero"`
 
+	// ImageVersion Number of the newest version; absent before the first.
+	//
+	// Example: 1
+	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
+
+	// ImageID ID of the newest version's image; absent before the first.
+	//
+	// Example: 2c91808a7813090a017814121e121518
+	ImageID string `json:"imageID,omitempty,omitzero"`
+
 	// TenantID ID of the tenant.
 	//
 	// Example: 2c91808568c529c60168cca6f90c1313
 	TenantID string `json:"tenantID,omitempty,omitzero"`
+
+	// Created When it was created.
+	//
+	// Example: 2021-05-11T22:23:16Z
+	Created Timestamp `json:"created,omitempty,omitzero"`
 }
 
 // ConnectorCustomizerVersionCreateResponse defines model for ConnectorCustomizerVersionCreateResponse.
 type ConnectorCustomizerVersionCreateResponse struct {
-	// ConnectorCustomizerID ID of the customizer, as seen in use for customizerID.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ConnectorCustomizerID string `json:"connectorCustomizerId,omitempty,omitzero"`
-
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
 	// CustomizerID ID of the customizer.
 	//
 	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
@@ -120,48 +110,58 @@ type ConnectorCustomizerVersionCreateResponse struct {
 	// Example: 2c91808a7813090a017814121e121518
 	ImageID string `json:"imageID,omitempty,omitzero"`
 
-	// ImageIDInUse ID of the version's image, as seen in use for imageID.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageIDInUse string `json:"imageId,omitempty,omitzero"`
-
-	// Version Number of the version.
+	// Version Number of the version, counted from 1.
 	//
 	// Example: 1
 	Version int64 `json:"version,omitempty,omitzero"`
-}
 
-// ConnectorCustomizersResponse defines model for ConnectorCustomizersResponse.
-type ConnectorCustomizersResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
+	// ConnectorCustomizerID ID of the customizer, as seen in use for customizerID.
+	//
+	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
+	ConnectorCustomizerID string `json:"connectorCustomizerId,omitempty,omitzero"`
+
+	// Created When it was created.
 	//
 	// Example: 2021-05-11T22:23:16Z
 	Created Timestamp `json:"created,omitempty,omitzero"`
 
+	// ImageIDInUse ID of the version's image, as seen in use for imageID.
+	//
+	// Example: 2c91808a7813090a017814121e121518
+	ImageIDInUse string `json:"imageId,omitempty,omitzero"`
+}
+
+// ConnectorCustomizersResponse defines model for ConnectorCustomizersResponse.
+type ConnectorCustomizersResponse struct {
 	// ID ID of the customizer.
 	//
 	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
 	ID string `json:"id,omitempty,omitzero"`
-
-	// ImageID ID of the newest version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageVersion Number of the newest version.
-	//
-	// Example: 1
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
 
 	// Name Name of the customizer.
 	//
 	// Example: hr-feed-customizer
 	Name string `json:"name,omitempty,omitzero"`
 
+	// ImageVersion Number of the newest version; absent before the first.
+	//
+	// Example: 1
+	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
+
+	// ImageID ID of the newest version's image; absent before the first.
+	//
+	// Example: 2c91808a7813090a017814121e121518
+	ImageID string `json:"imageID,omitempty,omitzero"`
+
 	// TenantID ID of the tenant.
 	//
 	// Example: 2c91808568c529c60168cca6f90c1313
 	TenantID string `json:"tenantID,omitempty,omitzero"`
+
+	// Created When it was created.
+	//
+	// Example: 2021-05-11T22:23:16Z
+	Created Timestamp `json:"created,omitempty,omitzero"`
 }
 
 // ErrorMessageDto defines model for ErrorMessageDto.

@@ -125,7 +125,7 @@ func (t *tenant) ListConnectorCustomizers(ctx context.Context, r server.ListConn
 	page := t.list[min(offset, len(t.list)):min(offset+limit, len(t.list))]
 	out := make(server.ListConnectorCustomizers200JSONResponse, len(page))
 	for i, c := range page {
-		out[i] = server.ConnectorCustomizersResponse(wire(c))
+		out[i] = *c
 	}
 	return out, nil
 }
@@ -135,12 +135,10 @@ func (t *tenant) CreateConnectorCustomizer(ctx context.Context, r server.CreateC
 		return nil, refusal("The name must not be blank.")
 	}
 	created := t.create(r.Body.Name)
-	c := wire(&created)
-	out := server.ConnectorCustomizerCreateResponse{ID: c.ID, Name: c.Name, TenantID: c.TenantID, Created: c.Created}
 	if exchangeOf(ctx).createStatus == http.StatusOK {
-		return server.CreateConnectorCustomizer200JSONResponse(out), nil
+		return server.CreateConnectorCustomizer200JSONResponse(created), nil
 	}
-	return server.CreateConnectorCustomizer201JSONResponse(out), nil
+	return server.CreateConnectorCustomizer201JSONResponse(created), nil
 }
 
 func (t *tenant) GetConnectorCustomizer(_ context.Context, r server.GetConnectorCustomizerRequestObject) (server.GetConnectorCustomizerResponseObject, error) {
@@ -150,7 +148,7 @@ func (t *tenant) GetConnectorCustomizer(_ context.Context, r server.GetConnector
 	if !ok {
 		return server.GetConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
-	return server.GetConnectorCustomizer200JSONResponse(wire(c)), nil
+	return server.GetConnectorCustomizer200JSONResponse(*c), nil
 }
 
 func (t *tenant) PutConnectorCustomizer(_ context.Context, r server.PutConnectorCustomizerRequestObject) (server.PutConnectorCustomizerResponseObject, error) {
@@ -166,7 +164,7 @@ func (t *tenant) PutConnectorCustomizer(_ context.Context, r server.PutConnector
 		}
 		c.Name = r.Body.Name
 	}
-	return server.PutConnectorCustomizer200JSONResponse(wire(c)), nil
+	return server.PutConnectorCustomizer200JSONResponse(*c), nil
 }
 
 func (t *tenant) DeleteConnectorCustomizer(_ context.Context, r server.DeleteConnectorCustomizerRequestObject) (server.DeleteConnectorCustomizerResponseObject, error) {
@@ -212,12 +210,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 		ArchiveSHA256: digest,
 	}
 	t.versions[c.ID] = append(t.versions[c.ID], v)
-	return server.CreateConnectorCustomizerVersion200JSONResponse{
-		CustomizerID: v.CustomizerID,
-		ImageID:      v.ImageID,
-		Version:      v.Version.Version,
-		Created:      server.Timestamp{Time: v.Created},
-	}, nil
+	return server.CreateConnectorCustomizerVersion200JSONResponse(v.Version), nil
 }
 
 // checkArchive reads an archive to its end, through a file as it may be large, and
@@ -252,18 +245,6 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
-
-// wire is a customizer in the contract's form.
-func wire(c *customizers.Customizer) server.ConnectorCustomizerUpdateResponse {
-	return server.ConnectorCustomizerUpdateResponse{
-		ID:           c.ID,
-		Name:         c.Name,
-		ImageID:      c.ImageID,
-		ImageVersion: c.ImageVersion,
-		TenantID:     c.TenantID,
-		Created:      server.Timestamp{Time: c.Created},
-	}
-}
 
 func notFound(id string) server.NotFoundJSONResponse {
 	return server.NotFoundJSONResponse(errorOf("404 Not found", fmt.Sprintf("There is no connector customizer with the id %s.", id)))

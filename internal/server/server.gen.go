@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/connector-customizers/customizers"
 	"github.com/oapi-codegen/runtime"
 )
 
@@ -44,129 +45,19 @@ type ConnectorCustomizerCreateRequest struct {
 }
 
 // ConnectorCustomizerCreateResponse defines model for ConnectorCustomizerCreateResponse.
-type ConnectorCustomizerCreateResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
-	// ID ID of the customizer.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ID string `json:"id,omitempty,omitzero"`
-
-	// Name Name of the customizer.
-	//
-	// Example: hr-feed-customizer
-	Name string `json:"name,omitempty,omitzero"`
-
-	// TenantID ID of the tenant.
-	//
-	// Example: 2c91808568c529c60168cca6f90c1313
-	TenantID string `json:"tenantID,omitempty,omitzero"`
-}
+type ConnectorCustomizerCreateResponse = customizers.Customizer
 
 // ConnectorCustomizerUpdateRequest defines model for ConnectorCustomizerUpdateRequest.
 type ConnectorCustomizerUpdateRequest = ConnectorCustomizerCreateRequest
 
 // ConnectorCustomizerUpdateResponse defines model for ConnectorCustomizerUpdateResponse.
-type ConnectorCustomizerUpdateResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
-	// ID ID of the customizer.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ID string `json:"id,omitempty,omitzero"`
-
-	// ImageID ID of the newest version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageVersion Number of the newest version.
-	//
-	// Example: 1
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
-
-	// Name Name of the customizer.
-	//
-	// Example: hr-feed-customizer
-	Name string `json:"name,omitempty,omitzero"`
-
-	// TenantID ID of the tenant.
-	//
-	// Example: 2c91808568c529c60168cca6f90c1313
-	TenantID string `json:"tenantID,omitempty,omitzero"`
-}
+type ConnectorCustomizerUpdateResponse = customizers.Customizer
 
 // ConnectorCustomizerVersionCreateResponse defines model for ConnectorCustomizerVersionCreateResponse.
-type ConnectorCustomizerVersionCreateResponse struct {
-	// ConnectorCustomizerID ID of the customizer, as seen in use for customizerID.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ConnectorCustomizerID string `json:"connectorCustomizerId,omitempty,omitzero"`
-
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
-	// CustomizerID ID of the customizer.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	CustomizerID string `json:"customizerID,omitempty,omitzero"`
-
-	// ImageID ID of the version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageIDInUse ID of the version's image, as seen in use for imageID.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageIDInUse string `json:"imageId,omitempty,omitzero"`
-
-	// Version Number of the version.
-	//
-	// Example: 1
-	Version int64 `json:"version,omitempty,omitzero"`
-}
+type ConnectorCustomizerVersionCreateResponse = customizers.Version
 
 // ConnectorCustomizersResponse defines model for ConnectorCustomizersResponse.
-type ConnectorCustomizersResponse struct {
-	// Created When it was created. RFC 3339 is specified; `2009-11-10 23:00:00 +0000 UTC` is the published example, and forms without seconds or zone are seen too.
-	//
-	// Example: 2021-05-11T22:23:16Z
-	Created Timestamp `json:"created,omitempty,omitzero"`
-
-	// ID ID of the customizer.
-	//
-	// Example: 7f1f0f0e-6d25-4a39-9c69-6f0f4a2e1c55
-	ID string `json:"id,omitempty,omitzero"`
-
-	// ImageID ID of the newest version's image.
-	//
-	// Example: 2c91808a7813090a017814121e121518
-	ImageID string `json:"imageID,omitempty,omitzero"`
-
-	// ImageVersion Number of the newest version.
-	//
-	// Example: 1
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
-
-	// Name Name of the customizer.
-	//
-	// Example: hr-feed-customizer
-	Name string `json:"name,omitempty,omitzero"`
-
-	// TenantID ID of the tenant.
-	//
-	// Example: 2c91808568c529c60168cca6f90c1313
-	TenantID string `json:"tenantID,omitempty,omitzero"`
-}
+type ConnectorCustomizersResponse = customizers.Customizer
 
 // ErrorMessageDto defines model for ErrorMessageDto.
 type ErrorMessageDto struct {

@@ -17,6 +17,7 @@ import (
 )
 
 const (
+	typesFile  = "types.gen.go"
 	apiFile    = "api/api.gen.go"
 	serverFile = "internal/server/server.gen.go"
 )
@@ -167,12 +168,14 @@ func TestDriftOfFiles(t *testing.T) {
 	r := newRepo(t)
 	r.write(apiFile, append(r.read(apiFile), "\n// edited\n"...), 0o600)
 	require.NoError(t, os.Remove(filepath.Join(r.dir, serverFile)))
+	r.write(typesFile, bytes.ReplaceAll(r.read(typesFile), []byte("TenantID string"), []byte("Tenant string")), 0o600)
 	r.write("api/stale.gen.go", []byte("package api\n"), 0o600)
 	r.git("add", "api/stale.gen.go")
 
 	code, complaints, output := r.drift()
 	assert.NotEqual(t, 0, code)
 	assert.Equal(t, map[string][]string{
+		typesFile:          {"differs from what openapi.yaml gives"},
 		apiFile:            {"differs from what openapi.yaml gives"},
 		serverFile:         {"is missing"},
 		"api/stale.gen.go": {"is not generated from openapi.yaml any more"},
@@ -201,6 +204,7 @@ func TestDriftOfTheContract(t *testing.T) {
 	code, complaints, output := r.drift()
 	assert.NotEqual(t, 0, code)
 	assert.Equal(t, map[string][]string{
+		typesFile:  {"differs from what openapi.yaml gives"},
 		apiFile:    {"differs from what openapi.yaml gives"},
 		serverFile: {"differs from what openapi.yaml gives"},
 	}, complaints, output)
