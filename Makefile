@@ -14,6 +14,7 @@ demo: ## do all six operations against an embedded sandbox
 test: ## run the tests, with the race detector
 	go test -C internal/soak -race ./...
 	go test -race ./...
+	go test ./internal/bench # allocations and the heap, which are others with the race detector
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
@@ -41,8 +42,8 @@ lint: ## run golangci-lint
 	$(call tool,lint) golangci-lint run
 	cd internal/soak && go tool -modfile=../tools/lint/go.mod golangci-lint run --config ../../.golangci.yml
 
-bench: ## compare the SDK with the same work by hand, in one run
-	go test -run '^$$' -bench . -count 5 .
+bench: ## compare the SDK with the same work by hand, and write BENCHMARKS.md
+	go run ./internal/bench
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)
