@@ -19,6 +19,7 @@ demo: ## do all six operations against an embedded sandbox
 test: ## run the tests, with the race detector
 	@set -e; for m in $(tested); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
 	go test -race ./...
+	go test ./internal/bench # allocations and the heap, which are others with the race detector
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
@@ -58,8 +59,8 @@ lint: ## run golangci-lint
 	@set -e; for m in $(modules); do echo "golangci-lint in $$m"; \
 		(cd $$m && go tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml); done
 
-bench: ## compare the SDK with the same work by hand, in one run
-	go test -run '^$$' -bench . -count 5 .
+bench: ## compare the SDK with the same work by hand, and write BENCHMARKS.md
+	go run ./internal/bench
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)
