@@ -57,8 +57,21 @@ func (s *Server) Inject(faults ...Fault) {
 	}
 }
 
+// Faults returns the faults that are not used up, with what is left of them.
+func (s *Server) Faults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Fault
+	for _, f := range s.faults {
+		if f.Times != 0 {
+			out = append(out, *f)
+		}
+	}
+	return out
+}
+
 // fault returns the fault that a request suffers.
-func (s *Server) fault(op Operation) Fault {
+func (s *Server) fault(op Operation) (f Fault, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
@@ -71,8 +84,8 @@ func (s *Server) fault(op Operation) Fault {
 			if f.Times > 0 {
 				f.Times--
 			}
-			return *f
+			return *f, true
 		}
 	}
-	return Fault{}
+	return Fault{}, false
 }

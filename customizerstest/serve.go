@@ -85,7 +85,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Query:     r.URL.RawQuery,
 		Header:    r.Header.Clone(),
 	}
-	f := s.fault(a.operation)
+	f, injected := s.fault(a.operation)
+	noted.Injected = injected
 	if !s.wait(r, f.Delay) {
 		s.note(noted)
 		panic(http.ErrAbortHandler)

@@ -37,7 +37,7 @@ type Server struct {
 	issuer  *issuer
 	limiter *limiter
 	handler http.Handler // generated from the contract
-	http    *httptest.Server
+	http    *httptest.Server // nil without a socket
 	client  *http.Client // of the clients of Client
 	closing chan struct{}
 	once    sync.Once
@@ -61,7 +61,7 @@ func NewServer(opts ...Option) *Server {
 		ClientID:     "sandbox-" + strings.ToLower(rand.Text()[:8]),
 		ClientSecret: strings.ToLower(rand.Text()),
 		config:       c,
-		tenant:       newTenant(c.customizers, c.seed),
+		tenant:       newTenant(c.state, c.customizers, c.seed),
 		issuer:       newIssuer(c.tokenLifetime, c.scopes),
 		limiter:      newLimiter(c.limit, c.per),
 		closing:      make(chan struct{}),
@@ -80,6 +80,10 @@ func NewServer(opts ...Option) *Server {
 		}),
 		server.StdHTTPServerOptions{ErrorHandlerFunc: badRequest},
 	)
+	if c.noSocket {
+		s.URL, s.client.Transport = urlWithoutSocket, memory{s}
+		return s
+	}
 	s.http = httptest.NewUnstartedServer(s)
 	if c.listener != nil {
 		_ = s.http.Listener.Close()
@@ -94,6 +98,9 @@ func NewServer(opts ...Option) *Server {
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
+	if s.http == nil {
+		return
+	}
 	s.http.CloseClientConnections()
 	s.http.Close()
 }
@@ -123,8 +130,8 @@ func (s *Server) Versions(id string) []Version { return s.tenant.versionsOf(id) 
 type Version struct {
 	customizers.Version
 
-	ArchiveSize   int64  // in bytes; 0 when none was sent
-	ArchiveSHA256 string // in hexadecimal; empty when none was sent
+	ArchiveSize   int64  `json:"archiveSize,omitzero"`   // in bytes; 0 when none was sent
+	ArchiveSHA256 string `json:"archiveSHA256,omitzero"` // in hexadecimal; empty when none was sent
 }
 
 // Add creates customizers with the given names and returns them.
@@ -148,8 +155,10 @@ type Request struct {
 	Path      string // as sent
 	Query     string // as sent
 	Header    http.Header
-	BodySize  int64 // bytes of the body that were read
-	Status    int   // of the answer; 0 when the connection was cut instead
+	BodySize  int64         // bytes of the body that were read
+	Status    int           // of the answer; 0 when the connection was cut instead
+	Injected  bool          // a [Fault] hit it
+	Duration  time.Duration // until the answer was known
 }
 
 // logged is how many requests a tenant remembers.
@@ -171,6 +180,14 @@ func (s *Server) Requests(operations ...Operation) []Request {
 }
 
 func (s *Server) note(r Request) {
+	r.Duration = time.Since(r.Time)
+	s.remember(r)
+	if s.config.hook != nil {
+		s.config.hook(r)
+	}
+}
+
+func (s *Server) remember(r Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.requests) >= 2*logged {
@@ -192,6 +209,9 @@ type config struct {
 	per                    time.Duration
 	createStatus           int
 	listener               net.Listener
+	noSocket               bool
+	state                  State
+	hook                   func(Request)
 }
 
 // WithCustomizers starts with the given customizers. Empty IDs and times are filled in.
@@ -225,6 +245,10 @@ func WithRateLimit(n int, per time.Duration) Option {
 // WithCreateStatus sets the status of a create that succeeds: 201 is specified and
 // the default, 200 is seen in use.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
+
+// WithRequestHook calls f with each request when its answer is known, and before it is
+// sent. It is called by as many goroutines as there are requests.
+func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook = f } }
 
 // WithListener serves on l instead of a loopback port of the system's choice.
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }

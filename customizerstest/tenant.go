@@ -37,8 +37,9 @@ type tenant struct {
 
 var _ server.StrictServerInterface = (*tenant)(nil)
 
-func newTenant(given []customizers.Customizer, seed int) *tenant {
+func newTenant(st State, given []customizers.Customizer, seed int) *tenant {
 	t := &tenant{id: newImageID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
+	t.restore(st)
 	for _, c := range given {
 		t.add(c)
 	}

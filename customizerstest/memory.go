@@ -1,0 +1,102 @@
+package customizerstest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// WithoutSocket starts no listener: the clients of [Server.Client] reach the tenant
+// within the process, so that a test can run in a bubble of testing/synctest, where
+// waits take no time. The Server is an [http.Handler], for any other transport.
+func WithoutSocket() Option { return func(c *config) { c.noSocket = true } }
+
+// urlWithoutSocket is one to which a client sends credentials.
+const urlWithoutSocket = "http://localhost"
+
+// A memory carries requests to a handler in the same process.
+type memory struct{ handler http.Handler }
+
+func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	if req.Body != nil {
+		defer func() { _ = req.Body.Close() }()
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	in := req.Clone(req.Context())
+	in.RequestURI = req.URL.RequestURI()
+	if in.Host == "" {
+		in.Host = req.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := &memoryAnswer{header: http.Header{}}
+	cut := w.serve(m.handler, in)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	if cut && w.status == 0 {
+		return nil, &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
+	}
+	return w.response(req, cut), nil
+}
+
+// A memoryAnswer is a response as the handler writes it.
+type memoryAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *memoryAnswer) Header() http.Header { return w.header }
+
+func (w *memoryAnswer) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *memoryAnswer) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+// serve has a request handled, and tells whether the connection was cut.
+func (w *memoryAnswer) serve(h http.Handler, req *http.Request) (cut bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			err, ok := p.(error)
+			if cut = ok && errors.Is(err, http.ErrAbortHandler); !cut {
+				panic(p)
+			}
+		}
+	}()
+	h.ServeHTTP(w, req)
+	return false
+}
+
+func (w *memoryAnswer) response(req *http.Request, cut bool) *http.Response {
+	w.WriteHeader(http.StatusOK)
+	body := io.Reader(&w.body)
+	length := int64(w.body.Len())
+	if cut {
+		length = -1
+		body = io.MultiReader(body, failing{io.ErrUnexpectedEOF})
+	}
+	return &http.Response{
+		Status:        http.StatusText(w.status),
+		StatusCode:    w.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        w.header,
+		Body:          io.NopCloser(body),
+		ContentLength: length,
+		Request:       req,
+	}
+}

@@ -1,0 +1,126 @@
+package customizerstest_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// Without a socket a test of waits takes no time.
+func TestWithoutSocket(t *testing.T) {
+	t.Parallel()
+	once := customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1})
+	tests := map[string]struct {
+		fault  customizerstest.Fault
+		opts   []customizers.Option
+		within time.Duration // the deadline; an hour when zero
+		took   time.Duration // at least
+		failed func(error) bool
+	}{
+		"answers":            {},
+		"a pause is kept":    {fault: customizerstest.Fault{Status: 429, Header: http.Header{"Retry-After": {"50"}}}, took: 50 * time.Second},
+		"a delay passes":     {fault: customizerstest.Fault{Delay: 90 * time.Second}, took: 90 * time.Second},
+		"a cut is overcome":  {fault: customizerstest.Fault{Cut: true}},
+		"a cut is an error":  {fault: customizerstest.Fault{Cut: true}, opts: []customizers.Option{once}, failed: func(err error) bool { return err != nil }},
+		"a part is no whole": {fault: customizerstest.Fault{TruncateAt: 5}, opts: []customizers.Option{once}, failed: func(err error) bool { return err != nil }},
+		"the context ends": {
+			fault: customizerstest.Fault{Delay: time.Hour}, within: time.Minute, took: time.Minute,
+			failed: func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(2))
+				defer srv.Close()
+				tt.fault.Operation = customizerstest.List
+				if tt.fault.Status != 0 || tt.fault.Delay != 0 || tt.fault.Cut || tt.fault.TruncateAt != 0 {
+					srv.Inject(tt.fault)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.within, time.Hour))
+				defer cancel()
+				start := time.Now()
+				p, err := srv.Client(tt.opts...).List(ctx, customizers.ListOptions{})
+				assert.GreaterOrEqual(t, time.Since(start), tt.took)
+				if tt.failed != nil {
+					require.Error(t, err)
+					assert.True(t, tt.failed(err), err)
+					return
+				}
+				require.NoError(t, err)
+				assert.Len(t, p.Items, 2)
+			})
+		})
+	}
+}
+
+func TestStateSurvives(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	first := customizerstest.NewServer(customizerstest.WithSeed(2))
+	defer first.Close()
+	made, err := first.Client().Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
+	require.NoError(t, err)
+	_, err = first.Client().CreateVersion(ctx, made.ID, nil)
+	require.NoError(t, err)
+	data, err := json.Marshal(first.State())
+	require.NoError(t, err)
+
+	var st customizerstest.State
+	require.NoError(t, json.Unmarshal(data, &st))
+	second := customizerstest.NewServer(customizerstest.WithState(st))
+	defer second.Close()
+	assert.Equal(t, first.ClientID, second.ClientID)
+	assert.Equal(t, first.ClientSecret, second.ClientSecret)
+	assert.Equal(t, first.Customizers(), second.Customizers())
+	assert.Equal(t, first.Versions(made.ID), second.Versions(made.ID))
+	again, err := second.Client().CreateVersion(ctx, made.ID, nil)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, again.Version)
+	other, err := second.Client().Create(ctx, customizers.CreateRequest{Name: "b"})
+	require.NoError(t, err)
+	assert.Equal(t, made.TenantID, other.TenantID)
+}
+
+func TestRequestHookComesBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var seen []customizerstest.Request
+	srv := customizerstest.NewServer(customizerstest.WithSeed(1), customizerstest.WithRequestHook(func(r customizerstest.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, r)
+	}))
+	defer srv.Close()
+	srv.Inject(
+		customizerstest.Fault{Operation: customizerstest.List, Status: http.StatusServiceUnavailable},
+		customizerstest.Fault{Operation: customizerstest.Get, Times: 3, Skip: 1},
+	)
+	require.Len(t, srv.Faults(), 2)
+	_, err := srv.Client(customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond})).List(t.Context(), customizers.ListOptions{})
+	require.NoError(t, err)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, seen, 3)
+	assert.Equal(t, customizerstest.Token, seen[0].Operation)
+	assert.Equal(t, []bool{false, true, false}, []bool{seen[0].Injected, seen[1].Injected, seen[2].Injected})
+	assert.Equal(t, []int{200, 503, 200}, []int{seen[0].Status, seen[1].Status, seen[2].Status})
+	assert.Positive(t, seen[2].Duration)
+	left := srv.Faults()
+	require.Len(t, left, 1)
+	assert.Equal(t, 3, left[0].Times)
+	assert.Equal(t, 1, left[0].Skip)
+}
