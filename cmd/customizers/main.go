@@ -76,7 +76,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.connect.addFlags(c)
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{sandboxCommand(), demoCommand(), a.versionCommand()} {
+	for _, c := range []*cobra.Command{a.sandboxCommand(), demoCommand(), a.versionCommand()} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}
