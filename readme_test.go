@@ -1,14 +1,11 @@
 package customizers_test
 
 import (
-	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,51 +19,26 @@ func TestREADME(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	root, err := filepath.Abs(".")
-	require.NoError(t, err)
-	sums, err := os.ReadFile("go.sum")
-	require.NoError(t, err)
-
-	dir := t.TempDir()
-	write := func(name, content string) {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-	}
-	run := func(env []string, name string, args ...string) string {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, name, args...)
-		cmd.Dir = dir
-		cmd.Env = append(append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off"), env...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s %s\n%s", name, strings.Join(args, " "), out)
-		return string(out)
-	}
-	write("go.mod", "module example.com/outside\n\ngo 1.25.0\n\n"+
-		"require github.com/connector-customizers/customizers v0.0.0\n\n"+
-		"replace github.com/connector-customizers/customizers => "+root+"\n")
-	write("go.sum", string(sums))
+	outside := newOutsider(t)
 
 	programs, fragments := 0, 0
 	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		if strings.HasPrefix(block[1], "package main") {
 			programs++
-			write("main.go", block[1])
+			outside.write("main.go", block[1])
 			continue
 		}
 		fragments++
-		write(filepath.Join("fragment", "f"+strings.Repeat("x", fragments)+".go"), fragment(block[1]))
+		outside.write(filepath.Join("fragment", "f"+strings.Repeat("x", fragments)+".go"), fragment(block[1]))
 	}
 	require.Equal(t, 1, programs)
 	require.Positive(t, fragments)
-	program := filepath.Join(dir, "program")
-	run(nil, "go", "build", "-o", program, ".")
-	run(nil, "go", "build", "./fragment")
+	program := filepath.Join(outside.dir, "program")
+	outside.run(nil, "go", "build", "-o", program, ".")
+	outside.run(nil, "go", "build", "./fragment")
 
 	srv := sandbox(t, customizerstest.WithSeed(300))
-	out := run([]string{
+	out := outside.run([]string{
 		"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret, "SAIL_ACCESS_TOKEN=",
 	}, program)
 	var want []string

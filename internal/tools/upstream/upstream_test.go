@@ -237,6 +237,11 @@ var forms = map[string]func(t *testing.T, spec tree) string{
 		}
 		return writeJSON(t, spec)
 	},
+	"OpenAPI 3.1": func(t *testing.T, spec tree) string {
+		spec["openapi"] = "3.1.0"
+		nullTypes(spec)
+		return writeJSON(t, spec)
+	},
 	"of the service": func(t *testing.T, spec tree) string {
 		spec["servers"] = []any{tree{"url": "https://{tenant}.api.identitynow.com"}}
 		renamePaths(spec, "/connector-customizers", "/connector-customizers/v1")
@@ -320,6 +325,24 @@ func renamePaths(spec tree, from, to string) {
 		if rest, ok := strings.CutPrefix(path, from); ok {
 			paths[to+rest] = paths[path]
 			delete(paths, path)
+		}
+	}
+}
+
+// nullTypes says nullable as OpenAPI 3.1 does.
+func nullTypes(node any) {
+	switch node := node.(type) {
+	case tree:
+		if node["nullable"] == true {
+			node["type"] = []any{node["type"], "null"}
+			delete(node, "nullable")
+		}
+		for _, value := range node {
+			nullTypes(value)
+		}
+	case []any:
+		for _, value := range node {
+			nullTypes(value)
 		}
 	}
 }
