@@ -19,15 +19,27 @@ type Timestamp struct {
 	time.Time
 }
 
-// layouts are tried in turn. A fraction of a second is accepted by
-// time.Parse wherever a layout has seconds.
-var layouts = []string{
-	"2006-01-02T15:04:05Z07:00",
-	"2006-01-02T15:04:05",
-	"2006-01-02T15:04:05Z0700",
-	"2006-01-02T15:04Z07:00",
-	"2006-01-02T15:04Z0700",
-	"2006-01-02T15:04",
+// layoutOf is the one layout that v can have, which is a date, a "T" and a time.
+// A fraction of a second is accepted by time.Parse wherever a layout has seconds.
+func layoutOf(v string) string {
+	zone := len(v)
+	if i := strings.IndexAny(v[min(len(v), len("2006-01-02T")):], "Z+-"); i >= 0 {
+		zone = len("2006-01-02T") + i
+	}
+	seconds := strings.Count(v[:zone], ":") > 1
+	switch colon := strings.Contains(v[zone:], ":"); {
+	case zone == len(v) && seconds:
+		return "2006-01-02T15:04:05"
+	case zone == len(v):
+		return "2006-01-02T15:04"
+	case colon && seconds:
+		return "2006-01-02T15:04:05Z07:00"
+	case colon:
+		return "2006-01-02T15:04Z07:00"
+	case seconds:
+		return "2006-01-02T15:04:05Z0700"
+	}
+	return "2006-01-02T15:04Z0700"
 }
 
 // ParseTimestamp reads s. Its error quotes s, cut when it is long.
@@ -44,11 +56,9 @@ func ParseTimestamp(s string) (Timestamp, error) {
 			v = s
 		}
 	}
-	for _, layout := range layouts {
-		// An offset of a day or more can be parsed and not be written again.
-		if t, err := time.Parse(layout, v); err == nil && offsetOf(t) < 24*time.Hour {
-			return Timestamp{t}, nil
-		}
+	// An offset of a day or more can be parsed and not be written again.
+	if t, err := time.Parse(layoutOf(v), v); err == nil && offsetOf(t) < 24*time.Hour {
+		return Timestamp{t}, nil
 	}
 	if len(s) > 64 {
 		s = s[:64] + "…"
@@ -67,10 +77,12 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
-	var fast time.Time // RFC 3339 without an allocation
-	if fast.UnmarshalJSON(data) == nil && offsetOf(fast) < 24*time.Hour {
-		t.Time = fast
-		return nil
+	if len(data) > len(`"2006-01-02`) && data[len(`"2006-01-02`)] == 'T' {
+		var fast time.Time // RFC 3339 without an allocation
+		if fast.UnmarshalJSON(data) == nil && offsetOf(fast) < 24*time.Hour {
+			t.Time = fast
+			return nil
+		}
 	}
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // A property that is added to the contract is there for users, in the types, from the
-// client and from the sandbox, once the code has been generated anew.
+// client, the sandbox and the command, once the code has been generated anew.
 func TestRegenerate(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t)
@@ -49,19 +49,20 @@ func TestRegenerate(t *testing.T) {
 
 	r.write("cmd/added/main.go", []byte(useAdded), 0o600)
 	var got struct {
-		Wire   []json.RawMessage // what the sandbox answered: to a get, an update and a list
-		Client []map[string]any  // what the client made of it, as JSON
+		Wire    []json.RawMessage // what the sandbox answered: to a get, an update and a list
+		Client  []map[string]any  // what the client made of it, as JSON
+		Command map[string]any    // what customizers get -o json printed
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.run("go", "run", "./cmd/added")), &got))
 	require.Len(t, got.Wire, 3)
 	require.Len(t, got.Client, 3)
-	records := got.Client
+	records := []map[string]any{got.Command}
 	for _, answer := range got.Wire {
 		var c map[string]any
 		require.NoError(t, json.Unmarshal(bytes.Trim(answer, "[]"), &c), "a record, or a list of one: %s", answer)
 		records = append(records, c)
 	}
-	for _, c := range records {
+	for _, c := range append(records, got.Client...) {
 		assert.Equal(t, "Maps cost centres.", c["description"])
 		assert.Equal(t, "2009-11-10T23:00:00Z", c["reviewed"])
 		assert.InDelta(t, 7, c["priority"], 0)
@@ -90,6 +91,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
 	"reflect"
 	"strings"
 	"time"
@@ -108,8 +110,9 @@ func main() {
 	}))
 	defer srv.Close()
 	var out struct {
-		Wire   []json.RawMessage
-		Client []any
+		Wire    []json.RawMessage
+		Client  []any
+		Command json.RawMessage
 	}
 	c := srv.Client(customizers.WithHTTPClient(&http.Client{Transport: tap(func(body []byte) {
 		out.Wire = append(out.Wire, body)
@@ -128,6 +131,12 @@ func main() {
 	check(err)
 	_ = version.Checksum
 	out.Wire, out.Client = out.Wire[:3], []any{got, updated, page.Items[0]}
+
+	get := exec.Command("go", "run", "./cmd/customizers", "get", id, "-o", "json")
+	get.Env = append(os.Environ(), "SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
+	get.Stderr = os.Stderr
+	out.Command, err = get.Output()
+	check(err)
 	check(json.NewEncoder(os.Stdout).Encode(out))
 }
 
