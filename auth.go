@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-const tokenPath = "/oauth/token"
+const tokenPath = "/oauth/token" //nolint:gosec // an address
 
 // tokens keeps the client's access token, and fetches it once for any number of
 // callers.

@@ -79,7 +79,7 @@ func TestNoLockIsHeldAcrossIO(t *testing.T) {
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body, ContentLength: -1, Request: req}, nil
 	})
 	c := newClient(t, "acme", customizers.WithTokenSource(static("t")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
-		customizers.WithLogger(slog.New(stoppingLog{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), log, new(sync.Once)})))
+		customizers.WithLogger(slog.New(stoppingLog{slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelDebug}), log, new(sync.Once)})))
 	ctx := ctxOf(t)
 	var stopped sync.WaitGroup
 	stopped.Go(func() { assert.NoError(t, c.Delete(ctx, "c")) })

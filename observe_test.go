@@ -186,7 +186,7 @@ func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
 func TestLogAttributes(t *testing.T) {
 	t.Parallel()
 	var got []string
-	log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	log := slog.New(slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.MessageKey {
 			got = append(got, "# "+a.Value.String())
 		} else if a.Key != slog.TimeKey && a.Key != slog.LevelKey {

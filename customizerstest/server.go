@@ -36,9 +36,9 @@ type Server struct {
 	tenant  *tenant
 	issuer  *issuer
 	limiter *limiter
-	handler http.Handler // generated from the contract
+	handler http.Handler     // generated from the contract
 	http    *httptest.Server // nil without a socket
-	client  *http.Client // of the clients of Client
+	client  *http.Client     // of the clients of Client
 	closing chan struct{}
 	once    sync.Once
 

@@ -83,7 +83,7 @@ func TestSandboxKeepsItsState(t *testing.T) {
 	require.NoError(t, err)
 
 	// What was answered is in the file, however the program ends.
-	data, err := os.ReadFile(path) //nolint:gosec // the test's own
+	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var st customizerstest.State
 	require.NoError(t, json.Unmarshal(data, &st))
@@ -125,7 +125,7 @@ func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
 			assert.Equal(t, 2, run(t.Context(), []string{"sandbox", "--port", "0", "--state", path}, nil, &stdout, &stderr))
 			assert.Contains(t, stderr.String(), tt.says)
 			assert.Contains(t, stderr.String(), path)
-			data, err := os.ReadFile(path) //nolint:gosec // the test's own
+			data, err := os.ReadFile(path)
 			require.NoError(t, err)
 			assert.Equal(t, tt.content, string(data), "it is left alone")
 		})
