@@ -85,7 +85,12 @@ func (a *app) observer() customizers.Observer {
 				a.console.countdown(waitText(w), w.Duration)
 			}
 		},
-		Try: func(context.Context, customizers.Try) { a.console.endWait() },
+		Try: func(_ context.Context, t customizers.Try) {
+			a.console.endWait()
+			if t.Operation == "CreateVersion" {
+				a.console.done() // with the bar
+			}
+		},
 	}
 }
 
