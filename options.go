@@ -38,8 +38,8 @@ type settings struct {
 	version                APIVersion
 	http                   *http.Client
 	retry                  RetryPolicy
-	limit                  int
-	per                    time.Duration
+	limiter                RateLimiter // nil for none
+	limited, shared        bool        // WithRateLimit, WithRateLimiter were given
 	log                    *slog.Logger
 	observer               Observer
 	userAgent              string
@@ -49,8 +49,7 @@ func newSettings(opts []Option) (*settings, error) {
 	s := &settings{
 		version:   V2024,
 		retry:     RetryPolicy{}.withDefaults(),
-		limit:     100,
-		per:       10 * time.Second,
+		limiter:   newWindow(100, 10*time.Second),
 		log:       slog.New(slog.DiscardHandler),
 		userAgent: userAgent(),
 	}
@@ -73,13 +72,15 @@ func (s *settings) client(base string) (*Client, error) {
 	switch {
 	case !s.hasCredentials():
 		return nil, fmt.Errorf("%w: there are no credentials: use WithClientCredentials, WithTokenSource or NewFromEnv", ErrInvalidRequest)
+	case s.limited && s.shared:
+		return nil, fmt.Errorf("%w: WithRateLimit and WithRateLimiter are both given; use one", ErrInvalidRequest)
 	case s.source != nil && s.clientID != "":
 		return nil, fmt.Errorf("%w: WithClientCredentials and WithTokenSource are both given; use one", ErrInvalidRequest)
 	}
 	snd := &sender{
 		http:      noRedirects(s.http),
 		retry:     s.retry,
-		gate:      newGate(s.limit, s.per),
+		gate:      newGate(s.limiter),
 		log:       s.log,
 		observer:  s.observer,
 		userAgent: []string{s.userAgent},
@@ -209,7 +210,20 @@ func WithRateLimit(n int, per time.Duration) Option {
 		if n > 0 && per <= 0 {
 			return fmt.Errorf("the rate limit's period of %v is not positive", per)
 		}
-		s.limit, s.per = n, per
+		s.limiter, s.limited = newWindow(n, per), true
+		return nil
+	}
+}
+
+// WithRateLimiter has l say when requests may be sent, in place of the client's own
+// limit: several processes, on several hosts, can share one, as package examples/redis
+// shows. Requests for tokens are not counted.
+func WithRateLimiter(l RateLimiter) Option {
+	return func(s *settings) error {
+		if l == nil {
+			return errors.New("the rate limiter is nil; WithRateLimit(0, 0) turns the limit off")
+		}
+		s.limiter, s.shared = l, true
 		return nil
 	}
 }

@@ -2,40 +2,30 @@ package customizers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
 
-// A gate lets requests through so that no window of length per, wherever it begins,
-// has more than n of them, and none while a pause that the service asked for lasts.
-//
-// It has n slots. A request takes one before it is sent and gives it back when its
-// response has come; the slot is free again a period after that, so that the limit
-// holds by the service's clock too, however long the way there takes.
+// A gate lets requests through when the limiter has a slot for them, and none while a
+// pause that the service asked for lasts.
 type gate struct {
-	per  time.Duration
-	turn chan struct{} // held by the one caller that waits for a slot; others queue on it
-	wake chan struct{} // tells that caller to look again
+	limiter RateLimiter   // nil when the rate is not bounded
+	turn    chan struct{} // held by the one caller that waits for a slot; others queue on it
+	wake    chan struct{} // tells that caller to look again
 
 	mu     sync.Mutex
-	slots  []*lease      // the last lease of each, nil before the first
+	full   time.Time     // that caller waits until then
 	paused time.Time     // nothing goes out before it
 	began  chan struct{} // closed when a pause begins
 }
 
-// A lease is one request's hold of a slot.
-type lease struct {
-	busy bool      // the request is under way
-	free time.Time // afterwards: when the slot is free again
-}
-
-func newGate(n int, per time.Duration) *gate {
+func newGate(limiter RateLimiter) *gate {
 	return &gate{
-		per:   per,
-		turn:  make(chan struct{}, 1),
-		wake:  make(chan struct{}, 1),
-		slots: make([]*lease, n),
-		began: make(chan struct{}),
+		limiter: limiter,
+		turn:    make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		began:   make(chan struct{}),
 	}
 }
 
@@ -61,96 +51,89 @@ func (e *waitError) Error() string {
 
 func (e *waitError) Unwrap() error { return e.cause }
 
-// acquire waits for a slot, in the order of the calls; the lease is nil when the rate
-// is not bounded. A pause of over maxWait, or a wait that must outlast the deadline of
-// ctx, gives a *waitError at once.
-func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (*lease, error) {
+// acquire waits for a slot, in the order of the calls. A pause of over maxWait, or a
+// wait that must outlast the deadline of ctx, gives a *waitError at once.
+func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error) {
 	for {
 		began := g.pauseBegan()
-		if err := g.waitPause(ctx, maxWait); err != nil || len(g.slots) == 0 {
-			return nil, err
+		if err := g.waitPause(ctx, maxWait); err != nil || g.limiter == nil {
+			return Slot{}, err
 		}
-		_, wait := g.look(time.Now())
-		if err := fits(ctx, wait, whySlot); err != nil {
-			return nil, err
+		if err := fits(ctx, g.fullFor(), whySlot); err != nil {
+			return Slot{}, err
 		}
 		select {
 		case g.turn <- struct{}{}:
-			l, err := g.next(ctx, maxWait)
+			s, err := g.next(ctx, maxWait)
 			<-g.turn
-			return l, err
+			return s, err
 		case <-began:
 		case <-ctx.Done():
-			return nil, &waitError{reason: whySlot, cause: endOf(ctx)}
+			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
 		}
 	}
 }
 
 // next waits for a slot when it is this caller's turn.
-func (g *gate) next(ctx context.Context, maxWait time.Duration) (*lease, error) {
+func (g *gate) next(ctx context.Context, maxWait time.Duration) (Slot, error) {
 	for {
 		if err := g.waitPause(ctx, maxWait); err != nil {
-			return nil, err
+			return Slot{}, err
 		}
-		l, wait := g.take(time.Now())
-		if l != nil {
-			return l, nil
-		}
-		if err := fits(ctx, wait, whySlot); err != nil {
-			return nil, err
-		}
-		noteWait(ctx, WaitRateLimit, wait)
-		if err := sleep(ctx, wait, g.wake); err != nil {
-			return nil, &waitError{wait: wait, reason: whySlot, cause: err}
-		}
-	}
-}
-
-// take leases a slot that is free at now, or tells how long to wait for one.
-func (g *gate) take(now time.Time) (*lease, time.Duration) {
-	i, wait := g.look(now)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if i < 0 {
-		return nil, wait
-	}
-	if g.paused.After(now) {
-		return nil, 0 // it began just now; the next round looks at it
-	}
-	l := &lease{busy: true}
-	g.slots[i] = l
-	return l, 0
-}
-
-// look returns a slot that is free at now, or -1 and the least time until one is. Only
-// the caller whose turn it is takes slots, so one that is free remains so for it.
-func (g *gate) look(now time.Time) (i int, atLeast time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	atLeast = g.per // of a request under way that ends now
-	for i, l := range g.slots {
+		s, err := g.limiter.Take(ctx)
 		switch {
-		case l == nil, !l.busy && !l.free.After(now):
-			return i, 0
-		case !l.busy:
-			atLeast = min(atLeast, l.free.Sub(now))
+		case ctx.Err() != nil:
+			s.done(false)
+			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
+		case err != nil:
+			return Slot{}, fmt.Errorf("the rate limiter failed: %w", err)
+		case s.Wait <= 0 && g.pauseLeft() <= 0:
+			return s, nil
+		case s.Wait <= 0: // the pause began just now
+			s.done(false)
+			continue
+		case s.Paused:
+			g.pause(s.Wait)
+			continue
+		}
+		if err := fits(ctx, s.Wait, whySlot); err != nil {
+			return Slot{}, err
+		}
+		noteWait(ctx, WaitRateLimit, s.Wait)
+		g.fillUntil(time.Now().Add(s.Wait))
+		err = sleep(ctx, s.Wait, g.wake)
+		g.fillUntil(time.Time{})
+		if err != nil {
+			return Slot{}, &waitError{wait: s.Wait, reason: whySlot, cause: err}
 		}
 	}
-	return -1, atLeast
 }
 
-// release ends a lease; sent says whether the service may have counted a request.
-func (g *gate) release(l *lease, sent bool) {
-	if l == nil {
-		return
-	}
+func (g *gate) fillUntil(t time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l.busy, l.free = false, time.Now()
-	if sent {
-		l.free = l.free.Add(g.per)
-	}
+	g.full = t
+}
+
+// fullFor is how long no slot will be free, as far as is known.
+func (g *gate) fullFor() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, time.Until(g.full))
+}
+
+// release gives a slot back; sent says whether the service may have counted a request.
+func (g *gate) release(s Slot, sent bool) {
+	s.done(sent)
 	g.signal()
+}
+
+// refused keeps a pause that the service asked for, and tells the limiter of it.
+func (g *gate) refused(ctx context.Context, d time.Duration) {
+	g.pause(d)
+	if g.limiter != nil {
+		g.limiter.Refused(context.WithoutCancel(ctx), d) // others are to learn of it, whatever becomes of the call
+	}
 }
 
 // longestPause bounds a pause, lest a service that names a time for a wait silences a

@@ -37,11 +37,15 @@ func passes(t *testing.T, g *gate, n int, takes func(i int) time.Duration) (bega
 	return began, ended
 }
 
+func gateOf(n int, per time.Duration) *gate {
+	return newGate(newWindow(n, per))
+}
+
 func atOnce(int) time.Duration { return 0 }
 
 func TestGateSpendsTheLimitAsFastAsItAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, _ := passes(t, newGate(100, 10*time.Second), 350, atOnce)
+		began, _ := passes(t, gateOf(100, 10*time.Second), 350, atOnce)
 		slices.Sort(began)
 		for i, at := range began {
 			assert.Equal(t, time.Duration(i/100)*10*time.Second, at, "request %d", i)
@@ -60,7 +64,7 @@ func TestGateHoldsByTheServicesClock(t *testing.T) {
 			for i := range takes {
 				takes[i] = time.Duration(rnd.Int64N(int64(per)))
 			}
-			began, ended := passes(t, newGate(n, per), len(takes), func(i int) time.Duration { return takes[i] })
+			began, ended := passes(t, gateOf(n, per), len(takes), func(i int) time.Duration { return takes[i] })
 			counted := make([]time.Duration, len(takes))
 			for i := range counted {
 				counted[i] = began[i] + time.Duration(rnd.Int64N(int64(ended[i]-began[i])+1))
@@ -75,7 +79,7 @@ func TestGateHoldsByTheServicesClock(t *testing.T) {
 
 func TestGateSlotsOfLongRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, _ := passes(t, newGate(1, time.Second), 3, func(int) time.Duration { return time.Hour })
+		began, _ := passes(t, gateOf(1, time.Second), 3, func(int) time.Duration { return time.Hour })
 		slices.Sort(began)
 		assert.Equal(t, []time.Duration{0, time.Hour + time.Second, 2 * (time.Hour + time.Second)}, began,
 			"a request that is under way may not have been counted yet")
@@ -84,7 +88,7 @@ func TestGateSlotsOfLongRequests(t *testing.T) {
 
 func TestGateKeepsTheOrderOfCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, time.Second)
+		g := gateOf(1, time.Second)
 		var order []int
 		var wg sync.WaitGroup
 		for i := range 10 {
@@ -103,7 +107,7 @@ func TestGateKeepsTheOrderOfCalls(t *testing.T) {
 
 func TestGateReleasesAtOnceWhatWasNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, time.Second)
+		g := gateOf(1, time.Second)
 		start := time.Now()
 		for range 3 {
 			l, err := g.acquire(context.Background(), time.Minute)
@@ -117,7 +121,7 @@ func TestGateReleasesAtOnceWhatWasNotSent(t *testing.T) {
 func TestGatePause(t *testing.T) {
 	for _, n := range []int{0, 100} { // without and with a rate limit
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(n, time.Second)
+			g := gateOf(n, time.Second)
 			g.pause(7 * time.Second)
 			g.pause(2 * time.Second) // shorter: the longer one stays
 			start := time.Now()
@@ -139,7 +143,7 @@ func TestGatePause(t *testing.T) {
 // A pause that begins while requests wait for slots reaches them all.
 func TestGatePauseReachesThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 10*time.Second)
+		g := gateOf(1, 10*time.Second)
 		l, err := g.acquire(context.Background(), time.Minute)
 		require.NoError(t, err)
 		g.release(l, true)
@@ -178,7 +182,7 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 	for name, prepare := range states {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := newGate(1, 30*time.Second)
+				g := gateOf(1, 30*time.Second)
 				prepare(g)
 				synctest.Wait()
 				ctx, cancel := context.WithCancelCause(context.Background())
@@ -205,7 +209,7 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 
 func TestGateDoesNotWaitForASlotPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 30*time.Second)
+		g := gateOf(1, 30*time.Second)
 		l, err := g.acquire(context.Background(), time.Minute)
 		require.NoError(t, err)
 		g.release(l, true)

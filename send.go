@@ -58,11 +58,11 @@ func (s *sender) send(req *http.Request, tokens *tokens) (*http.Response, error)
 	}
 	c.observed()
 	for {
-		out, l, err := c.prepare()
+		out, slot, err := c.prepare()
 		if err != nil {
 			return nil, c.heldBack(err)
 		}
-		resp, v, e := c.try(out, l)
+		resp, v, e := c.try(out, slot)
 		if e == nil {
 			return resp, nil
 		}
@@ -100,10 +100,10 @@ type call struct {
 }
 
 // prepare waits until the next try may be sent, and makes its request.
-func (c *call) prepare() (*http.Request, *lease, error) {
-	l, err := c.admit()
+func (c *call) prepare() (*http.Request, Slot, error) {
+	slot, err := c.admit()
 	if err != nil {
-		return nil, nil, err
+		return nil, Slot{}, err
 	}
 	out := c.req
 	switch {
@@ -116,22 +116,22 @@ func (c *call) prepare() (*http.Request, *lease, error) {
 		}
 	}
 	if err != nil {
-		c.gate.release(l, false)
-		return nil, nil, err
+		c.gate.release(slot, false)
+		return nil, Slot{}, err
 	}
 	if c.token != nil {
 		c.token.SetAuthHeader(out)
 	}
 	c.sent++
 	c.charged++
-	return out, l, nil
+	return out, slot, nil
 }
 
 // try sends the request once. When it fails, the verdict says what that means.
-func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error) {
+func (c *call) try(out *http.Request, slot Slot) (*http.Response, verdict, *Error) {
 	start := time.Now()
 	resp, body, err := c.exchange(out)
-	c.gate.release(l, true)
+	c.gate.release(slot, true)
 	if err == nil && resp.StatusCode/100 == 2 {
 		c.noteTry(resp, nil, time.Since(start))
 		resp.Body.(*inMemory).call = c
@@ -144,25 +144,25 @@ func (c *call) try(out *http.Request, l *lease) (*http.Response, verdict, *Error
 }
 
 // admit waits until a try may be sent and has its token.
-func (c *call) admit() (*lease, error) {
+func (c *call) admit() (Slot, error) {
 	ctx := c.req.Context()
 	if c.tokens == nil {
-		return nil, c.gate.waitPause(ctx, c.retry.MaxWait)
+		return Slot{}, c.gate.waitPause(ctx, c.retry.MaxWait)
 	}
 	for {
-		l, err := c.gate.acquire(ctx, c.retry.MaxWait)
+		slot, err := c.gate.acquire(ctx, c.retry.MaxWait)
 		if err != nil {
-			return nil, err
+			return Slot{}, err
 		}
 		c.token, err = c.tokens.get(ctx)
 		if err != nil {
-			c.gate.release(l, false)
-			return nil, err
+			c.gate.release(slot, false)
+			return Slot{}, err
 		}
 		if c.gate.pauseLeft() <= 0 {
-			return l, nil
+			return slot, nil
 		}
-		c.gate.release(l, false) // the pause began while the token was fetched
+		c.gate.release(slot, false) // the pause began while the token was fetched
 	}
 }
 
@@ -177,11 +177,15 @@ func (c *call) next(e *Error, v verdict) (time.Duration, bool) {
 		}
 		return 0, false
 	}
-	wait := max(c.retry.backoff(c.charged, rand.Float64()), e.RetryAfter)
-	if e.StatusCode == http.StatusTooManyRequests {
-		c.gate.pause(wait)
-	}
 	ctx := c.req.Context()
+	wait := max(c.retry.backoff(c.charged, rand.Float64()), e.RetryAfter)
+	switch {
+	case e.StatusCode != http.StatusTooManyRequests:
+	case c.tokens == nil: // not by the limit that others share
+		c.gate.pause(wait)
+	default:
+		c.gate.refused(ctx, wait)
+	}
 	if ctx.Err() != nil {
 		return stop("", endOf(ctx))
 	}
