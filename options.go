@@ -39,7 +39,6 @@ type settings struct {
 	http                   *http.Client
 	retry                  RetryPolicy
 	limiter                RateLimiter // nil for none
-	limited, shared        bool        // WithRateLimit, WithRateLimiter were given
 	log                    *slog.Logger
 	observer               Observer
 	userAgent              string
@@ -72,8 +71,6 @@ func (s *settings) client(base string) (*Client, error) {
 	switch {
 	case !s.hasCredentials():
 		return nil, fmt.Errorf("%w: there are no credentials: use WithClientCredentials, WithTokenSource or NewFromEnv", ErrInvalidRequest)
-	case s.limited && s.shared:
-		return nil, fmt.Errorf("%w: WithRateLimit and WithRateLimiter are both given; use one", ErrInvalidRequest)
 	case s.source != nil && s.clientID != "":
 		return nil, fmt.Errorf("%w: WithClientCredentials and WithTokenSource are both given; use one", ErrInvalidRequest)
 	}
@@ -210,20 +207,21 @@ func WithRateLimit(n int, per time.Duration) Option {
 		if n > 0 && per <= 0 {
 			return fmt.Errorf("the rate limit's period of %v is not positive", per)
 		}
-		s.limiter, s.limited = newWindow(n, per), true
+		s.limiter = newWindow(n, per)
 		return nil
 	}
 }
 
 // WithRateLimiter has l say when requests may be sent, in place of the client's own
 // limit: several processes, on several hosts, can share one, as package examples/redis
-// shows. Requests for tokens are not counted.
+// shows. Of this and [WithRateLimit] the later one holds. Requests for tokens are not
+// counted.
 func WithRateLimiter(l RateLimiter) Option {
 	return func(s *settings) error {
 		if l == nil {
 			return errors.New("the rate limiter is nil; WithRateLimit(0, 0) turns the limit off")
 		}
-		s.limiter, s.shared = l, true
+		s.limiter = l
 		return nil
 	}
 }

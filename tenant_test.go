@@ -249,7 +249,6 @@ func TestOptionRefused(t *testing.T) {
 		"nil among options":      {options{credentials, nil, source}, []string{"option 2 of 3 is nil"}},
 		"nil HTTP client":        {options{credentials, customizers.WithHTTPClient(nil)}, []string{"HTTP client is nil"}},
 		"nil rate limiter":       {options{credentials, customizers.WithRateLimiter(nil)}, []string{"rate limiter is nil"}},
-		"two rate limits":        {options{credentials, customizers.WithRateLimiter(&scripted{}), customizers.WithRateLimit(1, 1)}, []string{"both given"}},
 		"nil logger":             {options{credentials, customizers.WithLogger(nil)}, []string{"logger is nil"}},
 		"nil token source":       {options{customizers.WithTokenSource(nil)}, []string{"token source is nil"}},
 		"empty ID":               {options{customizers.WithClientCredentials("", "hush-hush")}, []string{"client ID is empty"}},
