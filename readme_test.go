@@ -59,7 +59,7 @@ func TestDocs(t *testing.T) {
 	outside := newOutsider(t)
 	n := 0
 	for _, page := range pages {
-		text, err := os.ReadFile(page) //nolint:gosec // of the module
+		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, block := range goBlocks(string(text)) {
 			n++
@@ -94,7 +94,7 @@ func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	n := 0
 	for _, page := range append(pages, more...) {
-		text, err := os.ReadFile(page) //nolint:gosec // of the module
+		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
 			target, heading, _ := strings.Cut(m[1], "#")
@@ -112,7 +112,7 @@ func TestLinks(t *testing.T) {
 			if !assert.NoError(t, err, "%s links to %s", page, m[1]) || heading == "" || info.IsDir() {
 				continue
 			}
-			linked, err := os.ReadFile(file) //nolint:gosec // of the module
+			linked, err := os.ReadFile(file)
 			require.NoError(t, err)
 			assert.Contains(t, headings(string(linked)), heading, "%s links to %s", page, m[1])
 		}

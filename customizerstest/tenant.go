@@ -56,14 +56,14 @@ func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	if c.ID == "" {
 		c.ID = uuid.NewString()
 	}
-	if c.Created.IsZero() {
-		c.Created = time.Now().UTC().Truncate(time.Millisecond)
-	}
 	if c.TenantID == "" {
 		c.TenantID = t.id
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if c.Created.IsZero() { // in the order of the list
+		c.Created = time.Now().UTC().Truncate(time.Millisecond)
+	}
 	t.list = append(t.list, &c)
 	t.byID[c.ID] = &c
 	return c

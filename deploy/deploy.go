@@ -4,6 +4,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,14 +66,15 @@ var (
 //
 // It never creates a second customizer of the name: when the outcome of a create is
 // not known it looks for the customizer, and when another program created one of the
-// same name meanwhile, the younger of the two, if it is Deploy's own and empty, is
-// deleted again, and the elder is used.
+// same name at the same time, one of the two is used, and Deploy's own, still empty, is
+// deleted again if it is the other.
 //
 // What can't be used gives an error before anything is sent, or is
 // [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
 // upload that may or may not have been carried out, [customizers.ErrOutcomeUnknown],
 // after which deploying again is safe; a version that is not shown in time,
-// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. It needs the scopes sp:connector:read and sp:connector:manage.
+// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. It needs the scopes
+// sp:connector:read and sp:connector:manage.
 func Deploy(ctx context.Context, client Client, name, path string, opts Options) (*Result, error) {
 	if strings.TrimSpace(name) == "" {
 		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidRequest)
@@ -87,48 +89,70 @@ func Deploy(ctx context.Context, client Client, name, path string, opts Options)
 		return nil, err
 	}
 
-	r := &Result{SHA256: content.digest, DryRun: opts.DryRun}
-	there, err := one(ctx, client, name)
+	d := &deployment{client: client, name: name, content: content, opts: opts, done: done}
+	r, err := d.run(ctx)
+	for range 2 {
+		if !errors.Is(err, customizers.ErrNotFound) {
+			break
+		}
+		r, err = d.run(ctx) // the customizer was deleted meanwhile, as one of two created at once is
+	}
+	return r, err
+}
+
+// A deployment is one call of [Deploy].
+type deployment struct {
+	client  Client
+	name    string
+	content *content
+	opts    Options
+	done    record
+}
+
+func (d *deployment) run(ctx context.Context) (*Result, error) {
+	r := &Result{SHA256: d.content.digest, DryRun: d.opts.DryRun}
+	there, err := one(ctx, d.client, d.name)
 	switch {
 	case err != nil:
 		return nil, err
 	case there != nil:
 		r.Customizer = *there
-	case opts.DryRun:
-		r.Customizer.Name, r.Created = name, true
+	case d.opts.DryRun:
+		r.Customizer.Name, r.Created = d.name, true
 	default:
-		if r.Customizer, r.Created, err = create(ctx, client, name); err != nil {
+		if r.Customizer, r.Created, err = create(ctx, d.client, d.name); err != nil {
 			return nil, err
 		}
 	}
 	r.OldVersion, r.NewVersion = r.Customizer.ImageVersion, r.Customizer.ImageVersion
-	if done.has(r.Customizer, content.digest) {
+	if d.done.has(r.Customizer, d.content.digest) {
 		return r, nil
 	}
 	r.Uploaded = true
-	if opts.DryRun {
+	if d.opts.DryRun {
 		r.NewVersion++
 		return r, nil
 	}
 
-	v, err := client.CreateVersion(ctx, r.Customizer.ID, content.file)
+	v, err := d.client.CreateVersion(ctx, r.Customizer.ID, d.content.file)
 	if err != nil {
-		return nil, fmt.Errorf("%s (%s) stays at version %d unless said otherwise: %w", name, r.Customizer.ID, r.OldVersion, err)
+		return nil, fmt.Errorf("%s (%s) stays at version %d unless said otherwise: %w", d.name, r.Customizer.ID, r.OldVersion, err)
 	}
 	wanted := max(v.Version, r.OldVersion+1)
-	shown, err := awaitVersion(ctx, client, r.Customizer, wanted, opts.Timeout)
+	shown, err := awaitVersion(ctx, d.client, r.Customizer, wanted, d.opts.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	r.Customizer, r.NewVersion = *shown, shown.ImageVersion
-	if opts.Record != "" && shown.ImageVersion == wanted { // or another program has deployed after
-		err = remember(opts.Record, *shown, content.digest)
+	if d.opts.Record != "" && shown.ImageVersion == wanted { // or another program has deployed after
+		err = remember(d.opts.Record, *shown, d.content.digest)
 	}
 	return r, err
 }
 
-// Named returns the customizers with the given name, the eldest first.
-func Named(ctx context.Context, client Client, name string) ([]customizers.Customizer, error) {
+// named returns the customizers with the given name: those that have a version first,
+// and the eldest first.
+func named(ctx context.Context, client Client, name string) ([]customizers.Customizer, error) {
 	var found []customizers.Customizer
 	for c, err := range client.All(ctx, customizers.ListOptions{}) {
 		if err != nil {
@@ -138,28 +162,64 @@ func Named(ctx context.Context, client Client, name string) ([]customizers.Custo
 			found = append(found, c)
 		}
 	}
-	slices.SortFunc(found, elder)
+	slices.SortFunc(found, first)
 	return found, nil
 }
 
-// elder orders customizers in the same way for every program that sees them.
-func elder(a, b customizers.Customizer) int {
-	if n := a.Created.Compare(b.Created); n != 0 {
-		return n
-	}
-	return strings.Compare(a.ID, b.ID)
+// first orders customizers in the same way for every program that sees them.
+func first(a, b customizers.Customizer) int {
+	return cmp.Or(
+		cmp.Compare(min(b.ImageVersion, 1), min(a.ImageVersion, 1)),
+		a.Created.Compare(b.Created),
+		strings.Compare(a.ID, b.ID))
 }
 
-// one returns the customizer with the given name, or nil when there is none.
-func one(ctx context.Context, client Client, name string) (*customizers.Customizer, error) {
-	found, err := Named(ctx, client, name)
-	switch {
-	case err != nil || len(found) == 0:
-		return nil, err
-	case len(found) > 1:
-		return nil, Ambiguous(name, found)
+// patience is how long another program gets to delete the customizer that it created at
+// the same time: see [create].
+const patience = 5 * time.Second
+
+// waits paces a wait of at most limit. It returns false when that is over.
+func waits(ctx context.Context, limit time.Duration) func() (bool, error) {
+	end, pause := time.Now().Add(limit), 125*time.Millisecond
+	return func() (bool, error) {
+		pause = min(2*pause, 5*time.Second)
+		if time.Now().Add(pause).After(end) {
+			return false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(pause):
+			return true, nil
+		}
 	}
-	return &found[0], nil
+}
+
+// one returns the customizer with the given name, or nil when there is none. Those that
+// are new and empty may be about to go, as several were created at once: the one that
+// stays is soon alone, or has a version.
+func one(ctx context.Context, client Client, name string) (*customizers.Customizer, error) {
+	contested := func(c customizers.Customizer) bool {
+		return c.ImageVersion == 0 && time.Since(c.Created) < time.Minute
+	}
+	wait := waits(ctx, 2*patience)
+	for {
+		found, err := named(ctx, client, name)
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		again := false
+		if slices.ContainsFunc(found, contested) {
+			again, err = wait()
+		}
+		switch {
+		case again:
+		case len(found) == 1 && err == nil:
+			return &found[0], nil
+		default:
+			return nil, errors.Join(Ambiguous(name, found), err)
+		}
+	}
 }
 
 // Ambiguous is an [ErrAmbiguous] that lists the customizers found.
@@ -181,7 +241,7 @@ func create(ctx context.Context, client Client, name string) (c customizers.Cust
 	case !errors.Is(err, customizers.ErrOutcomeUnknown) || ctx.Err() != nil:
 		return c, false, err
 	}
-	found, lookErr := Named(ctx, client, name)
+	found, lookErr := named(ctx, client, name)
 	switch {
 	case lookErr != nil:
 		return c, false, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", name, lookErr))
@@ -192,16 +252,40 @@ func create(ctx context.Context, client Client, name string) (c customizers.Cust
 	case err != nil:
 		return c, false, err
 	}
-	// A list may lag behind, and its records may tell less than the answer did.
-	found = append(slices.DeleteFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID }), own)
-	slices.SortFunc(found, elder)
-	if found[0].ID == own.ID {
-		return own, true, nil
+	wait := waits(ctx, patience)
+	for {
+		i := slices.IndexFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID })
+		if i < 0 { // a list may lag behind
+			found = append(found, own)
+			slices.SortFunc(found, first)
+		} else {
+			own.ImageVersion = found[i].ImageVersion
+		}
+		if len(found) == 1 {
+			return own, true, nil
+		}
+		// The first stays once the others have gone. When they do not, one of them was seen
+		// alone before, whatever the times say, and is in use.
+		again, other := false, found[0]
+		if other.ID == own.ID {
+			other = found[1]
+			if again, err = wait(); err != nil {
+				return c, false, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
+			}
+		}
+		if !again {
+			if own.ImageVersion > 0 { // another program has deployed to it
+				return c, false, Ambiguous(name, found)
+			}
+			if err := client.Delete(ctx, own.ID); err != nil && !errors.Is(err, customizers.ErrNotFound) {
+				return c, false, fmt.Errorf("%w; the one that was created could not be deleted: %w", Ambiguous(name, found), err)
+			}
+			return other, false, nil
+		}
+		if found, err = named(ctx, client, name); err != nil {
+			return c, false, fmt.Errorf("looking for %s after creating it: %w", name, err)
+		}
 	}
-	if err := client.Delete(ctx, own.ID); err != nil && !errors.Is(err, customizers.ErrNotFound) {
-		return c, false, fmt.Errorf("%w; the younger could not be deleted: %w", Ambiguous(name, found), err)
-	}
-	return found[0], false, nil
 }
 
 // awaitVersion waits until the service shows the wanted version of c, or one after it.
@@ -209,22 +293,22 @@ func awaitVersion(ctx context.Context, client Client, c customizers.Customizer, 
 	if timeout == 0 {
 		timeout = 2 * time.Minute
 	}
-	end := time.Now().Add(timeout)
-	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	wait := waits(ctx, timeout)
+	for {
 		shown, err := client.Get(ctx, c.ID)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but whether it is shown can't be told: %w", wanted, c.Name, c.ID, err)
 		case shown.ImageVersion >= wanted:
 			return shown, nil
-		case time.Now().Add(pause).After(end):
+		}
+		again, err := wait()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("version %d of %s (%s) was uploaded, and not shown yet: %w", wanted, c.Name, c.ID, err)
+		case !again:
 			return nil, fmt.Errorf("%w: version %d of %s (%s) was uploaded, and after %v the service shows version %d",
 				ErrNotShown, wanted, c.Name, c.ID, timeout, shown.ImageVersion)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("version %d of %s (%s) was uploaded, and not shown yet: %w", wanted, c.Name, c.ID, context.Cause(ctx))
-		case <-time.After(pause):
 		}
 	}
 }
