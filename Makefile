@@ -8,7 +8,7 @@ tool = go tool -modfile=internal/tools/$(1)/go.mod
 modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/tools/upstream/go.mod examples/*/go.mod))
 tested = $(filter-out internal/interop internal/tools/upstream,$(modules))
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept interop
+.PHONY: help demo test check generate drift tidy vet lint contract bench times fuzz soak cover upstream-diff upstream-accept interop
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ interop: ## hold contract, sandbox and client against what others wrote (needs n
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-check: drift contract tidy vet lint test ## everything that CI runs
+check: drift contract tidy vet lint times test ## everything that CI runs
 
 generate: ## regenerate the code that openapi.yaml gives
 	go generate ./...
@@ -62,6 +62,9 @@ lint: ## run golangci-lint
 
 bench: ## compare the SDK with the same work by hand, and write BENCHMARKS.md
 	go run ./internal/bench
+
+times: ## print what calls take beside the same work by hand, roughly
+	go test -run '^$$' -bench 'Get|List|Mixed' -benchtime 0.2s ./internal/bench
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)

@@ -26,7 +26,7 @@ func TestAllocations(t *testing.T) {
 		"List": {
 			func() error { return p.do(t.Context(), http.MethodGet, "?limit=250", nil, new([]customizer)) },
 			func() error { _, err := c.List(t.Context(), customizers.ListOptions{}); return err },
-			1.1,
+			0.9,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func TestHeapOfAll(t *testing.T) {
 }
 
 func TestHeapOfUpload(t *testing.T) {
-	f := file(t, 64<<20)
+	f := file(t, archiveSize)
 	for name, tt := range map[string]struct{ base, id string }{
 		"http":            {tenants.Fast, id},
 		"http-after-429":  {tenants.Fast, "busy-http"},

@@ -8,9 +8,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-var tenantName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var tenantName = lazy(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// lazy compiles an expression when it is first used, which keeps programs quick to start.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // BaseURL turns a tenant's name or URL into the URL of its API, without a final slash.
 func BaseURL(tenant string) (string, error) {
@@ -23,7 +29,7 @@ func BaseURL(tenant string) (string, error) {
 	if strings.Contains(tenant, "@") {
 		return bad("holds a user name or password; give those to WithClientCredentials")
 	}
-	if tenantName.MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
+	if tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
 	}
 	raw := tenant
@@ -54,9 +60,9 @@ func BaseURL(tenant string) (string, error) {
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+var hostName = lazy(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
-func isHost(host string) bool { return hostName.MatchString(host) || net.ParseIP(host) != nil }
+func isHost(host string) bool { return hostName().MatchString(host) || net.ParseIP(host) != nil }
 
 func isPort(port string) bool {
 	n, err := strconv.Atoi(port)
