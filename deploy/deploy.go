@@ -111,18 +111,9 @@ type deployment struct {
 
 func (d *deployment) run(ctx context.Context) (*Result, error) {
 	r := &Result{SHA256: d.content.digest, DryRun: d.opts.DryRun}
-	there, err := one(ctx, d.client, d.name)
-	switch {
-	case err != nil:
+	var err error
+	if r.Customizer, r.Created, err = d.customizer(ctx); err != nil {
 		return nil, err
-	case there != nil:
-		r.Customizer = *there
-	case d.opts.DryRun:
-		r.Customizer.Name, r.Created = d.name, true
-	default:
-		if r.Customizer, r.Created, err = create(ctx, d.client, d.name); err != nil {
-			return nil, err
-		}
 	}
 	r.OldVersion, r.NewVersion = r.Customizer.ImageVersion, r.Customizer.ImageVersion
 	if d.done.has(r.Customizer, d.content.digest) {
@@ -148,6 +139,25 @@ func (d *deployment) run(ctx context.Context) (*Result, error) {
 		err = remember(d.opts.Record, *shown, d.content.digest)
 	}
 	return r, err
+}
+
+// customizer returns the customizer to deploy to, and whether it was created for that.
+func (d *deployment) customizer(ctx context.Context) (customizers.Customizer, bool, error) {
+	for {
+		there, err := one(ctx, d.client, d.name)
+		switch {
+		case err != nil:
+			return customizers.Customizer{}, false, err
+		case there != nil:
+			return *there, false, nil
+		case d.opts.DryRun:
+			return customizers.Customizer{Name: d.name}, true, nil
+		}
+		made, err := create(ctx, d.client, d.name)
+		if err != nil || made.ID != "" {
+			return made, true, err
+		}
+	}
 }
 
 // named returns the customizers with the given name: those that have a version first,
@@ -202,7 +212,7 @@ func one(ctx context.Context, client Client, name string) (*customizers.Customiz
 	contested := func(c customizers.Customizer) bool {
 		return c.ImageVersion == 0 && time.Since(c.Created) < time.Minute
 	}
-	wait := waits(ctx, 2*patience)
+	alone, several := waits(ctx, time.Second), waits(ctx, 2*patience)
 	for {
 		found, err := named(ctx, client, name)
 		if err != nil || len(found) == 0 {
@@ -210,6 +220,10 @@ func one(ctx context.Context, client Client, name string) (*customizers.Customiz
 		}
 		again := false
 		if slices.ContainsFunc(found, contested) {
+			wait := several
+			if len(found) == 1 {
+				wait = alone
+			}
 			again, err = wait()
 		}
 		switch {
@@ -231,61 +245,70 @@ func Ambiguous(name string, found []customizers.Customizer) error {
 	return fmt.Errorf("%w %q: %s", ErrAmbiguous, name, strings.Join(ids, ", "))
 }
 
-// create creates the customizer, unless another program is seen to have done so.
-func create(ctx context.Context, client Client, name string) (c customizers.Customizer, created bool, err error) {
+// create creates the customizer. When another program is seen to have done so too, and
+// its customizer is to stay, the one of here is deleted again and none is returned.
+func create(ctx context.Context, client Client, name string) (none customizers.Customizer, err error) {
 	var own customizers.Customizer
 	made, err := client.Create(ctx, customizers.CreateRequest{Name: name})
 	switch {
 	case err == nil:
 		own = *made
 	case !errors.Is(err, customizers.ErrOutcomeUnknown) || ctx.Err() != nil:
-		return c, false, err
+		return none, err
 	}
 	found, lookErr := named(ctx, client, name)
 	switch {
 	case lookErr != nil:
-		return c, false, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", name, lookErr))
+		return none, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", name, lookErr))
 	case err != nil && len(found) == 1:
-		return found[0], true, nil // it was carried out
+		return found[0], nil // it was carried out
 	case err != nil && len(found) > 1:
-		return c, false, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
+		return none, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
 	case err != nil:
-		return c, false, err
+		return none, err
 	}
 	wait := waits(ctx, patience)
 	for {
-		i := slices.IndexFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID })
-		if i < 0 { // a list may lag behind
+		if !slices.ContainsFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID }) { // a list may lag behind
 			found = append(found, own)
 			slices.SortFunc(found, first)
-		} else {
-			own.ImageVersion = found[i].ImageVersion
 		}
 		if len(found) == 1 {
-			return own, true, nil
+			return own, nil
 		}
 		// The first stays once the others have gone. When they do not, one of them was seen
 		// alone before, whatever the times say, and is in use.
-		again, other := false, found[0]
-		if other.ID == own.ID {
-			other = found[1]
+		again := false
+		if found[0].ID == own.ID {
 			if again, err = wait(); err != nil {
-				return c, false, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
+				return none, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
 			}
 		}
 		if !again {
-			if own.ImageVersion > 0 { // another program has deployed to it
-				return c, false, Ambiguous(name, found)
+			if err := undo(ctx, client, own.ID); err != nil {
+				return none, fmt.Errorf("%w; the one that was created could not be deleted: %w", Ambiguous(name, found), err)
 			}
-			if err := client.Delete(ctx, own.ID); err != nil && !errors.Is(err, customizers.ErrNotFound) {
-				return c, false, fmt.Errorf("%w; the one that was created could not be deleted: %w", Ambiguous(name, found), err)
-			}
-			return other, false, nil
+			return none, nil
 		}
 		if found, err = named(ctx, client, name); err != nil {
-			return c, false, fmt.Errorf("looking for %s after creating it: %w", name, err)
+			return none, fmt.Errorf("looking for %s after creating it: %w", name, err)
 		}
 	}
+}
+
+// undo deletes the customizer that was created, unless another program has deployed to it.
+func undo(ctx context.Context, client Client, id string) error {
+	c, err := client.Get(ctx, id)
+	if err == nil && c.ImageVersion > 0 {
+		return fmt.Errorf("%s has a version by now", id)
+	}
+	if err == nil {
+		err = client.Delete(ctx, id)
+	}
+	if errors.Is(err, customizers.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // awaitVersion waits until the service shows the wanted version of c, or one after it.
