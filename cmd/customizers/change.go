@@ -15,7 +15,7 @@ func (a *app) createCommand() *cobra.Command {
 		Long: "Creates a customizer, also when there is one of that name. 'customizers deploy'\n" +
 			"creates it only when there is none.",
 		Example: "  id=$(customizers create hr-feed -o id)",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("<name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(args[0]) == "" {
 				return usageErrorf("the name is blank")
@@ -40,7 +40,7 @@ func (a *app) updateCommand() *cobra.Command {
 		Use:     "update <id|name> --name <new name>",
 		Short:   "Rename a customizer",
 		Example: "  customizers update hr-feed --name hr-feed-old",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("<id|name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(name) == "" {
 				return usageErrorf("--name is missing or blank: it is what an update changes")
@@ -55,7 +55,11 @@ func (a *app) updateCommand() *cobra.Command {
 			}
 			if dryRun {
 				a.console.note("Would rename %s (%s) to %s.", c.Name, c.ID, name)
-				return nil
+				if a.output.format == formatTable {
+					return nil
+				}
+				c.Name = name
+				return one(a, customizerView, *c)
 			}
 			c, err = client.Update(cmd.Context(), c.ID, customizers.UpdateRequest{Name: name})
 			if err != nil {

@@ -17,7 +17,7 @@ func (a *app) listCommand() *cobra.Command {
 		Long: "Lists all customizers, whatever their number, each as it comes: the first are\n" +
 			"written while the next are read.",
 		Example: "  customizers list\n  customizers list -o jsonl > customizers.jsonl",
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative", limit)
@@ -66,7 +66,7 @@ func (a *app) getCommand() *cobra.Command {
 		Use:     "get <id|name>",
 		Short:   "Show a customizer",
 		Example: "  customizers get hr-feed -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments("<id|name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {

@@ -33,7 +33,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
 			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:cut,acted'",
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port; use 1 to 65535, or 0 for any that is free", port)
