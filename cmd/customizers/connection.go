@@ -34,6 +34,9 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.V2024), "version of the API: v2024, v2025, v2026 or v1")
+	for _, name := range []string{"tenant", "client-id", "env"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -180,10 +183,14 @@ func (a *app) client() (*customizers.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOf(s, http.DefaultTransport)
+	return a.clientOf(s, nil)
 }
 
+// clientOf makes a client; the transport may be nil.
 func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
 	credentials := customizers.WithClientCredentials(s.id.value, s.secret.value)
 	if s.token.value != "" {
 		credentials = customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.token.value}))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,9 @@ func (a *app) deleteCommand() *cobra.Command {
 		Long: "Deletes customizers. All are looked for before the first is deleted. Asks on a\n" +
 			"terminal; elsewhere --yes is needed. With -o json, jsonl, yaml or id those deleted are\n" +
 			" written, or in a dry run those that would be.",
-		Example: "  customizers delete hr-feed-old badge-sync-old",
-		Args:    arguments("<id|name>..."),
+		Example:           "  customizers delete hr-feed-old badge-sync-old",
+		Args:              arguments("<id|name>..."),
+		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !dryRun && (!isTerminal(a.in) || !isTerminal(a.console.w)) {
 				return usageErrorf("this is no terminal to ask on: give --yes to delete without being asked")

@@ -25,7 +25,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: "Shows where each setting comes from, reaches the tenant, fetches a token, tells its\n" +
 			"scopes and when it expires, lists, and measures the latency. Of each failure it says\n" +
 			"what to do. The exit code is that of the first failure.",
-		Args: arguments(),
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, p: listOf(a, checkView)}
 			d.examine(cmd.Context())
@@ -81,8 +82,7 @@ func (d *doctor) good(name, format string, args ...any) {
 }
 
 func (d *doctor) bad(name string, err error, advice string) {
-	message := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "customizers: "), "\n", "; ")
-	_ = d.p.print(check{Name: name, Detail: message, Advice: advice})
+	_ = d.p.print(check{Name: name, Detail: messageOf(err), Advice: advice})
 	if d.app.output.format == formatTable {
 		_ = d.p.print(check{Name: todo, Detail: advice})
 	}

@@ -103,7 +103,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
 		return code
 	}
-	message := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "customizers: ")
+	message := messageOf(err)
 	if code == exitFailure && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		kind, message = "interrupted", strings.ReplaceAll(message, context.Canceled.Error(), "interrupted")
 	}
@@ -117,6 +117,13 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 	a.console.print(painted(colours(a.console.w), red, "customizers:") + " " + printable(message))
 	return code
+}
+
+// messageOf is the text of an error in one line, without the package that each part of it
+// names, which is this program's name too.
+func messageOf(err error) string {
+	text := strings.TrimPrefix(err.Error(), "customizers: ")
+	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(text)
 }
 
 // A failure is the JSON form of an error. What is not known is left out.

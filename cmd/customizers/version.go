@@ -24,9 +24,10 @@ var buildView = view[build]{
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program",
-		Args:  arguments(),
+		Use:               "version",
+		Short:             "Show the version of this program",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())
 		},
