@@ -105,7 +105,11 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 	message := messageOf(err)
 	if code == exitFailure && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		kind, message = "interrupted", strings.ReplaceAll(message, context.Canceled.Error(), "interrupted")
+		kind = "interrupted"
+	}
+	if ctx.Err() != nil {
+		canceled, cause := context.Canceled.Error(), context.Cause(ctx).Error()
+		message = strings.NewReplacer(canceled+": "+cause, "interrupted", cause, "interrupted", canceled, "interrupted").Replace(message)
 	}
 	advice := adviceOn(err)
 	if a.output.format == formatJSON || a.output.format == formatJSONL {

@@ -77,8 +77,9 @@ func (t *table) settle() {
 }
 
 const (
-	gap      = 2
-	minWidth = 8 // of a column that shrinks
+	gap        = 2
+	goodWidth  = 8 // to which columns shrink before others go
+	leastWidth = 3 // to which they shrink at worst
 )
 
 // fit makes the table as wide as the terminal: some columns shrink, and when that is not
@@ -91,7 +92,7 @@ func (t *table) fit() {
 	for i, w := range t.widths {
 		over += w + gap
 		if t.heads[i].narrow == shrinks {
-			slack += max(0, w-minWidth)
+			slack += max(0, w-goodWidth)
 		}
 	}
 	for i := len(t.heads) - 1; i >= 0 && over > slack; i-- {
@@ -102,7 +103,7 @@ func (t *table) fit() {
 	}
 	for i, h := range t.heads {
 		if h.narrow == shrinks && over > 0 {
-			less := min(over, max(0, t.widths[i]-minWidth))
+			less := min(over, max(0, t.widths[i]-leastWidth))
 			t.widths[i] -= less
 			over -= less
 		}
