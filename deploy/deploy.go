@@ -127,7 +127,7 @@ func (d *deployment) run(ctx context.Context) (*Result, error) {
 
 	v, err := d.client.CreateVersion(ctx, r.Customizer.ID, d.content.file)
 	if err != nil {
-		return nil, fmt.Errorf("%s (%s) stays at version %d unless said otherwise: %w", d.name, r.Customizer.ID, r.OldVersion, err)
+		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", d.name, r.Customizer.ID, r.OldVersion, err)
 	}
 	wanted := max(v.Version, r.OldVersion+1)
 	shown, err := awaitVersion(ctx, d.client, r.Customizer, wanted, d.opts.Timeout)

@@ -14,8 +14,9 @@ func (a *app) createCommand() *cobra.Command {
 		Short: "Create a customizer",
 		Long: "Creates a customizer, also when there is one of that name. 'customizers deploy'\n" +
 			"creates it only when there is none.",
-		Example: "  id=$(customizers create hr-feed -o id)",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  id=$(customizers create hr-feed -o id)",
+		Args:              arguments("<name>"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(args[0]) == "" {
 				return usageErrorf("the name is blank")
@@ -37,10 +38,11 @@ func (a *app) updateCommand() *cobra.Command {
 	var name string
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use:     "update <id|name> --name <new name>",
-		Short:   "Rename a customizer",
-		Example: "  customizers update hr-feed --name hr-feed-old",
-		Args:    cobra.ExactArgs(1),
+		Use:               "update <id|name> --name <new name>",
+		Short:             "Rename a customizer",
+		Example:           "  customizers update hr-feed --name hr-feed-old",
+		Args:              arguments("<id|name>"),
+		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(name) == "" {
 				return usageErrorf("--name is missing or blank: it is what an update changes")
@@ -55,7 +57,11 @@ func (a *app) updateCommand() *cobra.Command {
 			}
 			if dryRun {
 				a.console.note("Would rename %s (%s) to %s.", c.Name, c.ID, name)
-				return nil
+				if a.output.format == formatTable {
+					return nil
+				}
+				c.Name = name
+				return one(a, customizerView, *c)
 			}
 			c, err = client.Update(cmd.Context(), c.ID, customizers.UpdateRequest{Name: name})
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,9 +34,26 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.V2024), "version of the API: v2024, v2025, v2026 or v1")
-	cmd.MarkFlagsRequiredTogether("client-id", "client-secret-file")
+	for _, name := range []string{"tenant", "client-id", "env"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
-		cobra.FixedCompletions([]string{"v2024", "v2025", "v2026", "v1"}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
+}
+
+var apiVersions = []string{string(customizers.V2024), string(customizers.V2025), string(customizers.V2026), string(customizers.V1)}
+
+// check refuses flags that can't be used, before anything is looked for.
+func (c *connection) check() error {
+	switch {
+	case c.version != "" && !slices.Contains(apiVersions, c.version):
+		return usageErrorf("there is no API version %q: use %s", c.version, strings.Join(apiVersions, ", "))
+	case c.clientID != "" && c.secretFile == "":
+		return usageErrorf("--client-id needs --client-secret-file")
+	case c.secretFile != "" && c.clientID == "":
+		return usageErrorf("--client-secret-file needs --client-id")
+	}
+	return nil
 }
 
 // A setting is a value and where it came from.
@@ -165,10 +183,14 @@ func (a *app) client() (*customizers.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOf(s, http.DefaultTransport)
+	return a.clientOf(s, nil)
 }
 
+// clientOf makes a client; the transport may be nil.
 func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
 	credentials := customizers.WithClientCredentials(s.id.value, s.secret.value)
 	if s.token.value != "" {
 		credentials = customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.token.value}))

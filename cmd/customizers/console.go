@@ -17,7 +17,7 @@ import (
 // tells what is going on and is written over.
 type console struct {
 	quiet, verbose bool
-	terminal       bool
+	terminal       bool // on which lines can be written over
 
 	mu     sync.Mutex
 	w      io.Writer
@@ -26,13 +26,19 @@ type console struct {
 }
 
 func newConsole(w io.Writer) *console {
-	return &console{w: w, terminal: isTerminal(w) && os.Getenv("TERM") != "dumb"}
+	return &console{w: w, terminal: isTerminal(w) && !dumb()}
 }
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
+
+// dumb tells whether the terminal shows escape sequences instead of obeying them.
+func dumb() bool { return os.Getenv("TERM") == "dumb" }
+
+// colours tells whether colours are wanted on a writer (https://no-color.org).
+func colours(w io.Writer) bool { return isTerminal(w) && !dumb() && os.Getenv("NO_COLOR") == "" }
 
 // widthOf is the number of columns of a terminal; 80 when it does not tell.
 func widthOf(v any) int {
@@ -92,7 +98,7 @@ func (c *console) countdown(format string, d time.Duration) {
 	stop := make(chan struct{})
 	c.stop = stop
 	end := time.Now().Add(d)
-	left := func() string { return fmt.Sprintf(format, roundUp(time.Until(end))) }
+	left := func() string { return fmt.Sprintf(format, timeText(time.Until(end))) }
 	c.draw(left())
 	go func() {
 		tick := time.NewTicker(time.Second)
@@ -112,8 +118,16 @@ func (c *console) countdown(format string, d time.Duration) {
 	}()
 }
 
-func roundUp(d time.Duration) time.Duration {
-	return max(0, (d + time.Second - 1).Truncate(time.Second))
+// timeText is a time in whole seconds, rounded up, as people write it.
+func timeText(d time.Duration) string {
+	s := int(max(0, (d+time.Second-1)/time.Second))
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	}
+	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
 }
 
 // done takes the progress away.
@@ -150,14 +164,9 @@ const (
 	green = "32"
 )
 
-// paint colours a text, where colours are wanted.
-func (c *console) paint(colour, text string) string {
-	return painted(c.terminal, colour, text)
-}
-
-// painted colours a text for a terminal, unless NO_COLOR is set (https://no-color.org).
-func painted(terminal bool, colour, text string) string {
-	if !terminal || os.Getenv("NO_COLOR") != "" {
+// painted colours a text, where colours are wanted.
+func painted(colours bool, colour, text string) string {
+	if !colours || colour == "" {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,12 +21,13 @@ func (a *app) deleteCommand() *cobra.Command {
 		Aliases: []string{"rm"},
 		Short:   "Delete customizers",
 		Long: "Deletes customizers. All are looked for before the first is deleted. Asks on a\n" +
-			"terminal; elsewhere --yes is needed. With -o json, jsonl, yaml or id those deleted\n" +
-			"are written.",
-		Example: "  customizers delete hr-feed-old badge-sync-old",
-		Args:    cobra.MinimumNArgs(1),
+			"terminal; elsewhere --yes is needed. With -o json, jsonl, yaml or id those deleted are\n" +
+			" written, or in a dry run those that would be.",
+		Example:           "  customizers delete hr-feed-old badge-sync-old",
+		Args:              arguments("<id|name>..."),
+		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !yes && !dryRun && (!isTerminal(a.in) || !a.console.terminal) {
+			if !yes && !dryRun && (!isTerminal(a.in) || !isTerminal(a.console.w)) {
 				return usageErrorf("this is no terminal to ask on: give --yes to delete without being asked")
 			}
 			client, err := a.client()
@@ -47,10 +50,10 @@ func (a *app) deleteCommand() *cobra.Command {
 				for _, c := range all {
 					a.console.note("Would delete %s (%s), which is at version %s.", c.Name, c.ID, versionText(c.ImageVersion))
 				}
-				return nil
+				return a.affected(all)
 			}
 			if !yes {
-				if err := a.confirm(all); err != nil {
+				if err := a.confirm(cmd.Context(), all); err != nil {
 					return err
 				}
 			}
@@ -63,7 +66,7 @@ func (a *app) deleteCommand() *cobra.Command {
 }
 
 // confirm asks whether customizers are to be deleted.
-func (a *app) confirm(all []*customizers.Customizer) error {
+func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error {
 	for _, c := range all {
 		a.console.print(printable(fmt.Sprintf("%s  %s  version %s", c.ID, c.Name, versionText(c.ImageVersion))))
 	}
@@ -72,15 +75,35 @@ func (a *app) confirm(all []*customizers.Customizer) error {
 		what = fmt.Sprintf("these %d customizers and their versions", len(all))
 	}
 	_, _ = fmt.Fprintf(a.console, "Delete %s? [y/N] ", what)
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	answer, err := a.line(ctx)
+	if err != nil {
+		a.console.print("") // the question has no line of its own else
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+		return fmt.Errorf("nothing was deleted: %w", err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil
 	}
 	return errors.New("nothing was deleted: the answer was not yes")
+}
+
+// line reads a line, or ends with the context, as by Ctrl-C.
+func (a *app) line(ctx context.Context) (string, error) {
+	var text string
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		text, err = bufio.NewReader(a.in).ReadString('\n')
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return text, err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*customizers.Customizer) error {
@@ -102,6 +125,20 @@ func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*c
 	}
 	if a.output.format == formatTable {
 		return nil
+	}
+	return p.end()
+}
+
+// affected writes customizers where a program reads them: people were told in words.
+func (a *app) affected(all []*customizers.Customizer) error {
+	if a.output.format == formatTable {
+		return nil
+	}
+	p := listOf(a, customizerView)
+	for _, c := range all {
+		if err := p.print(*c); err != nil {
+			return err
+		}
 	}
 	return p.end()
 }

@@ -26,9 +26,10 @@ const (
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "Do all six operations against a sandbox of its own, and show faults being overcome",
-		Args:  cobra.NoArgs,
+		Use:               "demo",
+		Short:             "Do all six operations against a sandbox of its own, and show faults being overcome",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A limit that a demonstration can run into without a wait of ten seconds.
 			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithRateLimit(20, time.Second))

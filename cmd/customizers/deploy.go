@@ -18,8 +18,9 @@ func (a *app) uploadCommand() *cobra.Command {
 		Short: "Upload a zip archive as the next version of a customizer",
 		Long: "Uploads a zip archive as the next version of a customizer. 'customizers deploy' also\n" +
 			"creates the customizer, zips a folder, and uploads only what is new.",
-		Example: "  customizers upload hr-feed dist/hr-feed.zip",
-		Args:    cobra.ExactArgs(2),
+		Example:           "  customizers upload hr-feed dist/hr-feed.zip",
+		Args:              arguments("<id|name>", "<file.zip>"),
+		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := openArchive(args[1])
 			if err != nil {
@@ -87,7 +88,8 @@ func (a *app) deployCommand() *cobra.Command {
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
-		Args: cobra.ExactArgs(2),
+		Args:              arguments("<name>", "<file.zip|folder>"),
+		ValidArgsFunction: a.complete(1, files),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.Timeout <= 0 {
 				return usageErrorf("--timeout %v is not positive", opts.Timeout)

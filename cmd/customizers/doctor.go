@@ -25,7 +25,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: "Shows where each setting comes from, reaches the tenant, fetches a token, tells its\n" +
 			"scopes and when it expires, lists, and measures the latency. Of each failure it says\n" +
 			"what to do. The exit code is that of the first failure.",
-		Args: cobra.NoArgs,
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, p: listOf(a, checkView)}
 			d.examine(cmd.Context())
@@ -48,16 +49,26 @@ type check struct {
 var checkView = view[check]{
 	id: func(c check) string { return c.Name },
 	columns: []column[check]{
-		{"STATE", func(c check) string { return fmt.Sprintf("%-6s", map[bool]string{true: "ok", false: "FAILED"}[c.OK]) }, false},
-		{"CHECK", func(c check) string { return fmt.Sprintf("%-13s", c.Name) }, false}, // wide enough for those to come
-		{"DETAIL", func(c check) string {
-			if c.Advice != "" {
-				return c.Detail + "; " + c.Advice
-			}
-			return c.Detail
-		}, false},
+		{head: "STATE", cell: check.state, least: len("FAILED"), colour: func(c check) string {
+			return map[string]string{"ok": green, "FAILED": red}[c.state()]
+		}},
+		{head: "CHECK", cell: func(c check) string { return c.Name }, least: len("client secret")},
+		{head: "DETAIL", cell: func(c check) string { return c.Detail }},
 	},
 }
+
+// state is empty for the line that says what to do about the check above it.
+func (c check) state() string {
+	switch {
+	case c.OK:
+		return "ok"
+	case c.Name == todo:
+		return ""
+	}
+	return "FAILED"
+}
+
+const todo = "what to do"
 
 type doctor struct {
 	app    *app
@@ -71,14 +82,24 @@ func (d *doctor) good(name, format string, args ...any) {
 }
 
 func (d *doctor) bad(name string, err error, advice string) {
-	message := strings.TrimPrefix(err.Error(), "customizers: ")
-	_ = d.p.print(check{Name: name, Detail: message, Advice: advice})
+	_ = d.p.print(check{Name: name, Detail: messageOf(err), Advice: advice})
+	if d.app.output.format == formatTable {
+		_ = d.p.print(check{Name: todo, Detail: advice})
+	}
 	_ = d.p.flush()
 	if d.failed == nil {
-		code, _ := exitCode(err)
-		d.failed = &adviceError{err: fmt.Errorf("%s failed: %w", name, err), code: code, advice: advice}
+		d.failed = &examined{check: name, err: err}
 	}
 }
+
+// examined is the error of a check that failed. The table has said why, and what to do.
+type examined struct {
+	check string
+	err   error
+}
+
+func (e *examined) Error() string { return "the check of " + e.check + " failed" }
+func (e *examined) Unwrap() error { return e.err }
 
 // examine makes the checks, each of which needs those before it.
 func (d *doctor) examine(ctx context.Context) {

@@ -76,12 +76,19 @@ func exitCode(err error) (int, string) {
 // adviceOn tells what to do about an error, when there is something.
 func adviceOn(err error) string {
 	var own *adviceError
-	if errors.As(err, &own) && own.advice != "" {
+	var seen *examined
+	switch {
+	case errors.As(err, &seen):
+		return ""
+	case errors.As(err, &own) && own.advice != "":
 		return own.advice
 	}
+	var e *customizers.Error
 	switch code, _ := exitCode(err); code {
-	case exitUsage:
-		return "run 'customizers --help' for usage"
+	case exitFailure:
+		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
+			return "run 'customizers doctor' to see what can be reached"
+		}
 	case exitDenied:
 		return "run 'customizers doctor' to see what is wrong"
 	case exitUnknown:
@@ -96,9 +103,13 @@ func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
 		return code
 	}
-	message := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "customizers: ")
+	message := messageOf(err)
 	if code == exitFailure && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		kind = "interrupted"
+	}
+	if ctx.Err() != nil {
+		canceled, cause := context.Canceled.Error(), context.Cause(ctx).Error()
+		message = strings.NewReplacer(canceled+": "+cause, "interrupted", cause, "interrupted", canceled, "interrupted").Replace(message)
 	}
 	advice := adviceOn(err)
 	if a.output.format == formatJSON || a.output.format == formatJSONL {
@@ -108,8 +119,15 @@ func (a *app) report(ctx context.Context, err error) int {
 	if advice != "" {
 		message += "; " + advice
 	}
-	a.console.print(a.console.paint(red, "customizers:") + " " + printable(message))
+	a.console.print(painted(colours(a.console.w), red, "customizers:") + " " + printable(message))
 	return code
+}
+
+// messageOf is the text of an error in one line, without the package that each part of it
+// names, which is this program's name too.
+func messageOf(err error) string {
+	text := strings.TrimPrefix(err.Error(), "customizers: ")
+	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(text)
 }
 
 // A failure is the JSON form of an error. What is not known is left out.

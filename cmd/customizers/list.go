@@ -16,8 +16,9 @@ func (a *app) listCommand() *cobra.Command {
 		Short:   "List all customizers",
 		Long: "Lists all customizers, whatever their number, each as it comes: the first are\n" +
 			"written while the next are read.",
-		Example: "  customizers list\n  customizers list -o jsonl > customizers.jsonl",
-		Args:    cobra.NoArgs,
+		Example:           "  customizers list\n  customizers list -o jsonl > customizers.jsonl",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative", limit)
@@ -54,6 +55,9 @@ func (a *app) listCommand() *cobra.Command {
 					break
 				}
 			}
+			if p.n == 0 && a.output.format == formatTable {
+				a.console.note("There are no customizers.")
+			}
 			return p.end()
 		},
 	}
@@ -63,10 +67,11 @@ func (a *app) listCommand() *cobra.Command {
 
 func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "get <id|name>",
-		Short:   "Show a customizer",
-		Example: "  customizers get hr-feed -o json",
-		Args:    cobra.ExactArgs(1),
+		Use:               "get <id|name>",
+		Short:             "Show a customizer",
+		Example:           "  customizers get hr-feed -o json",
+		Args:              arguments("<id|name>"),
+		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -15,6 +16,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second Ctrl-C ends what does not heed the first
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -39,13 +41,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(a.console)
 	started := false // what fails before is a command line that can't be understood
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if err := errors.Join(a.output.check(), a.connect.check()); err != nil {
+			return err
+		}
 		started = true
-		return a.output.check()
+		return nil
 	}
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	a.console.done()
 	if err != nil && !started {
-		err = &usageError{err.Error()}
+		err = &adviceError{
+			err:    &usageError{explain(root, err)},
+			code:   exitUsage,
+			advice: "run '" + cmd.CommandPath() + " --help' for usage",
+		}
 	}
 	return a.report(ctx, err)
 }
@@ -82,6 +91,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SetCompletionCommandGroupID(groupLocal)
 	root.SetHelpCommandGroupID(groupLocal)
+	strict(root)
 	return root
 }
 

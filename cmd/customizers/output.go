@@ -45,8 +45,19 @@ type view[T any] struct {
 type column[T any] struct {
 	head   string
 	cell   func(T) string
-	shrink bool // gives way when the terminal is narrow
+	narrow narrow
+	least  int            // width, where cells to come may be wider than the first ones
+	colour func(T) string // of a cell; may be nil
 }
+
+// narrow is what becomes of a column when the terminal is too narrow for the table.
+type narrow int
+
+const (
+	stays narrow = iota
+	shrinks
+	goes // when shrinking others is not enough
+)
 
 // A printer writes values to standard output, each as it comes.
 type printer[T any] struct {
@@ -154,13 +165,16 @@ func (p *printer[T]) row(value T) {
 	if p.table == nil {
 		heads := make([]head, len(p.view.columns))
 		for i, c := range p.view.columns {
-			heads[i] = head{c.head, c.shrink}
+			heads[i] = head{c.head, c.narrow, c.least}
 		}
 		p.table = newTable(p.app, p.w, heads)
 	}
-	cells := make([]string, len(p.view.columns))
+	cells := make([]cell, len(p.view.columns))
 	for i, c := range p.view.columns {
-		cells[i] = printable(c.cell(value))
+		cells[i].text = printable(c.cell(value))
+		if c.colour != nil {
+			cells[i].colour = c.colour(value)
+		}
 	}
 	p.table.add(cells)
 }

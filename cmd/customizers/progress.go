@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/connector-customizers/customizers"
@@ -20,11 +21,13 @@ type progressTransport struct {
 }
 
 func (t *progressTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("Content-Type") == "application/zip" && req.Body != nil && t.console.live() {
-		bar := &bar{console: t.console, total: req.ContentLength, start: time.Now(), now: time.Now}
-		req = req.Clone(req.Context())
-		req.Body = &uploading{ReadCloser: req.Body, bar: bar}
+	if req.Header.Get("Content-Type") != "application/zip" || req.Body == nil || !t.console.live() {
+		return t.next.RoundTrip(req)
 	}
+	b := &bar{total: req.ContentLength}
+	req = req.Clone(req.Context())
+	req.Body = &uploading{ReadCloser: req.Body, bar: b}
+	defer b.show(t.console)()
 	return t.next.RoundTrip(req)
 }
 
@@ -35,46 +38,58 @@ type uploading struct {
 
 func (u *uploading) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	u.bar.add(int64(n))
+	u.bar.sent.Add(int64(n))
 	return n, err
 }
 
 // A bar shows how much of an upload is sent, how fast, and how long it will take.
 type bar struct {
-	console *console
-	total   int64 // -1 when not known
-	start   time.Time
-	now     func() time.Time
-
-	sent  int64
-	shown time.Time
+	total int64 // -1 when not known
+	sent  atomic.Int64
 }
 
-const redraw = 100 * time.Millisecond
-
-func (b *bar) add(n int64) {
-	b.sent += n
-	now := b.now()
-	if now.Sub(b.shown) < redraw && b.sent != b.total {
-		return
+// show draws the bar now and then, also when nothing is sent, until the function that it
+// returns is called.
+func (b *bar) show(c *console) (stop func()) {
+	start, over, done := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				c.progress(b.text(time.Since(start), widthOf(c.w)-1))
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-done
 	}
-	b.shown = now
-	b.console.progress(b.text(now.Sub(b.start)))
 }
 
-func (b *bar) text(took time.Duration) string {
-	const width = 24
-	rate := int64(float64(b.sent) / max(took.Seconds(), 0.001))
+// text is what is shown after some time, in a number of columns.
+func (b *bar) text(took time.Duration, columns int) string {
+	sent := b.sent.Load()
+	rate := sizeText(int64(float64(sent)/max(took.Seconds(), 0.001))) + "/s"
 	if b.total <= 0 {
-		return fmt.Sprintf("uploading %s at %s/s", sizeText(b.sent), sizeText(rate))
+		return fmt.Sprintf("uploading %s, %s", sizeText(sent), rate)
 	}
-	full := int(width * b.sent / b.total)
 	left := "waiting for the service"
-	if b.sent < b.total {
-		left = fmt.Sprintf("%v left", roundUp(time.Duration(float64(took)*float64(b.total-b.sent)/float64(max(b.sent, 1)))))
+	if sent > 0 && sent < b.total {
+		left = rate + ", " + timeText(time.Duration(float64(took)*float64(b.total-sent)/float64(sent))) + " left"
 	}
-	return fmt.Sprintf("uploading [%s%s] %3d%% of %s, %s/s, %s", strings.Repeat("#", full), strings.Repeat(".", width-full),
-		100*b.sent/b.total, sizeText(b.total), sizeText(rate), left)
+	text := fmt.Sprintf("%3d%% of %s, %s", 100*sent/b.total, sizeText(b.total), left)
+	const head, least, most = "uploading ", 5, 24
+	width := min(most, columns-len(head)-len("[] ")-len(text))
+	if width < least {
+		return head + strings.TrimLeft(text, " ")
+	}
+	full := int(int64(width) * sent / b.total)
+	return head + "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + text
 }
 
 // observer shows the waits that people would wonder about.
@@ -98,11 +113,11 @@ func (a *app) observer() customizers.Observer {
 func waitText(w customizers.Wait) string {
 	switch {
 	case w.Reason == customizers.WaitRateLimit:
-		return "keeping to the rate limit, resuming in %v"
+		return "keeping to the rate limit, resuming in %s"
 	case w.Reason == customizers.WaitRetryAfter && (w.Err == nil || errors.Is(w.Err, customizers.ErrRateLimited)):
-		return "rate limited, resuming in %v"
+		return "rate limited, resuming in %s"
 	}
-	return "the service failed, trying again in %v"
+	return "the service failed, trying again in %s"
 }
 
 // logger logs requests to the console with --verbose.
@@ -126,6 +141,9 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	b.WriteString(r.Time.Format("15:04:05.000 ") + strings.TrimPrefix(r.Message, "customizers: "))
 	r.Attrs(func(attr slog.Attr) bool {
 		value := attr.Value.String()
+		if attr.Value.Kind() == slog.KindDuration {
+			value = rounded(attr.Value.Duration()).String()
+		}
 		if strings.ContainsAny(value, " \"=") {
 			value = fmt.Sprintf("%q", value)
 		}

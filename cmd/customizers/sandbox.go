@@ -33,7 +33,8 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
 			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:cut,acted'",
-		Args: cobra.NoArgs,
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port; use 1 to 65535, or 0 for any that is free", port)
@@ -114,11 +115,11 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
+	s.app.console.note("The sandbox has %d customizers and allows %s. See it at %s, stop it with Ctrl-C.",
+		len(s.tenant.Customizers()), s.rate(), s.tenant.URL)
 	_, _ = fmt.Fprintf(s.app.out, "export SAIL_BASE_URL=%s\n", s.tenant.URL)
 	_, _ = fmt.Fprintf(s.app.out, "export SAIL_CLIENT_ID=%s\n", s.tenant.ClientID)
 	_, _ = fmt.Fprintf(s.app.out, "export SAIL_CLIENT_SECRET=%s\n", s.tenant.ClientSecret)
-	s.app.console.note("The sandbox has %d customizers and allows %s. See it at %s, stop it with Ctrl-C.",
-		len(s.tenant.Customizers()), s.rate(), s.tenant.URL)
 	select {
 	case err := <-served:
 		return err

@@ -10,40 +10,43 @@ import (
 // A table writes rows in columns that are as wide as the first rows need, so that any
 // number of rows takes no more memory than those.
 type table struct {
-	w        io.Writer
-	terminal bool
-	width    int // of the terminal; 0 when there is none
-	heads    []head
-	headed   bool       // they are written
-	widths   []int      // nil until settled
-	first    [][]string // the rows that decide on the widths
+	w       io.Writer
+	colours bool
+	width   int // of the terminal; 0 when there is none
+	heads   []head
+	headed  bool     // they are written
+	widths  []int    // nil until settled; -1 for a column that has gone
+	first   [][]cell // the rows that decide on the widths
 }
 
 type head struct {
 	text   string
-	shrink bool
+	narrow narrow
+	least  int
 }
+
+type cell struct{ text, colour string }
 
 const firstRows = 250
 
 func newTable(a *app, w io.Writer, heads []head) *table {
-	t := &table{w: w, terminal: isTerminal(a.out), heads: heads}
-	if t.terminal {
+	t := &table{w: w, colours: colours(a.out), heads: heads}
+	if isTerminal(a.out) {
 		t.width = widthOf(a.out)
 	}
 	if t.headed = !a.output.noHeaders; t.headed {
-		texts := make([]string, len(heads))
+		row := make([]cell, len(heads))
 		for i, h := range heads {
-			texts[i] = h.text
+			row[i] = cell{h.text, bold}
 		}
-		t.first = append(t.first, texts)
+		t.first = append(t.first, row)
 	}
 	return t
 }
 
-func (t *table) add(cells []string) {
+func (t *table) add(cells []cell) {
 	if t.widths != nil {
-		t.write(cells, "")
+		t.write(cells)
 		return
 	}
 	t.first = append(t.first, cells)
@@ -58,59 +61,72 @@ func (t *table) settle() {
 		return
 	}
 	t.widths = make([]int, len(t.heads))
+	for i, h := range t.heads {
+		t.widths[i] = h.least
+	}
 	for _, row := range t.first {
 		for i, cell := range row {
-			t.widths[i] = max(t.widths[i], runewidth.StringWidth(cell))
+			t.widths[i] = max(t.widths[i], runewidth.StringWidth(cell.text))
 		}
 	}
 	t.fit()
-	for i, row := range t.first {
-		colour := ""
-		if i == 0 && t.headed {
-			colour = bold
-		}
-		t.write(row, colour)
+	for _, row := range t.first {
+		t.write(row)
 	}
 	t.first = nil
 }
 
 const (
-	gap      = 2
-	minWidth = 8 // of a column that gives way
+	gap        = 2
+	goodWidth  = 8 // to which columns shrink before others go
+	leastWidth = 3 // to which they shrink at worst
 )
 
-// fit narrows the columns that can give way until the table fits the terminal.
+// fit makes the table as wide as the terminal: some columns shrink, and when that is not
+// enough others go, the last ones first.
 func (t *table) fit() {
 	if t.width == 0 {
 		return
 	}
-	over := gap*(len(t.widths)-1) - t.width
-	for _, w := range t.widths {
-		over += w
+	over, slack := -gap-t.width, 0
+	for i, w := range t.widths {
+		over += w + gap
+		if t.heads[i].narrow == shrinks {
+			slack += max(0, w-goodWidth)
+		}
+	}
+	for i := len(t.heads) - 1; i >= 0 && over > slack; i-- {
+		if t.heads[i].narrow == goes {
+			over -= t.widths[i] + gap
+			t.widths[i] = -1
+		}
 	}
 	for i, h := range t.heads {
-		if h.shrink && over > 0 {
-			less := min(over, max(0, t.widths[i]-minWidth))
+		if h.narrow == shrinks && over > 0 {
+			less := min(over, max(0, t.widths[i]-leastWidth))
 			t.widths[i] -= less
 			over -= less
 		}
 	}
 }
 
-func (t *table) write(cells []string, colour string) {
+func (t *table) write(cells []cell) {
 	var b strings.Builder
-	for i, cell := range cells {
-		if t.width > 0 && t.heads[i].shrink {
-			cell = runewidth.Truncate(cell, t.widths[i], "…")
+	blank := 0 // columns before the next text, so that no line ends in blanks
+	for i, c := range cells {
+		width := t.widths[i]
+		if width < 0 {
+			continue
 		}
-		if i < len(cells)-1 {
-			cell = runewidth.FillRight(cell, t.widths[i]+gap)
+		if t.width > 0 && t.heads[i].narrow == shrinks {
+			c.text = runewidth.Truncate(c.text, width, "…")
 		}
-		b.WriteString(cell)
+		if c.text != "" {
+			b.WriteString(strings.Repeat(" ", blank))
+			b.WriteString(painted(t.colours, c.colour, c.text))
+			blank = 0
+		}
+		blank += max(0, width-runewidth.StringWidth(c.text)) + gap
 	}
-	line := strings.TrimRight(b.String(), " ")
-	if colour != "" {
-		line = painted(t.terminal, colour, line)
-	}
-	_, _ = io.WriteString(t.w, line+"\n")
+	_, _ = io.WriteString(t.w, b.String()+"\n")
 }

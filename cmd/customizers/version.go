@@ -16,17 +16,18 @@ type build struct {
 var buildView = view[build]{
 	id: func(b build) string { return b.Version },
 	columns: []column[build]{
-		{"VERSION", func(b build) string { return b.Version }, false},
-		{"GO", func(b build) string { return b.Go }, false},
-		{"COMMIT", func(b build) string { return b.Commit }, false},
+		{head: "VERSION", cell: func(b build) string { return b.Version }},
+		{head: "GO", cell: func(b build) string { return b.Go }},
+		{head: "COMMIT", cell: func(b build) string { return b.Commit }},
 	},
 }
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program",
-		Args:  cobra.NoArgs,
+		Use:               "version",
+		Short:             "Show the version of this program",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())
 		},

@@ -12,31 +12,31 @@ import (
 var customizerView = view[customizers.Customizer]{
 	id: func(c customizers.Customizer) string { return c.ID },
 	columns: []column[customizers.Customizer]{
-		{"ID", func(c customizers.Customizer) string { return c.ID }, false},
-		{"NAME", func(c customizers.Customizer) string { return c.Name }, true},
-		{"VERSION", func(c customizers.Customizer) string { return versionText(c.ImageVersion) }, false},
-		{"CREATED", func(c customizers.Customizer) string { return ago(time.Now(), c.Created) }, false},
+		{head: "ID", cell: func(c customizers.Customizer) string { return c.ID }},
+		{head: "NAME", cell: func(c customizers.Customizer) string { return c.Name }, narrow: shrinks},
+		{head: "VERSION", cell: func(c customizers.Customizer) string { return versionText(c.ImageVersion) }},
+		{head: "CREATED", cell: func(c customizers.Customizer) string { return ago(time.Now(), c.Created) }, narrow: goes, least: agoWidth},
 	},
 }
 
 var versionView = view[customizers.Version]{
 	id: func(v customizers.Version) string { return v.CustomizerID },
 	columns: []column[customizers.Version]{
-		{"CUSTOMIZER", func(v customizers.Version) string { return v.CustomizerID }, false},
-		{"VERSION", func(v customizers.Version) string { return versionText(v.Version) }, false},
-		{"IMAGE", func(v customizers.Version) string { return v.ImageID }, true},
-		{"CREATED", func(v customizers.Version) string { return ago(time.Now(), v.Created) }, false},
+		{head: "CUSTOMIZER", cell: func(v customizers.Version) string { return v.CustomizerID }},
+		{head: "VERSION", cell: func(v customizers.Version) string { return versionText(v.Version) }},
+		{head: "IMAGE", cell: func(v customizers.Version) string { return v.ImageID }, narrow: shrinks},
+		{head: "CREATED", cell: func(v customizers.Version) string { return ago(time.Now(), v.Created) }, narrow: goes, least: agoWidth},
 	},
 }
 
 var deploymentView = view[deploy.Result]{
 	id: func(r deploy.Result) string { return r.Customizer.ID },
 	columns: []column[deploy.Result]{
-		{"ID", func(r deploy.Result) string { return r.Customizer.ID }, false},
-		{"NAME", func(r deploy.Result) string { return r.Customizer.Name }, true},
-		{"OLD", func(r deploy.Result) string { return versionText(r.OldVersion) }, false},
-		{"NEW", func(r deploy.Result) string { return versionText(r.NewVersion) }, false},
-		{"UPLOADED", func(r deploy.Result) string { return yesNo(r.Uploaded) }, false},
+		{head: "ID", cell: func(r deploy.Result) string { return r.Customizer.ID }},
+		{head: "NAME", cell: func(r deploy.Result) string { return r.Customizer.Name }, narrow: shrinks},
+		{head: "OLD", cell: func(r deploy.Result) string { return versionText(r.OldVersion) }},
+		{head: "NEW", cell: func(r deploy.Result) string { return versionText(r.NewVersion) }},
+		{head: "UPLOADED", cell: func(r deploy.Result) string { return yesNo(r.Uploaded) }, narrow: goes},
 	},
 }
 
@@ -54,6 +54,8 @@ func yesNo(b bool) string {
 	}
 	return "no"
 }
+
+const agoWidth = len("59 minutes ago")
 
 // ago tells how long before now a time was.
 func ago(now, t time.Time) string {

@@ -1,0 +1,77 @@
+package acceptance
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// delete asks on a terminal, and only a yes deletes.
+func TestDeleteAsks(t *testing.T) {
+	t.Parallel()
+	const id = "11111111-1111-4111-8111-111111111111"
+	tests := map[string]struct {
+		keys    string
+		code    int
+		deleted bool
+		says    string
+	}{
+		"y":              {"y" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
+		"yes":            {"Yes" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
+		"n":              {"n" + enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
+		"enter":          {enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
+		"yes and more":   {"yes?" + enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
+		"end of input":   {ctrlD, 1, false, "customizers: nothing was deleted: the answer was not yes"},
+		"Ctrl-C":         {ctrlC, 1, false, "customizers: nothing was deleted: interrupted"},
+		"y, then Ctrl-C": {"y" + ctrlC, 1, false, "customizers: nothing was deleted: interrupted"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env, log := serve(t, "--state", tenantFile(t))
+			term := inTerminal(t, 100, env, nil, "delete", "hr-feed")
+			term.shows(`Delete this customizer and its versions\? \[y/N\]$`)
+			term.press(tt.keys)
+			screen := lines(term.exits(tt.code))
+			assert.Equal(t, id+"  hr-feed  version 3", screen[0])
+			assert.Equal(t, tt.says, screen[len(screen)-1], "on a line of its own")
+			data, err := os.ReadFile(log)
+			require.NoError(t, err)
+			assert.Equal(t, tt.deleted, strings.Contains(string(data), "DELETE /v2024/connector-customizers/"+id+" 204"))
+		})
+	}
+}
+
+// A terminal that can do little can ask, and one question is enough for many.
+func TestDeleteAsksOnAnyTerminal(t *testing.T) {
+	t.Parallel()
+	env, _ := serve(t, "--state", tenantFile(t))
+	term := inTerminal(t, 80, append(env, "TERM=dumb"), nil, "delete", "hr-feed", "badge-sync")
+	term.shows(`Delete these 2 customizers and their versions\? \[y/N\]$`)
+	term.press("y" + enter)
+	screen := term.exits(0)
+	assert.Contains(t, screen, "Deleted hr-feed")
+	assert.Contains(t, screen, "Deleted badge-sync")
+	assert.NotContains(t, term.written(), "\x1b")
+}
+
+// A dry run and --yes do not ask.
+func TestDeleteDoesNotAsk(t *testing.T) {
+	t.Parallel()
+	env, _ := serve(t, "--state", tenantFile(t))
+	assert.NotContains(t, inTerminal(t, 80, env, nil, "delete", "hr-feed", "--dry-run").exits(0), "?")
+	assert.NotContains(t, inTerminal(t, 80, env, nil, "delete", "hr-feed", "-y").exits(0), "?")
+}
+
+// tenantFile is a copy of testdata/tenant.json.
+func tenantFile(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/tenant.json")
+	require.NoError(t, err)
+	path := t.TempDir() + "/tenant.json"
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	return path
+}

@@ -1,0 +1,91 @@
+package acceptance
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// The first lines of a list are there while its last page is held up.
+func TestListStreams(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"table", "json", "jsonl", "yaml", "id"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, holdThirdList(), customizerstest.WithSeed(700))
+			cmd := exec.Command(program, "list", "-o", format)
+			cmd.Env = g.env
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			out := bufio.NewReader(stdout)
+			first, err := out.ReadString('\n')
+			require.NoError(t, err, "a list that does not stream waits here until the test times out")
+			assert.NotEmpty(t, first)
+			g.open()
+			_, err = io.Copy(io.Discard, out)
+			require.NoError(t, err)
+			require.NoError(t, cmd.Wait())
+		})
+	}
+}
+
+// A list of 100,000 begins at once, and needs no more memory than one of 10,000.
+func TestListInConstantMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the memory of a process is read from Linux's /proc")
+	}
+	t.Parallel()
+	peak := map[int]int{}
+	for _, n := range []int{10_000, 100_000} {
+		env, log := serve(t, "--seed", strconv.Itoa(n))
+		cmd := exec.Command(program, "list", "-o", "jsonl")
+		cmd.Env = env
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		got := 0
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if got++; got == 1 {
+				// What is not read holds the program up, so no more pages can come meanwhile.
+				data, err := os.ReadFile(log)
+				require.NoError(t, err)
+				assert.Less(t, strings.Count(string(data), "GET "), n/250/2, "pages asked for at the first line")
+			}
+			if got%1000 == 0 && got < n {
+				peak[n] = peakMemory(t, cmd.Process.Pid)
+			}
+		}
+		require.NoError(t, cmd.Wait())
+		require.Equal(t, n, got)
+	}
+	t.Logf("peak memory in kB: %v", peak)
+	assert.Less(t, peak[100_000], peak[10_000]*5/4)
+}
+
+// peakMemory is the most memory that a process has had, in kB. What the system tells of a
+// process that has ended counts that of this one too, from which it was forked.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(t, err)
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(data)
+	require.NotNil(t, m, "%s", data)
+	kB, err := strconv.Atoi(string(m[1]))
+	require.NoError(t, err)
+	return kB
+}

@@ -1,0 +1,91 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// Tables fit the terminal: names give way, then the last column, never an ID.
+func TestTablesFit(t *testing.T) {
+	t.Parallel()
+	names := []string{
+		"short",
+		"a name that is so long that it fits no terminal that anybody has, not even one that is as wide as the desk it stands on, as this one may be",
+		strings.Repeat("東京", 60),
+		"Zu\u0308rich and a combining mark",
+		"a\x1b[31mred\x1b[0m\r\nline\x07",
+	}
+	data, err := os.ReadFile("testdata/tenant.json")
+	require.NoError(t, err)
+	var state customizerstest.State
+	require.NoError(t, json.Unmarshal(data, &state))
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	srv.Add(names...)
+	state.Customizers = srv.Customizers()
+	srv.Close()
+	data, err = json.Marshal(state)
+	require.NoError(t, err)
+	file := t.TempDir() + "/tenant.json"
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	env, _ := serve(t, "--state", file)
+
+	for columns, tt := range map[int]struct{ head, long, wide string }{
+		60: {
+			`^ID +NAME +VERSION$`,
+			`^[0-9a-f-]{36}  a name that …  -$`,
+			`^[0-9a-f-]{36}  (東京){3}…  -$`,
+		},
+		80: {
+			`^ID +NAME +VERSION +CREATED$`,
+			`^[0-9a-f-]{36}  a name that is s…  -        just now$`,
+			`^[0-9a-f-]{36}  (東京){4}…  -        just now$`,
+		},
+		200: {
+			`^ID +NAME +VERSION +CREATED$`,
+			`^[0-9a-f-]{36}  a name that .* as this one may…  -        just now$`,
+			`^[0-9a-f-]{36}  (東京){34}…  -        just now$`,
+		},
+	} {
+		term := inTerminal(t, columns, env, nil, "list")
+		got := lines(term.exits(0))
+		require.Len(t, got, 1+len(names), "no line is longer than the terminal, or broken by a name:\n%s", strings.Join(got, "\n"))
+		assert.Regexp(t, tt.head, got[0], columns)
+		assert.Regexp(t, tt.long, got[2], columns)
+		assert.Regexp(t, tt.wide, got[3], columns)
+		assert.NotContains(t, term.written(), "\x1b[31m", "a name must not speak to the terminal")
+	}
+}
+
+var escape = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+// Colours are for terminals that want them.
+func TestColours(t *testing.T) {
+	t.Parallel()
+	env, _ := serve(t, "--state", tenantFile(t), "--fault", "list:status=403,skip=1")
+	written := func(env []string, code int, args ...string) string {
+		term := inTerminal(t, 100, env, nil, args...)
+		term.exits(code)
+		return term.written()
+	}
+	assert.Contains(t, written(env, 0, "list"), "\x1b[1mID\x1b[0m")
+	assert.Contains(t, written(env, 4, "list"), "\x1b[31mcustomizers:\x1b[0m")
+	assert.Contains(t, written(env, 0, "doctor"), "\x1b[32mok\x1b[0m")
+	assert.Contains(t, written(append(env, "SAIL_CLIENT_SECRET=x"), 4, "doctor"), "\x1b[31mFAILED\x1b[0m")
+	assert.NotRegexp(t, escape, written(env, 0, "list", "-o", "json"))
+
+	for _, without := range []string{"NO_COLOR=1", "TERM=dumb"} {
+		env := append(env[:len(env):len(env)], without)
+		assert.NotRegexp(t, escape, written(env, 0, "list"), without)
+		assert.NotRegexp(t, escape, written(env, 3, "get", "no-such"), without)
+		assert.NotRegexp(t, escape, written(env, 0, "doctor"), without)
+	}
+	assert.Contains(t, written(append(env, "NO_COLOR="), 0, "list"), "\x1b[1m", "empty is not set")
+}
