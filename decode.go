@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/connector-customizers/customizers/internal/record"
 )
 
 var (
-	customizerJSON = record.New[Customizer]() // has what the answers to create and update have, too
-	versionJSON    = record.New[answeredVersion]()
+	customizerJSON = sync.OnceValue(record.New[Customizer]) // has what the answers to create and update have, too
+	versionJSON    = sync.OnceValue(record.New[answeredVersion])
 )
 
 // An answeredVersion is a version with the names that are seen in use for some fields.
@@ -68,7 +69,7 @@ func undecoded(resp *http.Response, why string) *Error {
 }
 
 func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
-	c, err := decode(resp, err, customizerJSON.One)
+	c, err := decode(resp, err, customizerJSON().One)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func decodeCustomizer(resp *http.Response, err error) (*Customizer, error) {
 // decodeVersion reads a version of the customizer id. The contract lets the answer be
 // null, so what is missing is no error.
 func decodeVersion(resp *http.Response, err error, id string) (*Version, error) {
-	v, err := decode(resp, err, versionJSON.One)
+	v, err := decode(resp, err, versionJSON().One)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func decodeVersion(resp *http.Response, err error, id string) (*Version, error) 
 
 func decodePage(resp *http.Response, err error, opts ListOptions) (*Page, error) {
 	items, err := decode(resp, err, func(body []byte) ([]Customizer, error) {
-		return customizerJSON.List(body, opts.Limit)
+		return customizerJSON().List(body, opts.Limit)
 	})
 	if err != nil {
 		return nil, err

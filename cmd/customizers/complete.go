@@ -62,7 +62,7 @@ func (a *app) names(ctx context.Context, given []string, begin string) []cobra.C
 	return out
 }
 
-func files(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func filePaths(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }
 

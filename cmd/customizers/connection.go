@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/zalando/go-keyring"
@@ -24,6 +25,7 @@ them. 'customizers doctor' shows which of them is used.`
 // A connection is what the command line says about the tenant.
 type connection struct {
 	tenant, clientID, secretFile, env, version string
+	maxWait                                    time.Duration
 }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
@@ -34,6 +36,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.V2024), "version of the API: v2024, v2025, v2026 or v1")
+	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait that the service may ask for when it limits the rate")
 	for _, name := range []string{"tenant", "client-id", "env"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
@@ -179,6 +182,9 @@ func readSecret(path string, stdin io.Reader) (string, error) {
 
 // client makes the client for a command.
 func (a *app) client() (*customizers.Client, error) {
+	if a.connect.maxWait <= 0 {
+		return nil, usageErrorf("--max-wait %v is not positive", a.connect.maxWait)
+	}
 	s, err := a.connect.settings(a.in)
 	if err != nil {
 		return nil, err
@@ -198,6 +204,7 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 	all := []customizers.Option{
 		credentials,
 		customizers.WithAPIVersion(customizers.APIVersion(a.connect.version)),
+		customizers.WithRetry(customizers.RetryPolicy{MaxWait: a.connect.maxWait}),
 		customizers.WithUserAgent("customizers-cli"),
 		customizers.WithHTTPClient(&http.Client{Transport: &progressTransport{next: transport, console: a.console}}),
 		customizers.WithLogger(a.logger()),

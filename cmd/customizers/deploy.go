@@ -89,7 +89,7 @@ func (a *app) deployCommand() *cobra.Command {
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
 		Args:              arguments("<name>", "<file.zip|folder>"),
-		ValidArgsFunction: a.complete(1, files),
+		ValidArgsFunction: a.complete(1, filePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.Timeout <= 0 {
 				return usageErrorf("--timeout %v is not positive", opts.Timeout)
