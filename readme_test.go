@@ -2,6 +2,8 @@ package customizers_test
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,7 +52,7 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, strings.Join(want, "\n")+"\n", out)
 }
 
-// The Go code of the pages in docs compiles too.
+// The Go code of the pages in docs compiles too. That of others can be parsed.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("docs/*.md")
@@ -73,12 +75,24 @@ func TestDocs(t *testing.T) {
 	}
 	require.Greater(t, n, 10)
 	outside.run(nil, "go", "vet", "-unusedresult=false", "./...")
+
+	text, err := os.ReadFile("docs/migrating.md")
+	require.NoError(t, err)
+	theirs := blocksOf(string(text), "go sailpoint")
+	require.NotEmpty(t, theirs)
+	for _, block := range theirs {
+		_, err := parser.ParseFile(token.NewFileSet(), "theirs.go", "package p\nfunc _() {\n"+block+"}\n", parser.AllErrors)
+		assert.NoError(t, err, block)
+	}
 }
 
 var topLevel = regexp.MustCompile(`(?m)^(func|type) `)
 
-func goBlocks(text string) (out []string) {
-	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1) {
+func goBlocks(text string) []string { return blocksOf(text, "go") }
+
+// blocksOf returns the blocks of code in a language.
+func blocksOf(text, language string) (out []string) {
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		out = append(out, block[1])
 	}
 	return out
