@@ -52,7 +52,8 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, strings.Join(want, "\n")+"\n", out)
 }
 
-// The Go code of the pages in docs compiles too. That of others can be parsed.
+// The Go code of the pages in docs compiles too, and its tests pass. That of others can be
+// parsed.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("docs/*.md")
@@ -60,6 +61,7 @@ func TestDocs(t *testing.T) {
 	require.NotEmpty(t, pages)
 	outside := newOutsider(t)
 	n := 0
+	var tests []string
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
@@ -71,10 +73,15 @@ func TestDocs(t *testing.T) {
 			}
 			name := fmt.Sprintf("%s%02d", strings.TrimSuffix(filepath.Base(page), ".md"), n)
 			outside.write(filepath.Join(name, "fragment_test.go"), code)
+			if strings.Contains(block, "\nfunc Test") || strings.HasPrefix(block, "func Test") {
+				tests = append(tests, "./"+name)
+			}
 		}
 	}
 	require.Greater(t, n, 10)
 	outside.run(nil, "go", "vet", "-unusedresult=false", "./...")
+	require.NotEmpty(t, tests)
+	assert.Contains(t, outside.run(nil, "go", append([]string{"test", "-v"}, tests...)...), "--- PASS: Test")
 
 	text, err := os.ReadFile("docs/migrating.md")
 	require.NoError(t, err)
