@@ -22,7 +22,7 @@ type Client struct {
 
 // New returns a client of a tenant. The tenant is its name ("acme"), the URL of its
 // API ("https://acme.api.identitynow.com"), or a vanity URL; plain http is accepted
-// for loopback hosts only. Credentials must be given by [WithClientCredentials] or
+// for loopback hosts only. Of options that say the same thing the last one holds. Credentials must be given by [WithClientCredentials] or
 // [WithTokenSource].
 //
 // Nothing is sent: a wrong secret shows at the first call. An unusable tenant or
@@ -41,6 +41,9 @@ func New(tenant string, opts ...Option) (*Client, error) {
 
 // Get returns the customizer with the given ID, or an error that is [ErrNotFound].
 // It needs the scope sp:connector:read, and is retried.
+//
+// Here and in the other methods an ID that is empty, is "." or "..", or has a slash or white
+// space is [ErrInvalidRequest], and nothing is sent.
 func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	if err := checkCall(ctx, id); err != nil {
 		return nil, err
@@ -49,8 +52,8 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	return decodeCustomizer(resp, err)
 }
 
-// Create creates a customizer and returns it.
-// It needs the scope sp:connector:manage.
+// Create creates a customizer, without a version, and returns it. A blank name is
+// [ErrInvalidRequest]. It needs the scope sp:connector:manage.
 //
 // It is sent again only when the service cannot have acted: after a 429, or when no
 // connection could be made. When it may have acted, the error is [ErrOutcomeUnknown]:
@@ -67,7 +70,8 @@ func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, erro
 }
 
 // Update changes the customizer with the given ID and returns it as it is then, or an
-// error that is [ErrNotFound]. It needs the scope sp:connector:manage, and is retried.
+// error that is [ErrNotFound]. A blank name is [ErrInvalidRequest]. It needs the scope
+// sp:connector:manage, and is retried.
 func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Customizer, error) {
 	if err := checkCall(ctx, id); err != nil {
 		return nil, err
@@ -97,8 +101,9 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 }
 
 // CreateVersion creates the next version of the customizer with the given ID from a
-// zip archive, or without a body when archive is nil. It needs the scope
-// sp:connector:manage.
+// zip archive, or without a body when archive is nil. The published specification has no
+// body; clients in use send the archive as application/zip. Whether it is a zip archive is
+// for the service to find out. It needs the scope sp:connector:manage.
 //
 // An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
 // [*bytes.Reader], is sent from where it stands to its end; each try reads it anew,

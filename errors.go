@@ -46,7 +46,7 @@ var (
 // It wraps the sentinels that apply and what caused it, such as the error of the
 // connection or of the context.
 type Error struct {
-	Operation string // the method of [Client] that failed, without its receiver, or Token
+	Operation string // the method of Client that failed, without its receiver, or Token
 
 	Method string // of the request that failed
 	Path   string // of the request that failed: /oauth/token when no token could be had

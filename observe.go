@@ -24,21 +24,21 @@ type Observer struct {
 
 // A Try is one sending of a request.
 type Try struct {
-	Operation  string // the method of [Client] without its receiver, or Token
-	Method     string
-	Path       string
-	Attempt    int // from 1
-	StatusCode int // 0 when there was no response
-	Duration   time.Duration
-	RequestID  string // what the service calls the request; may be empty
-	Deprecated bool   // the response has X-Deprecated
-	Err        error  // an [*Error] when it failed, whether or not it will be sent again
+	Operation  string        // the method of Client without its receiver, or Token
+	Method     string        // GET, POST, PUT or DELETE
+	Path       string        // with the version and the ID, without the tenant
+	Attempt    int           // from 1
+	StatusCode int           // 0 when there was no response
+	Duration   time.Duration // until the answer was read, or the failure
+	RequestID  string        // what the service calls the request; may be empty
+	Deprecated bool          // the response has X-Deprecated
+	Err        error         // an *Error when it failed, whether or not it will be sent again
 }
 
 // A Wait is a time during which a call sends nothing.
 type Wait struct {
-	Operation string
-	Attempt   int // the try that follows, from 1
+	Operation string // the method of Client without its receiver, or Token
+	Attempt   int    // the try that follows, from 1
 	Reason    WaitReason
 	Duration  time.Duration
 	Err       error // of the try before; nil before the first

@@ -14,7 +14,8 @@ import (
 	"github.com/connector-customizers/customizers/api"
 )
 
-// An Option changes what [New] and [NewFromEnv] make.
+// An Option changes what [New] and [NewFromEnv] make. One that can't be used makes them
+// return an error that is [ErrInvalidRequest].
 type Option func(*settings) error
 
 // An APIVersion is a version of the service's API. They differ in their addresses only.
@@ -195,7 +196,8 @@ func WithRetry(p RetryPolicy) Option {
 // programs that use the same client ID, give each its share. With n 0 there is no
 // bound, but a 429's Retry-After is still kept by every call of the client.
 //
-// Requests for tokens are not counted.
+// A call waits its turn, and fails with [ErrRateLimited] when its context's deadline comes
+// before that. Requests for tokens are not counted.
 func WithRateLimit(n int, per time.Duration) Option {
 	return func(s *settings) error {
 		if n < 0 {

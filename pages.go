@@ -14,7 +14,7 @@ const maxLimit = 250 // the most records that the service puts on a page
 // ListOptions says which records a list has. The zero value starts at the first and
 // asks for 250 a page.
 type ListOptions struct {
-	Offset int // how many records to skip
+	Offset int // how many records to skip, from 0
 	Limit  int // the most records of a page, 1 to 250; 0 stands for 250
 	// Count asks how many records there are in all, which costs the service time.
 	// Pages and All ask with their first request only.
@@ -84,7 +84,7 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 // Pages reads a list page by page, to its end or until the loop breaks. An error is
 // yielded once, with a nil page, and ends it. Each page is fetched, and retried, when
 // the loop asks for it, or before with [ListOptions.Prefetch]; when the loop ends, so do
-// the requests that are under way.
+// the requests that are under way. It needs the scope sp:connector:read.
 //
 // Every record that is there for the whole time is yielded exactly once, also when
 // others are created or deleted meanwhile, which shifts the offsets: each request asks
@@ -125,7 +125,8 @@ func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, e
 
 // All reads every record of a list, whatever their number, a page in memory at a
 // time. It ends as [Client.Pages] does; an error in the middle is yielded once, with a
-// zero Customizer, after the records before it.
+// zero Customizer, after the records before it. It needs the scope sp:connector:read, and
+// its requests are retried.
 func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer, error] {
 	return func(yield func(Customizer, error) bool) {
 		for p, err := range c.Pages(ctx, opts) {

@@ -29,7 +29,7 @@ type Slot struct {
 	// Wait is how long to wait before asking again, and 0 when the slot was taken.
 	Wait time.Duration
 	// Paused says that Wait is what is left of a Retry-After that another client was told
-	// of. It then holds for every call of this one, and one over [RetryPolicy].MaxWait is
+	// of. It then holds for every call of this one, and one over RetryPolicy.MaxWait is
 	// not waited for.
 	Paused bool
 	// Done, when it is not nil, is called once with a slot that was taken: when the

@@ -2,6 +2,8 @@ package customizers_test
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,7 +52,8 @@ func TestREADME(t *testing.T) {
 	assert.Equal(t, strings.Join(want, "\n")+"\n", out)
 }
 
-// The Go code of the pages in docs compiles too.
+// The Go code of the pages in docs compiles too, and its tests pass. That of others can be
+// parsed.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("docs/*.md")
@@ -58,6 +61,7 @@ func TestDocs(t *testing.T) {
 	require.NotEmpty(t, pages)
 	outside := newOutsider(t)
 	n := 0
+	var tests []string
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
@@ -69,16 +73,33 @@ func TestDocs(t *testing.T) {
 			}
 			name := fmt.Sprintf("%s%02d", strings.TrimSuffix(filepath.Base(page), ".md"), n)
 			outside.write(filepath.Join(name, "fragment_test.go"), code)
+			if strings.Contains(block, "\nfunc Test") || strings.HasPrefix(block, "func Test") {
+				tests = append(tests, "./"+name)
+			}
 		}
 	}
 	require.Greater(t, n, 10)
 	outside.run(nil, "go", "vet", "-unusedresult=false", "./...")
+	require.NotEmpty(t, tests)
+	assert.Contains(t, outside.run(nil, "go", append([]string{"test", "-v"}, tests...)...), "--- PASS: Test")
+
+	text, err := os.ReadFile("docs/migrating.md")
+	require.NoError(t, err)
+	theirs := blocksOf(string(text), "go sailpoint")
+	require.NotEmpty(t, theirs)
+	for _, block := range theirs {
+		_, err := parser.ParseFile(token.NewFileSet(), "theirs.go", "package p\nfunc _() {\n"+block+"}\n", parser.AllErrors)
+		assert.NoError(t, err, block)
+	}
 }
 
 var topLevel = regexp.MustCompile(`(?m)^(func|type) `)
 
-func goBlocks(text string) (out []string) {
-	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1) {
+func goBlocks(text string) []string { return blocksOf(text, "go") }
+
+// blocksOf returns the blocks of code in a language.
+func blocksOf(text, language string) (out []string) {
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(text, -1) {
 		out = append(out, block[1])
 	}
 	return out
@@ -122,6 +143,7 @@ func TestLinks(t *testing.T) {
 
 // headings are the anchors that a page has on GitHub.
 func headings(text string) (out []string) {
+	text = regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "") // where # begins a comment
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 		anchor := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(m[1])), " ", "-")
 		out = append(out, regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(anchor, ""))

@@ -14,14 +14,15 @@ import (
 )
 
 // A RetryPolicy bounds how requests are sent again. What is sent again, and when,
-// is fixed: see the package documentation.
+// is fixed: see the package documentation. A negative field is [ErrInvalidRequest], as is
+// a MinBackoff over MaxBackoff.
 //
 // The wait before try n+1 is random between zero and MinBackoff·2ⁿ⁻¹, at most
 // MaxBackoff, and never shorter than the service's Retry-After.
 type RetryPolicy struct {
 	MaxAttempts int           // tries in all, the first one counted; default 4; 1 turns retries off
-	MinBackoff  time.Duration // default 0.5 s
-	MaxBackoff  time.Duration // default 20 s
+	MinBackoff  time.Duration // the longest wait before the second try; default 0.5 s
+	MaxBackoff  time.Duration // the longest wait before any try; default 20 s, or MinBackoff
 	// MaxWait is the longest Retry-After that is waited for; default 60 s. When the
 	// service asks for more, a call fails at once, with the time in Error.RetryAfter.
 	MaxWait time.Duration

@@ -7,8 +7,26 @@
 //	client := srv.Client()
 //
 // It answers as the contract, openapi.yaml, and the service's documentation say, in
-// the service's error shapes; [Server.Inject] makes it fail in the ways that networks
-// and services do. Any number of servers may run at once.
+// the service's error shapes. Any number of servers may run at once.
+//
+// # Failures
+//
+// [Server.Inject] makes it fail in the ways that networks and services do. Here the second
+// page of a list fails once, and is read by a retry:
+//
+//	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 503})
+//
+// [WithRateLimit], [WithTokenLifetime] and [WithScopes] make it as strict as the service.
+//
+// # Time
+//
+// A tenant made [WithoutSocket] runs in a bubble of [testing/synctest], where a Retry-After of a
+// minute takes no time.
+//
+// # What came of it
+//
+// [Server.Requests] tells what was sent, [Server.Customizers] and [Server.Versions] what the
+// tenant has, and [Server.Faults] which faults were not met.
 package customizerstest
 
 import (
@@ -157,7 +175,7 @@ type Request struct {
 	Header    http.Header
 	BodySize  int64         // bytes of the body that were read
 	Status    int           // of the answer; 0 when the connection was cut instead
-	Injected  bool          // a [Fault] hit it
+	Injected  bool          // a Fault hit it
 	Duration  time.Duration // until the answer was known
 }
 

@@ -1,6 +1,12 @@
 // Package deploy brings the content of a connector customizer to the service, as a
 // pipeline does on each merge: it creates the customizer when there is none of its
 // name, uploads the content as a version, and waits until the service shows it.
+//
+//	result, err := deploy.Deploy(ctx, client, "hr-feed", "dist/", deploy.Options{Record: "deployed.json"})
+//
+// A second deployment of the same content uploads nothing, as the record tells: see
+// [Options]. Deploying again is safe after any error. The command does the same:
+// customizers deploy hr-feed dist/ --record deployed.json.
 package deploy
 
 import (
@@ -34,30 +40,35 @@ type Options struct {
 	// When it is lost, the next deployment uploads.
 	Record string
 
-	// Timeout bounds the wait until the service shows the new version; default 2 minutes.
+	// Timeout bounds the wait until the service shows the new version, not the upload;
+	// default 2 minutes. Bound the whole by the context.
 	Timeout time.Duration
 
 	// DryRun makes Deploy read only: the result tells what it would have done.
 	DryRun bool
 }
 
-// A Result tells what [Deploy] did, or in a dry run what it would have done.
+// A Result tells what [Deploy] did, or in a dry run what it would have done. Its JSON form
+// is what the command writes.
 type Result struct {
 	Customizer customizers.Customizer `json:"customizer"` // as it is afterwards
 	Created    bool                   `json:"created"`    // the customizer is new
 	Uploaded   bool                   `json:"uploaded"`   // false when the service has the content already
 	OldVersion int64                  `json:"oldVersion"` // 0 when it had none
 	NewVersion int64                  `json:"newVersion"` // OldVersion when nothing was uploaded
-	SHA256     string                 `json:"sha256"`     // digest of the content: see [Digest]
+	SHA256     string                 `json:"sha256"`     // digest of the content: see Digest
 	DryRun     bool                   `json:"dryRun,omitzero"`
 }
 
+// The kinds of failure beside those of package customizers, for [errors.Is].
 var (
-	// ErrAmbiguous says that several customizers have the name; nothing was done.
+	// ErrAmbiguous says that several customizers have the name; nothing was uploaded.
 	ErrAmbiguous = errors.New("several customizers have the name")
-	// ErrNotShown says that the version was uploaded, and the service did not show it in time.
+	// ErrNotShown says that the version was uploaded, and the service did not show it in
+	// Options.Timeout. It is not in the record, so deploying again uploads once more.
 	ErrNotShown = errors.New("the new version is not shown yet")
-	// ErrNotRecorded says that all was done but for writing the record. It comes with a result.
+	// ErrNotRecorded says that all was done but for writing the record. It comes with a
+	// result, and the next deployment uploads again.
 	ErrNotRecorded = errors.New("the deployment could not be recorded")
 )
 
@@ -73,8 +84,10 @@ var (
 // [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
 // upload that may or may not have been carried out, [customizers.ErrOutcomeUnknown],
 // after which deploying again is safe; a version that is not shown in time,
-// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. It needs the scopes
-// sp:connector:read and sp:connector:manage.
+// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. What the service refuses
+// is the client's error. With a [*customizers.Client] its requests are retried as that says.
+//
+// It needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the first.
 func Deploy(ctx context.Context, client Client, name, path string, opts Options) (*Result, error) {
 	if strings.TrimSpace(name) == "" {
 		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidRequest)
