@@ -17,6 +17,8 @@ demo: ## do all six operations against an embedded sandbox
 	go run ./cmd/customizers demo
 
 test: ## run the tests, with the race detector
+	@command -v redis-server >/dev/null || echo "no redis-server: the tests of examples/redis that need it are skipped"
+	@command -v chromium chromium-browser google-chrome >/dev/null || echo "no chromium: the test of the sandbox's page is skipped"
 	@set -e; for m in $(tested); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
 	go test -race ./...
 	go test ./internal/bench # allocations and the heap, which are others with the race detector
