@@ -31,10 +31,10 @@ interop: ## hold contract, sandbox and client against what others wrote (needs n
 
 check: drift contract tidy vet lint test ## everything that CI runs
 
-generate: ## regenerate the code that openapi.yaml gives
+generate: ## regenerate the code, from openapi.yaml, and the man pages and completions
 	go generate ./...
 
-drift: ## fail when generated code is not what openapi.yaml gives
+drift: ## fail when a generated file is not what its source gives
 	@internal/tools/drift.sh
 
 contract: ## fail when openapi.yaml breaks with the published contract
