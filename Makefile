@@ -55,8 +55,9 @@ vet: ## run go vet
 	go vet ./...
 	@set -e; for m in $(modules); do echo "go vet -C $$m ./..."; go vet -C $$m ./...; done
 
-lint: ## run golangci-lint
+lint: ## run golangci-lint, and actionlint on the workflows
 	$(call tool,lint) golangci-lint run
+	$(call tool,actionlint) actionlint -shellcheck= -pyflakes=
 	@set -e; for m in $(modules); do echo "golangci-lint in $$m"; \
 		(cd $$m && go tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml); done
 
