@@ -30,7 +30,7 @@ func check(ctx context.Context, root, version string, build builder, stdout, std
 	if err != nil {
 		return fmt.Errorf("this commit can't be released: %w", err)
 	}
-	c.tell("", "%s can be released as %s", c.commit[:12], c.next)
+	c.tell("verdict", "%s can be released as %s", c.commit[:12], c.next)
 	return nil
 }
 
@@ -52,14 +52,15 @@ func (c *checker) tell(what, format string, args ...any) {
 	_, _ = fmt.Fprintf(c.stdout, "%-9s %s\n", what, strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-// result tells how a check ended.
-func (c *checker) result(what, passed string, err error) {
+// result tells how a check ended, and whether it passed.
+func (c *checker) result(what, passed string, err error) bool {
 	if err != nil {
 		c.failed++
 		c.tell(what, "FAILED: %v", err)
-		return
+		return false
 	}
 	c.tell(what, "ok: %s", passed)
+	return true
 }
 
 func (c *checker) check(ctx context.Context, version string, build builder) error {
@@ -85,9 +86,8 @@ func (c *checker) check(ctx context.Context, version string, build builder) erro
 	if err == nil {
 		err = checkVersion(one, next)
 	}
-	c.result("version", fmt.Sprintf("%s is next, after %s", next, named(base)), err)
-	if err != nil {
-		return nil // the others are about that version
+	if !c.result("version", fmt.Sprintf("%s is next, after %s", next, named(base)), err) {
+		return nil // the other checks are about that version
 	}
 	c.next = next
 
