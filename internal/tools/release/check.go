@@ -176,6 +176,7 @@ func (c *checker) release(ctx context.Context, one, notes string, build builder)
 		{"checksums", "each file has one, and it is right", d.checkChecksums},
 		{"SBOM", "each archive has one, of the modules in its binary", d.checkSBOMs},
 		{"binary", "it runs, and version tells tag, commit and date", d.checkRun},
+		{"install", "go install of the command at this version works", d.checkInstall},
 		{"again", "a second build gave the same bytes", func(context.Context) error { return d.checkSame(two) }},
 	} {
 		c.result(check.what, check.passed, check.do(ctx))

@@ -134,6 +134,7 @@ archives  ok: 2, of the files that they should have
 checksums ok: each file has one, and it is right
 SBOM      ok: each archive has one, of the modules in its binary
 binary    ok: it runs, and version tells tag, commit and date
+install   ok: go install of the command at this version works
 again     ok: a second build gave the same bytes
 verdict   `+r.git("rev-parse", "HEAD")[:12]+" can be released as v0.3.0\n")
 
@@ -174,6 +175,11 @@ func TestFaultsOfARelease(t *testing.T) {
 		"another platform": {swap, `customizers was built with GOOS "windows"`},
 		"another commit":   {func(_ *testing.T, d *dist) { d.commit = strings.Repeat("0", 40) }, "was built with vcs.revision"},
 		"another date":     {func(_ *testing.T, d *dist) { d.date = "2026-01-31T00:00:00Z" }, "customizers version writes"},
+		"a replace in go.mod": {func(t *testing.T, d *dist) {
+			in := &repo{t, d.source}
+			in.commit(map[string]string{"go.mod": "module example.com/customizers\n\ngo 1.25.0\n\nreplace example.com/a => ./deploy\n"})
+			d.commit = in.git("rev-parse", "HEAD")
+		}, "contains one or more replace directives"},
 		"a wrong sum": {func(t *testing.T, d *dist) {
 			sums, err := os.ReadFile(d.path(checksumsFile))
 			require.NoError(t, err)
@@ -201,7 +207,7 @@ func TestFaultsOfARelease(t *testing.T) {
 			require.NoError(t, os.CopyFS(d.source, os.DirFS(r.dir)))
 			tc.plant(t, d)
 			var told []string
-			for _, check := range []func(context.Context) error{d.checkArchives, d.checkChecksums, d.checkSBOMs, d.checkRun} {
+			for _, check := range []func(context.Context) error{d.checkArchives, d.checkChecksums, d.checkSBOMs, d.checkRun, d.checkInstall} {
 				if err := check(t.Context()); err != nil {
 					told = append(told, err.Error())
 				}
