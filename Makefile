@@ -8,8 +8,8 @@ tool = go tool -modfile=internal/tools/$(1)/go.mod
 tools = internal/tools/upstream internal/tools/release
 modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod examples/*/go.mod)) $(tools)
 tested = $(filter-out internal/interop $(tools),$(modules))
-# Of what only release-check runs nothing is downloaded before: it is hundreds of modules.
-untidied = internal/tools/goreleaser internal/tools/sbom
+# Of what only a release runs nothing is downloaded before: it is hundreds of modules.
+untidied = $(patsubst %,internal/tools/%,goreleaser sbom cosign)
 
 .PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept interop release-check release-test
 
