@@ -26,7 +26,7 @@ const (
 )
 
 func (c change) String() string {
-	return [...]string{"nothing", "additions", "breaking changes"}[c]
+	return [...]string{"no changes", "additions", "breaking changes"}[c]
 }
 
 // permits tells what may have changed from one version to another. Before 1.0.0 a minor

@@ -130,7 +130,7 @@ build v0.1.0
 
 	r.commit(map[string]string{changelogFile: released("v0.1.0", "### Fixed\n\n- A bug.\n")})
 	told, _ = r.check("")
-	assert.Contains(t, told, "v0.1.1 is next, after v0.1.0\nAPI       ok: nothing since v0.1.0\nbuild v0.1.1\n")
+	assert.Contains(t, told, "v0.1.1 is next, after v0.1.0\nAPI       ok: no changes since v0.1.0\nbuild v0.1.1\n")
 
 	r.git("tag", "v0.2.0-rc.1")
 	r.commit(nil)
@@ -151,11 +151,11 @@ func TestAPI(t *testing.T) {
 		entries       string // of Unreleased
 		want          string
 	}{
-		"nothing":                 {"v0.1.0", "", nil, fixed, "API       ok: nothing since v0.1.0\nbuild v0.1.1"},
-		"inside":                  {"v1.0.0", "", map[string]string{"internal/inner/inner.go": "package inner\n"}, fixed, "API       ok: nothing since v1.0.0\nbuild v1.0.1"},
+		"nothing":                 {"v0.1.0", "", nil, fixed, "API       ok: no changes since v0.1.0\nbuild v0.1.1"},
+		"inside":                  {"v1.0.0", "", map[string]string{"internal/inner/inner.go": "package inner\n"}, fixed, "API       ok: no changes since v1.0.0\nbuild v1.0.1"},
 		"an addition":             {"v0.1.0", "", map[string]string{"customizers.go": added}, "### Added\n\n- A.\n", "ok: additions since v0.1.0\nbuild v0.2.0"},
-		"an addition as a fix":    {"v0.1.0", "", map[string]string{"customizers.go": added}, fixed, "FAILED: v0.1.1 permits nothing after v0.1.0, and the API has additions, which need v0.2.0:\nCompatible changes:\n- List: added"},
-		"a break as a fix":        {"v0.1.0", "", map[string]string{"customizers.go": removed}, fixed, "FAILED: v0.1.1 permits nothing after v0.1.0, and the API has breaking changes, which need v0.2.0:\nIncompatible changes:\n- Get: removed"},
+		"an addition as a fix":    {"v0.1.0", "", map[string]string{"customizers.go": added}, fixed, "FAILED: v0.1.1 permits no changes after v0.1.0, and the API has additions, which need v0.2.0:\nCompatible changes:\n- List: added"},
+		"a break as a fix":        {"v0.1.0", "", map[string]string{"customizers.go": removed}, fixed, "FAILED: v0.1.1 permits no changes after v0.1.0, and the API has breaking changes, which need v0.2.0:\nIncompatible changes:\n- Get: removed"},
 		"a break that is told":    {"v0.1.0", "", map[string]string{"customizers.go": removed}, "### Removed\n\n- A.\n", "ok: breaking changes since v0.1.0\nbuild v0.2.0"},
 		"a break of another type": {"v0.1.0", "v0.1.1", map[string]string{"customizers.go": "package customizers\n\nfunc Get() int { return 0 }\n"}, fixed, "- Get: changed from func() to func() int"},
 		"a package gone":          {"v0.1.0", "v0.1.1", map[string]string{"deploy/deploy.go": ""}, fixed, "- package example.com/customizers/deploy: removed"},
