@@ -3,12 +3,15 @@
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 
-# Modules of their own, so that users of the SDK do not inherit what they need. Two are
-# tested by targets of their own: interop needs more than Go, upstream a newer one.
-modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/tools/upstream/go.mod examples/*/go.mod))
-tested = $(filter-out internal/interop internal/tools/upstream,$(modules))
+# Modules of their own, so that users of the SDK do not inherit what they need. Three are
+# tested by targets of their own: interop needs more than Go, the tools a newer one.
+tools = internal/tools/upstream internal/tools/release
+modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod examples/*/go.mod)) $(tools)
+tested = $(filter-out internal/interop $(tools),$(modules))
+# Of what only a release runs nothing is downloaded before: it is hundreds of modules.
+untidied = $(patsubst %,internal/tools/%,goreleaser sbom cosign)
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench times fuzz soak cover upstream-diff upstream-accept interop
+.PHONY: help demo test check generate drift tidy vet lint contract bench times fuzz soak cover upstream-diff upstream-accept interop release-check release-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,17 +34,23 @@ interop: ## hold contract, sandbox and client against what others wrote (needs n
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-check: drift contract tidy vet lint times test ## everything that CI runs
+check: drift contract release-test tidy vet lint times test ## everything that CI runs
 
-generate: ## regenerate the code that openapi.yaml gives
+generate: ## regenerate the code, from openapi.yaml, and the man pages and completions
 	go generate ./...
 
-drift: ## fail when generated code is not what openapi.yaml gives
+drift: ## fail when a generated file is not what its source gives
 	@internal/tools/drift.sh
 
 contract: ## fail when openapi.yaml breaks with the published contract
 	$(call tool,oasdiff) oasdiff breaking --fail-on WARN testdata/published.v2024.json openapi.yaml
 	go test -C internal/tools/upstream ./...
+
+release-test: ## test what release-check runs
+	go test -C internal/tools/release ./...
+
+release-check: ## fail when HEAD can't be released, as VERSION or the version that CHANGELOG.md asks for
+	@go run -C internal/tools/release . check
 
 upstream-diff: ## tell what moved in the specification that SailPoint publishes, SPEC (a file or URL)
 	@go run -C internal/tools/upstream . "$(SPEC)"
@@ -51,14 +60,15 @@ upstream-accept: ## make the operations of SPEC the published contract in testda
 
 tidy: ## fail when a module file is not tidy
 	go mod tidy -diff
-	@set -e; for m in $(modules) $(filter-out internal/tools/upstream/,$(wildcard internal/tools/*/)); do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
+	@set -e; for m in $(modules) $(filter-out $(tools) $(untidied),$(patsubst %/go.mod,%,$(wildcard internal/tools/*/go.mod))); do echo "go -C $$m mod tidy -diff"; go -C $$m mod tidy -diff; done
 
 vet: ## run go vet
 	go vet ./...
 	@set -e; for m in $(modules); do echo "go vet -C $$m ./..."; go vet -C $$m ./...; done
 
-lint: ## run golangci-lint
+lint: ## run golangci-lint, and actionlint on the workflows
 	$(call tool,lint) golangci-lint run
+	$(call tool,actionlint) actionlint -shellcheck= -pyflakes=
 	@set -e; for m in $(modules); do echo "golangci-lint in $$m"; \
 		(cd $$m && go tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml); done
 

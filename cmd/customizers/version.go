@@ -11,6 +11,7 @@ type build struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	Commit  string `json:"commit,omitzero"`
+	Date    string `json:"date,omitzero"` // of the commit
 }
 
 var buildView = view[build]{
@@ -19,6 +20,7 @@ var buildView = view[build]{
 		{head: "VERSION", cell: func(b build) string { return b.Version }},
 		{head: "GO", cell: func(b build) string { return b.Go }},
 		{head: "COMMIT", cell: func(b build) string { return b.Commit }},
+		{head: "DATE", cell: func(b build) string { return b.Date }},
 	},
 }
 
@@ -41,8 +43,11 @@ func thisBuild() build {
 	}
 	b := build{Version: info.Main.Version, Go: info.GoVersion}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		switch s.Key {
+		case "vcs.revision":
 			b.Commit = s.Value
+		case "vcs.time":
+			b.Date = s.Value
 		}
 	}
 	return b

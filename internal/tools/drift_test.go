@@ -20,6 +20,8 @@ const (
 	typesFile  = "types.gen.go"
 	apiFile    = "api/api.gen.go"
 	serverFile = "internal/server/server.gen.go"
+	manFile    = "cmd/customizers/man/customizers-list.1"
+	bashFile   = "cmd/customizers/completions/customizers.bash"
 )
 
 // A repo is a committed copy of this repository.
@@ -171,14 +173,20 @@ func TestDriftOfFiles(t *testing.T) {
 	r.write(typesFile, bytes.ReplaceAll(r.read(typesFile), []byte("TenantID string"), []byte("Tenant string")), 0o600)
 	r.write("api/stale.gen.go", []byte("package api\n"), 0o600)
 	r.git("add", "api/stale.gen.go")
+	require.NoError(t, os.Remove(filepath.Join(r.dir, manFile)))
+	r.write(bashFile, append(r.read(bashFile), "\n# edited\n"...), 0o600)
+	r.write("cmd/customizers/man/customizers-stale.1", []byte(".TH STALE 1\n"), 0o600)
 
 	code, complaints, output := r.drift()
 	assert.NotEqual(t, 0, code)
 	assert.Equal(t, map[string][]string{
-		typesFile:          {"differs from what openapi.yaml gives"},
-		apiFile:            {"differs from what openapi.yaml gives"},
+		typesFile:          {"differs from what is generated"},
+		apiFile:            {"differs from what is generated"},
 		serverFile:         {"is missing"},
-		"api/stale.gen.go": {"is not generated from openapi.yaml any more"},
+		"api/stale.gen.go": {"is not generated any more"},
+		manFile:            {"is missing"},
+		bashFile:           {"differs from what is generated"},
+		"cmd/customizers/man/customizers-stale.1": {"is not generated any more"},
 	}, complaints, output)
 	assert.Contains(t, output, "-// edited", "a part of the difference")
 	assert.Contains(t, output, "make generate")
@@ -204,10 +212,23 @@ func TestDriftOfTheContract(t *testing.T) {
 	code, complaints, output := r.drift()
 	assert.NotEqual(t, 0, code)
 	assert.Equal(t, map[string][]string{
-		typesFile:  {"differs from what openapi.yaml gives"},
-		apiFile:    {"differs from what openapi.yaml gives"},
-		serverFile: {"differs from what openapi.yaml gives"},
+		typesFile:  {"differs from what is generated"},
+		apiFile:    {"differs from what is generated"},
+		serverFile: {"differs from what is generated"},
 	}, complaints, output)
+}
+
+// A command whose words change has another man page.
+func TestDriftOfACommand(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	const file, was = "cmd/customizers/list.go", "List all customizers"
+	require.Contains(t, string(r.read(file)), was)
+	r.write(file, bytes.ReplaceAll(r.read(file), []byte(was), []byte("List every customizer")), 0o600)
+
+	code, complaints, output := r.drift()
+	assert.NotEqual(t, 0, code)
+	assert.Equal(t, map[string][]string{manFile: {"differs from what is generated"}}, complaints, output)
 }
 
 // A contract that can't be read must not pass for one without drift.
