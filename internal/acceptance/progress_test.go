@@ -132,10 +132,29 @@ func TestRateLimitedLine(t *testing.T) {
 	term.shows(`^rate limited, resuming in 1 s$`)
 	assert.Len(t, lines(term.exits(0)), 4, "the table, and nothing else")
 
+	// A line that is wider than the terminal could not be taken away.
+	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	term = inTerminal(t, 24, env, io.Discard, "list")
+	term.shows(`^rate limited, resuming…$`)
+	assert.Empty(t, term.exits(0))
+
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 80, env, nil, "list", "--quiet")
 	term.exits(0)
 	assert.NotContains(t, term.written(), "rate limited")
+}
+
+// A deployment may wait without an upload, which is told, and gives way to the bar.
+func TestDeployLine(t *testing.T) {
+	t.Parallel()
+	g := slowUploads(t)
+	term := inTerminal(t, 80, g.env, nil, "deploy", g.tenant.Customizers()[0].Name, largeZip(t))
+	term.shows(`^deploying customizer-000001$`)
+	term.shows(`^uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
+	g.open()
+	screen := lines(term.exits(0))
+	assert.Len(t, screen, 3)
+	assert.Equal(t, "Uploaded version 1 of customizer-000001.", screen[0])
 }
 
 // What the service fails at is told too.
