@@ -61,6 +61,7 @@ type pageState struct {
 	ClientID     string            `json:"clientID"`
 	ClientSecret string            `json:"clientSecret"`
 	Rate         string            `json:"rate"`
+	Limited      bool              `json:"limited"`
 	Used         int               `json:"used"` // of the rate, in the period that ends now
 	Total        int               `json:"total"`
 	Customizers  []shownCustomizer `json:"customizers"` // the newest first, at most maxShown
@@ -89,7 +90,7 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	all := s.tenant.Customizers()
 	st := pageState{
 		URL: s.tenant.URL, ClientID: s.tenant.ClientID, ClientSecret: s.tenant.ClientSecret,
-		Rate: s.rate(), Total: len(all), Faults: []string{},
+		Rate: s.rate(), Limited: s.limit > 0, Total: len(all), Faults: []string{},
 		Customizers: []shownCustomizer{},
 	}
 	for i := len(all) - 1; i >= 0 && len(st.Customizers) < maxShown; i-- {
