@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ type console struct {
 	mu     sync.Mutex
 	w      io.Writer
 	status string        // what is shown now
+	idle   string        // what is shown when there is nothing else
 	stop   chan struct{} // ends the countdown that is shown, or nil
 }
 
@@ -76,7 +78,8 @@ func (c *console) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// progress shows what is going on, until the next call; an empty text shows nothing.
+// progress shows what is going on, until the next call; an empty text, nothing more than
+// what is done at large.
 func (c *console) progress(text string) {
 	if !c.live() {
 		return
@@ -84,7 +87,15 @@ func (c *console) progress(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endCountdown()
-	c.draw(text)
+	c.draw(cmp.Or(text, c.idle))
+}
+
+// doing says what is done at large, until done.
+func (c *console) doing(what string) {
+	c.mu.Lock()
+	c.idle = what
+	c.mu.Unlock()
+	c.progress("")
 }
 
 // countdown shows a text with the time that is left of d, until the next progress.
@@ -131,7 +142,7 @@ func timeText(d time.Duration) string {
 }
 
 // done takes the progress away.
-func (c *console) done() { c.progress("") }
+func (c *console) done() { c.doing("") }
 
 // endWait takes a countdown away.
 func (c *console) endWait() {
@@ -139,7 +150,7 @@ func (c *console) endWait() {
 	defer c.mu.Unlock()
 	if c.stop != nil {
 		c.endCountdown()
-		c.draw("")
+		c.draw(c.idle)
 	}
 }
 

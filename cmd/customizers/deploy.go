@@ -105,7 +105,9 @@ func (a *app) deployCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.console.doing("deploying " + printable(args[0]))
 			r, err := deploy.Deploy(cmd.Context(), client, args[0], args[1], opts)
+			a.console.done()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidRequest) && !errors.As(err, new(*customizers.Error)):
 				return usageErrorf("%v", err)

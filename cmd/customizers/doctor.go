@@ -53,7 +53,7 @@ var checkView = view[check]{
 			return map[string]string{"ok": green, "FAILED": red}[c.state()]
 		}},
 		{head: "CHECK", cell: func(c check) string { return c.Name }, least: len("client secret")},
-		{head: "DETAIL", cell: func(c check) string { return c.Detail }},
+		{head: "DETAIL", cell: func(c check) string { return c.Detail }, narrow: wraps},
 	},
 }
 
@@ -149,7 +149,12 @@ func (d *doctor) settings(s *settings) {
 }
 
 // masked tells of a secret that it is there, and enough to see a truncated one.
-func masked(secret string) string { return fmt.Sprintf("set, %d characters", len(secret)) }
+func masked(secret string) string {
+	if len(secret) == 1 {
+		return "set, 1 character"
+	}
+	return fmt.Sprintf("set, %d characters", len(secret))
+}
 
 // reach asks the tenant for its endpoints, which needs no token.
 func (d *doctor) reach(ctx context.Context, base string) bool {

@@ -56,7 +56,8 @@ type narrow int
 const (
 	stays narrow = iota
 	shrinks
-	goes // when shrinking others is not enough
+	goes  // when shrinking others is not enough
+	wraps // into more lines; for the last column
 )
 
 // A printer writes values to standard output, each as it comes.

@@ -103,7 +103,7 @@ func (a *app) observer() customizers.Observer {
 		Try: func(_ context.Context, t customizers.Try) {
 			a.console.endWait()
 			if t.Operation == "CreateVersion" {
-				a.console.done() // with the bar
+				a.console.progress("") // the bar has ended
 			}
 		},
 	}

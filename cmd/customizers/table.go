@@ -112,15 +112,21 @@ func (t *table) fit() {
 
 func (t *table) write(cells []cell) {
 	var b strings.Builder
+	at := 0    // the column that is reached
 	blank := 0 // columns before the next text, so that no line ends in blanks
 	for i, c := range cells {
 		width := t.widths[i]
 		if width < 0 {
 			continue
 		}
-		if t.width > 0 && t.heads[i].narrow == shrinks {
+		switch {
+		case t.width == 0:
+		case t.heads[i].narrow == shrinks:
 			c.text = runewidth.Truncate(c.text, width, "…")
+		case t.heads[i].narrow == wraps:
+			c.text = wrapped(c.text, t.width-at, at)
 		}
+		at += width + gap
 		if c.text != "" {
 			b.WriteString(strings.Repeat(" ", blank))
 			b.WriteString(painted(t.colours, c.colour, c.text))
@@ -129,4 +135,26 @@ func (t *table) write(cells []cell) {
 		blank += max(0, width-runewidth.StringWidth(c.text)) + gap
 	}
 	_, _ = io.WriteString(t.w, b.String()+"\n")
+}
+
+// wrapped breaks a text between words into lines of a width, which all but the first are
+// indented.
+func wrapped(text string, width, indent int) string {
+	var b strings.Builder
+	left := width
+	for i, word := range strings.Fields(text) {
+		w := runewidth.StringWidth(word)
+		switch {
+		case i == 0:
+		case w < left:
+			b.WriteByte(' ')
+			left--
+		default:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			left = width
+		}
+		b.WriteString(word)
+		left -= w
+	}
+	return b.String()
 }

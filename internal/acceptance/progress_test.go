@@ -138,6 +138,19 @@ func TestRateLimitedLine(t *testing.T) {
 	assert.NotContains(t, term.written(), "rate limited")
 }
 
+// A deployment may wait without an upload, which is told, and gives way to the bar.
+func TestDeployLine(t *testing.T) {
+	t.Parallel()
+	g := slowUploads(t)
+	term := inTerminal(t, 80, g.env, nil, "deploy", g.tenant.Customizers()[0].Name, largeZip(t))
+	term.shows(`^deploying customizer-000001$`)
+	term.shows(`^uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
+	g.open()
+	screen := lines(term.exits(0))
+	assert.Len(t, screen, 3)
+	assert.Equal(t, "Uploaded version 1 of customizer-000001.", screen[0])
+}
+
 // What the service fails at is told too.
 func TestRetryLine(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// A token that may not list is told before the list is tried, with what to ask for.
+func TestDoctorTellsMissingScopes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scopes []string
+		code   int
+		says   []string
+	}{
+		"none that helps": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED  scopes", "the token has idn:other:read", "sp:connector:read for list and get"}},
+		"reading only":    {[]string{"sp:connector:read"}, exitOK, []string{"without sp:connector:manage only list and get are permitted"}},
+		"all":             {[]string{"sp:scopes:all"}, exitOK, []string{"ok      scopes         sp:scopes:all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := customizerstest.NewServer(customizerstest.WithScopes(tt.scopes...))
+			defer srv.Close()
+			t.Setenv("SAIL_BASE_URL", srv.URL)
+			t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
+			t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
+			t.Setenv("SAIL_ACCESS_TOKEN", "")
+			var stdout, stderr bytes.Buffer
+			assert.Equal(t, tt.code, run(t.Context(), []string{"doctor"}, nil, &stdout, &stderr), stderr.String())
+			for _, s := range tt.says {
+				assert.Contains(t, stdout.String(), s)
+			}
+		})
+	}
+}
