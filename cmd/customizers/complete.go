@@ -17,15 +17,15 @@ func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFun
 		if len(args) >= names {
 			return then(cmd, args, toComplete)
 		}
-		return a.names(cmd.Context(), args, toComplete), cobra.ShellCompDirectiveNoFileComp
+		return a.names(cmd, args, toComplete), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // names are those that begin so, of one page of customizers and but for those given; of
 // customizers that share a name, the IDs. A person waits for them, so there is one try
 // and little time, and no error.
-func (a *app) names(ctx context.Context, given []string, begin string) []cobra.Completion {
-	if a.connect.secretFile == "-" || a.connect.check() != nil {
+func (a *app) names(cmd *cobra.Command, given []string, begin string) []cobra.Completion {
+	if a.connect.secretFile == "-" || a.connect.check(cmd) != nil {
 		return nil
 	}
 	a.console.quiet, a.console.verbose = true, false
@@ -37,7 +37,7 @@ func (a *app) names(ctx context.Context, given []string, begin string) []cobra.C
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
 	defer cancel()
 	page, err := client.List(ctx, customizers.ListOptions{})
 	if err != nil {

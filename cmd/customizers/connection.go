@@ -46,8 +46,15 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 
 var apiVersions = []string{string(customizers.V2024), string(customizers.V2025), string(customizers.V2026), string(customizers.V1)}
 
-// check refuses flags that can't be used, before anything is looked for.
-func (c *connection) check() error {
+// check refuses flags that can't be used, before anything is looked for. One that is
+// given and empty comes from a variable that is not set, and must not lead to another
+// tenant.
+func (c *connection) check(cmd *cobra.Command) error {
+	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
+			return usageErrorf("--%s is empty", name)
+		}
+	}
 	switch {
 	case c.version != "" && !slices.Contains(apiVersions, c.version):
 		return usageErrorf("there is no API version %q: use %s", c.version, strings.Join(apiVersions, ", "))

@@ -40,8 +40,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(a.console)
 	started := false // what fails before is a command line that can't be understood
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if err := errors.Join(a.output.check(), a.connect.check()); err != nil {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(a.output.check(), a.connect.check(cmd)); err != nil {
 			return err
 		}
 		started = true
@@ -68,6 +68,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Example: "  customizers list -o jsonl | jq -r .name\n" +
 			"  customizers deploy hr-feed dist/\n" +
 			"  customizers doctor",
+		Version:       thisBuild().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
