@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,10 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil { // most tests wait: for a rate limit, a person, a browser
+		panic(err)
+	}
 	os.Exit(withProgram(m))
 }
 
