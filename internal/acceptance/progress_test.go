@@ -132,6 +132,12 @@ func TestRateLimitedLine(t *testing.T) {
 	term.shows(`^rate limited, resuming in 1 s$`)
 	assert.Len(t, lines(term.exits(0)), 4, "the table, and nothing else")
 
+	// A line that is wider than the terminal could not be taken away.
+	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	term = inTerminal(t, 24, env, io.Discard, "list")
+	term.shows(`^rate limited, resuming…$`)
+	assert.Empty(t, term.exits(0))
+
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 80, env, nil, "list", "--quiet")
 	term.exits(0)
