@@ -22,7 +22,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		Short:   "Delete customizers",
 		Long: "Deletes customizers. All are looked for before the first is deleted. Asks on a\n" +
 			"terminal; elsewhere --yes is needed. With -o json, jsonl, yaml or id those deleted are\n" +
-			" written, or in a dry run those that would be.",
+			"written, or in a dry run those that would be.",
 		Example:           "  customizers delete hr-feed-old badge-sync-old",
 		Args:              arguments("<id|name>..."),
 		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
