@@ -83,6 +83,7 @@ func strict(root *cobra.Command) {
 				shells = append(shells, shell.Name())
 				shell.Args = arguments()
 			}
+			c.Use, c.DisableFlagsInUseLine = "completion <shell>", true
 			c.Args = cobra.ArbitraryArgs
 			c.RunE = func(_ *cobra.Command, args []string) error {
 				text := "the shell is missing"
