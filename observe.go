@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,12 +14,15 @@ import (
 // An Observer is told what a client does inside its calls, to count tries, waits and
 // refusals, or to show them: see [WithObserver]. Either function may be nil. They are
 // called by the goroutine of the call, with its context, or for a request for a token
-// with that of the call that needed it first, and hold the call up while they run.
+// with that of the call that needed it first, and hold the call up while they run; Wait
+// holds up those too that queue for the rate limit. They must not call the client.
 type Observer struct {
 	// Try is called after each try of a request, those for tokens included.
 	Try func(context.Context, Try)
 	// Wait is called before each wait, when its length is known, and again when the wait
-	// turns out longer, as when another call is refused meanwhile.
+	// turns out longer, as when another call is refused meanwhile. Of the calls that queue
+	// for the rate limit, it is called for those that come when it is known to be spent, and
+	// for the first of the queue.
 	Wait func(context.Context, Wait)
 }
 
@@ -95,7 +99,9 @@ func (c *call) noteTry(resp *http.Response, e *Error, took time.Duration) {
 			t.StatusCode, t.RequestID = resp.StatusCode, requestID(resp)
 		}
 		if e != nil {
-			t.Err = e
+			told := *e // as it is now: what follows is added to e
+			told.wraps = slices.Clip(told.wraps)
+			t.Err = &told
 		}
 		c.observer.Try(c.req.Context(), t)
 	}

@@ -228,3 +228,65 @@ func TestErrorHasTheRequestID(t *testing.T) {
 	assert.Equal(t, "Get", e.Operation)
 	assert.Contains(t, err.Error(), "(request id r-1)")
 }
+
+// A panic of an observer is the caller's, who may recover: other calls go on.
+func TestObserverThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(1))
+		defer srv.Close()
+		id := srv.Customizers()[0].ID
+		panics := true
+		client := srv.Client(customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{
+			Wait: func(context.Context, customizers.Wait) {
+				if panics {
+					panic("of the observer")
+				}
+			},
+		}))
+		_, err := client.Get(t.Context(), id)
+		require.NoError(t, err)
+		assert.PanicsWithValue(t, "of the observer", func() { _, _ = client.Get(t.Context(), id) })
+		panics = false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = client.Get(ctx, id)
+		require.NoError(t, err)
+	})
+}
+
+// So is a panic of a transport: the request's slot is free again a period later.
+func TestTransportThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		panics := true
+		client, err := customizers.New("acme", customizers.WithTokenSource(static("the-token")), customizers.WithRateLimit(1, time.Second),
+			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				if panics {
+					panic("of the transport")
+				}
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("[]")), Request: req}, nil
+			})}))
+		require.NoError(t, err)
+		assert.PanicsWithValue(t, "of the transport", func() { _, _ = client.List(t.Context(), customizers.ListOptions{}) })
+		panics = false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = client.List(ctx, customizers.ListOptions{})
+		require.NoError(t, err)
+	})
+}
+
+// An error that an observer keeps stays as it was told, whatever becomes of the call.
+func TestObserverKeepsErrors(t *testing.T) {
+	t.Parallel()
+	srv := customizerstest.NewServer()
+	t.Cleanup(srv.Close)
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Status: http.StatusInternalServerError})
+	kept := &notes{}
+	_, err := srv.Client(kept.option()).Create(t.Context(), customizers.CreateRequest{Name: "hr-feed"})
+	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+	told := kept.tries[len(kept.tries)-1].Err
+	require.ErrorIs(t, told, customizers.ErrServer)
+	assert.NotErrorIs(t, told, customizers.ErrOutcomeUnknown, "that was decided afterwards")
+}

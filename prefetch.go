@@ -42,6 +42,7 @@ func (p *prefetch) get(ctx context.Context, opts ListOptions) (*Page, error) {
 		return p.list(ctx, opts)
 	}
 	f := p.queue[0]
+	p.queue[0] = nil // its page is the loop's now
 	p.queue = p.queue[1:]
 	<-f.done // it ends with ctx
 	return f.page, f.err

@@ -59,14 +59,14 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error)
 		if err := g.waitPause(ctx, maxWait); err != nil || g.limiter == nil {
 			return Slot{}, err
 		}
-		if err := fits(ctx, g.fullFor(), whySlot); err != nil {
+		full := g.fullFor()
+		if err := fits(ctx, full, whySlot); err != nil {
 			return Slot{}, err
 		}
+		noteWait(ctx, WaitRateLimit, full)
 		select {
 		case g.turn <- struct{}{}:
-			s, err := g.next(ctx, maxWait)
-			<-g.turn
-			return s, err
+			return g.next(ctx, maxWait)
 		case <-began:
 		case <-ctx.Done():
 			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
@@ -74,8 +74,10 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error)
 	}
 }
 
-// next waits for a slot when it is this caller's turn.
+// next waits for a slot when it is this caller's turn, and ends the turn, even when the
+// limiter or an observer panics.
 func (g *gate) next(ctx context.Context, maxWait time.Duration) (Slot, error) {
+	defer func() { <-g.turn }()
 	for {
 		if err := g.waitPause(ctx, maxWait); err != nil {
 			return Slot{}, err
@@ -130,6 +132,7 @@ func (g *gate) release(s Slot, sent bool) {
 
 // refused keeps a pause that the service asked for, and tells the limiter of it.
 func (g *gate) refused(ctx context.Context, d time.Duration) {
+	d = min(d, longestPause)
 	g.pause(d)
 	if g.limiter != nil {
 		g.limiter.Refused(context.WithoutCancel(ctx), d) // others are to learn of it, whatever becomes of the call

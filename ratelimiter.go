@@ -35,7 +35,7 @@ type Slot struct {
 	// Done, when it is not nil, is called once with a slot that was taken: when the
 	// response has come or is given up, with sent true, or with false when nothing was sent
 	// after all. The service counts a request at some moment before that, so a slot is free
-	// again one period after Done.
+	// again one period after Done. The call does not return before it: it should not take long.
 	Done func(sent bool)
 }
 

@@ -129,18 +129,24 @@ func (c *call) prepare() (*http.Request, Slot, error) {
 
 // try sends the request once. When it fails, the verdict says what that means.
 func (c *call) try(out *http.Request, slot Slot) (*http.Response, verdict, *Error) {
-	start := time.Now()
-	resp, body, err := c.exchange(out)
-	c.gate.release(slot, true)
+	resp, body, took, err := c.exchangeIn(slot, out)
 	if err == nil && resp.StatusCode/100 == 2 {
-		c.noteTry(resp, nil, time.Since(start))
+		c.noteTry(resp, nil, took)
 		resp.Body.(*inMemory).call = c
 		c.budget.give(c.charged > 1)
 		return resp, verdict{}, nil
 	}
 	e := c.failure(resp, body, err)
-	c.noteTry(resp, e, time.Since(start))
+	c.noteTry(resp, e, took)
 	return nil, judge(c.repeatable, e.StatusCode, err), e
+}
+
+// exchangeIn is exchange in a slot, which is given back even when a transport panics.
+func (c *call) exchangeIn(slot Slot, out *http.Request) (resp *http.Response, body []byte, took time.Duration, err error) {
+	defer c.gate.release(slot, true)
+	start := time.Now()
+	resp, body, err = c.exchange(out)
+	return resp, body, time.Since(start), err
 }
 
 // admit waits until a try may be sent and has its token.

@@ -24,11 +24,15 @@ type content struct {
 	temporary bool
 }
 
-// open opens a zip file, or zips a folder into a temporary one.
-func open(ctx context.Context, path string) (*content, error) {
+// open opens a zip file, or zips a folder into a temporary one, without the record if that
+// is in it.
+func open(ctx context.Context, path, record string) (*content, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%w: the content can't be read: %w", customizers.ErrInvalidRequest, err)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: %s is neither a file nor a folder", customizers.ErrInvalidRequest, path)
 	}
 	c := &content{temporary: info.IsDir()}
 	if c.temporary {
@@ -40,7 +44,13 @@ func open(ctx context.Context, path string) (*content, error) {
 		return nil, err
 	}
 	if c.temporary {
-		err = zipTo(ctx, c.file, path)
+		var own []os.FileInfo
+		for _, name := range []string{c.file.Name(), record} {
+			if info, err := os.Stat(name); err == nil {
+				own = append(own, info)
+			}
+		}
+		err = zipTo(ctx, c.file, path, own)
 		if err == nil {
 			_, err = c.file.Seek(0, io.SeekStart)
 		}
@@ -50,7 +60,7 @@ func open(ctx context.Context, path string) (*content, error) {
 	}
 	if err == nil {
 		c.digest, err = digest(ctx, c.file, info.Size())
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, path, err)
 		}
 	}
@@ -88,11 +98,14 @@ func digest(ctx context.Context, archive io.ReaderAt, size int64) (string, error
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
 	all := sha256.New()
 	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return "", context.Cause(ctx)
+		if ctx.Err() != nil {
+			return "", ended(ctx)
 		}
-		sum, err := sumOf(f)
-		if err != nil {
+		sum, err := sumOf(ctx, f)
+		switch {
+		case ctx.Err() != nil:
+			return "", ended(ctx)
+		case err != nil:
 			return "", fmt.Errorf("%s in the archive is damaged: %w", f.Name, err)
 		}
 		_ = binary.Write(all, binary.BigEndian, uint64(len(f.Name))) // so that no two lists of names and sums are written alike
@@ -102,17 +115,39 @@ func digest(ctx context.Context, archive io.ReaderAt, size int64) (string, error
 	return hexOf(all), nil
 }
 
-func sumOf(f *zip.File) ([]byte, error) {
+func sumOf(ctx context.Context, f *zip.File) ([]byte, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil { //nolint:gosec // what is unpacked is not kept
+	if _, err := io.Copy(sum, &until{ctx, r}); err != nil {
 		return nil, err
 	}
 	return sum.Sum(nil), nil
 }
 
 func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
+
+// until is a reader that ends with a context.
+type until struct {
+	ctx context.Context //nolint:containedctx // of the one copy that it is for
+	io.Reader
+}
+
+func (u *until) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, ended(u.ctx)
+	}
+	return u.Reader.Read(p)
+}
+
+// ended is the end of ctx, with its cause in words only: what a cause wraps is not what
+// happened here.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause.Error() != ctx.Err().Error() {
+		return fmt.Errorf("%w: %s", ctx.Err(), cause.Error())
+	}
+	return ctx.Err()
+}

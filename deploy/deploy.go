@@ -78,7 +78,8 @@ var (
 // It never creates a second customizer of the name: when the outcome of a create is
 // not known it looks for the customizer, and when another program created one of the
 // same name at the same time, one of the two is used, and Deploy's own, still empty, is
-// deleted again if it is the other.
+// deleted again if it is the other. That needs a list that shows what was created: where
+// it lags behind, let one program at a time deploy a new name.
 //
 // What can't be used gives an error before anything is sent, or is
 // [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
@@ -92,7 +93,7 @@ func Deploy(ctx context.Context, client Client, name, path string, opts Options)
 	if strings.TrimSpace(name) == "" {
 		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidRequest)
 	}
-	content, err := open(ctx, path)
+	content, err := open(ctx, path, opts.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +212,7 @@ func waits(ctx context.Context, limit time.Duration) func() (bool, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return false, context.Cause(ctx)
+			return false, ended(ctx)
 		case <-time.After(pause):
 			return true, nil
 		}
@@ -243,6 +244,8 @@ func one(ctx context.Context, client Client, name string) (*customizers.Customiz
 		case again:
 		case len(found) == 1 && err == nil:
 			return &found[0], nil
+		case len(found) == 1:
+			return nil, err
 		default:
 			return nil, errors.Join(Ambiguous(name, found), err)
 		}

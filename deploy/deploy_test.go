@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -260,6 +261,7 @@ func TestDeployRefusesBadInputBeforeSending(t *testing.T) {
 	}{
 		"blank name":        {" ", simple(t), deploy.Options{}, "the name is blank"},
 		"no such path":      {"a", filepath.Join(t.TempDir(), "none"), deploy.Options{}, "none"},
+		"a device":          {"a", os.DevNull, deploy.Options{}, "neither a file nor a folder"},
 		"no zip":            {"a", broken, deploy.Options{}, "not a zip archive"},
 		"an empty folder":   {"a", t.TempDir(), deploy.Options{}, "no files to deploy"},
 		"a corrupt record":  {"a", simple(t), deploy.Options{Record: corrupt}, "delete it to go on"},
@@ -368,4 +370,37 @@ func TestDeployWaitsUntilShown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Deploy's own files are not content, even when they are in the folder.
+func TestDeployLeavesOutItsOwnFiles(t *testing.T) {
+	srv := sandbox(t)
+	dir := simple(t)
+	t.Setenv("TMPDIR", dir)
+	opts := deploy.Options{Record: filepath.Join(dir, "deployed.json")}
+	first, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, opts)
+	require.NoError(t, err)
+	require.FileExists(t, opts.Record)
+	second, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, opts)
+	require.NoError(t, err)
+	assert.False(t, second.Uploaded)
+	assert.Equal(t, first.SHA256, second.SHA256)
+}
+
+// A wait that the context ends is no ambiguity, and what the cause wraps did not happen.
+func TestDeployEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		srv.Add("hr-feed") // new and empty: Deploy looks again
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(100*time.Millisecond, func() { cancel(fmt.Errorf("another job failed: %w", customizers.ErrForbidden)) })
+		_, err := deploy.Deploy(ctx, srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "another job failed")
+		assert.NotErrorIs(t, err, deploy.ErrAmbiguous)
+		assert.NotErrorIs(t, err, customizers.ErrForbidden)
+		assert.Zero(t, changes(srv))
+	})
 }

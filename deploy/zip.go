@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/moby/patternmatcher"
@@ -30,10 +31,11 @@ const IgnoreFile = ".customizerignore"
 // neither file nor folder are refused with an error that is
 // [customizers.ErrInvalidRequest], as is a folder without files.
 func Zip(w io.Writer, folder string) error {
-	return zipTo(context.Background(), w, folder)
+	return zipTo(context.Background(), w, folder, nil)
 }
 
-func zipTo(ctx context.Context, w io.Writer, folder string) (err error) {
+// zipTo is Zip without the files that are Deploy's own.
+func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (err error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
@@ -48,7 +50,7 @@ func zipTo(ctx context.Context, w io.Writer, folder string) (err error) {
 	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return ended(ctx)
 		case err != nil:
 			return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
 		case path == ".":
@@ -69,8 +71,12 @@ func zipTo(ctx context.Context, w io.Writer, folder string) (err error) {
 		case skip || d.IsDir():
 			return nil
 		}
+		info, err := root.Stat(path) // follows links, and no further than the folder
+		if err == nil && slices.ContainsFunc(own, func(o os.FileInfo) bool { return os.SameFile(o, info) }) {
+			return nil
+		}
 		files++
-		return addFile(z, root, path)
+		return addFile(ctx, z, root, path, info, err)
 	})
 	if err == nil && files == 0 {
 		err = fmt.Errorf("%w: the folder %s has no files to deploy", customizers.ErrInvalidRequest, folder)
@@ -81,11 +87,10 @@ func zipTo(ctx context.Context, w io.Writer, folder string) (err error) {
 	return z.Close()
 }
 
-func addFile(z *zip.Writer, root *os.Root, path string) error {
+func addFile(ctx context.Context, z *zip.Writer, root *os.Root, path string, info os.FileInfo, err error) error {
 	refuse := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s %w (list it in %s to leave it out)", customizers.ErrInvalidRequest, path, fmt.Errorf(format, args...), IgnoreFile)
 	}
-	info, err := root.Stat(path) // follows links, and no further than the folder
 	switch {
 	case err != nil:
 		return refuse("can't be read, or links out of the folder: %w", err)
@@ -107,7 +112,7 @@ func addFile(z *zip.Writer, root *os.Root, path string) error {
 	h.SetMode(mode)
 	to, err := z.CreateHeader(h)
 	if err == nil {
-		_, err = io.Copy(to, f)
+		_, err = io.Copy(to, &until{ctx, f})
 	}
 	return err
 }

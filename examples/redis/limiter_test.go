@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +173,6 @@ func TestWithoutRedis(t *testing.T) {
 	db := clientOf(t, filepath.Join(t.TempDir(), "none"))
 	_, err := srv.Client(customizers.WithRateLimiter(redis.New(db, "test", 1, time.Hour))).List(t.Context(), customizers.ListOptions{})
 	require.Error(t, err)
-	assert.True(t, strings.Contains(err.Error(), "not sent: the rate limiter failed: redis: "), err)
+	assert.ErrorContains(t, err, "not sent: the rate limiter failed: redis: ")
 	assert.Empty(t, srv.Requests(customizerstest.List))
 }
