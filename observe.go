@@ -14,7 +14,7 @@ import (
 // An Observer is told what a client does inside its calls, to count tries, waits and
 // refusals, or to show them: see [WithObserver]. Either function may be nil. They are
 // called by the goroutine of the call, with its context, or for a request for a token
-// with that of the call that needed it first, and hold the call up while they run; Wait
+// with that of the call that needed it first, so by many at once, and hold the call up while they run; Wait
 // holds up those too that queue for the rate limit. They must not call the client.
 type Observer struct {
 	// Try is called after each try of a request, those for tokens included.
@@ -36,7 +36,7 @@ type Try struct {
 	Duration   time.Duration // until the answer was read, or the failure
 	RequestID  string        // what the service calls the request; may be empty
 	Deprecated bool          // the response has X-Deprecated
-	Err        error         // an *Error when it failed, whether or not it will be sent again
+	Err        error         // an *Error when it failed; never ErrOutcomeUnknown, which is decided afterwards
 }
 
 // A Wait is a time during which a call sends nothing.
@@ -99,13 +99,18 @@ func (c *call) noteTry(resp *http.Response, e *Error, took time.Duration) {
 			t.StatusCode, t.RequestID = resp.StatusCode, requestID(resp)
 		}
 		if e != nil {
-			told := *e // as it is now: what follows is added to e
-			told.wraps = slices.Clip(told.wraps)
-			t.Err = &told
+			t.Err = e.told()
 		}
 		c.observer.Try(c.req.Context(), t)
 	}
 	c.logTry(resp, e, took)
+}
+
+// told is e as it is now, for an observer to keep: what follows is added to e.
+func (e *Error) told() *Error {
+	now := *e
+	now.wraps = slices.Clip(now.wraps)
+	return &now
 }
 
 func isTrue(s string) bool {
@@ -137,7 +142,7 @@ func noteWait(ctx context.Context, reason WaitReason, d time.Duration) {
 	c.waiting = until
 	w := Wait{Operation: c.operation(), Attempt: c.sent + 1, Reason: reason, Duration: d}
 	if c.last != nil {
-		w.Err = c.last
+		w.Err = c.last.told()
 	}
 	c.observer.Wait(ctx, w)
 }

@@ -20,6 +20,7 @@ import (
 // A content is what is to be deployed.
 type content struct {
 	file      *os.File
+	size      int64
 	digest    string
 	temporary bool
 }
@@ -51,15 +52,13 @@ func open(ctx context.Context, path, record string) (*content, error) {
 			}
 		}
 		err = zipTo(ctx, c.file, path, own)
-		if err == nil {
-			_, err = c.file.Seek(0, io.SeekStart)
-		}
-		if err == nil {
-			info, err = c.file.Stat()
-		}
 	}
 	if err == nil {
-		c.digest, err = digest(ctx, c.file, info.Size())
+		info, err = c.file.Stat()
+	}
+	if err == nil {
+		c.size = info.Size()
+		c.digest, err = digest(ctx, c.file, c.size)
 		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, path, err)
 		}
@@ -70,6 +69,9 @@ func open(ctx context.Context, path, record string) (*content, error) {
 	}
 	return c, nil
 }
+
+// archive reads the content from its start.
+func (c *content) archive() io.Reader { return io.NewSectionReader(c.file, 0, c.size) }
 
 func (c *content) close() {
 	_ = c.file.Close()

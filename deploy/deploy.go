@@ -93,6 +93,9 @@ func Deploy(ctx context.Context, client Client, name, path string, opts Options)
 	if strings.TrimSpace(name) == "" {
 		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidRequest)
 	}
+	if opts.Timeout < 0 {
+		return nil, fmt.Errorf("%w: Options.Timeout is %v, which is negative", customizers.ErrInvalidRequest, opts.Timeout)
+	}
 	content, err := open(ctx, path, opts.Record)
 	if err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func (d *deployment) run(ctx context.Context) (*Result, error) {
 		return r, nil
 	}
 
-	v, err := d.client.CreateVersion(ctx, r.Customizer.ID, d.content.file)
+	v, err := d.client.CreateVersion(ctx, r.Customizer.ID, d.content.archive())
 	if err != nil {
 		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", d.name, r.Customizer.ID, r.OldVersion, err)
 	}
@@ -149,7 +152,9 @@ func (d *deployment) run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r.Customizer, r.NewVersion = *shown, shown.ImageVersion
-	if d.opts.Record != "" && shown.ImageVersion == wanted { // or another program has deployed after
+	// Otherwise another program has deployed after, or the answer did not tell the version.
+	own := shown.ImageVersion == v.Version && (v.ImageID == "" || v.ImageID == shown.ImageID)
+	if d.opts.Record != "" && own {
 		err = remember(d.opts.Record, *shown, d.content.digest)
 	}
 	return r, err
@@ -200,16 +205,17 @@ func first(a, b customizers.Customizer) int {
 
 // patience is how long another program gets to delete the customizer that it created at
 // the same time: see [create].
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // waits paces a wait of at most limit. It returns false when that is over.
 func waits(ctx context.Context, limit time.Duration) func() (bool, error) {
 	end, pause := time.Now().Add(limit), 125*time.Millisecond
 	return func() (bool, error) {
-		pause = min(2*pause, 5*time.Second)
-		if time.Now().Add(pause).After(end) {
+		left := time.Until(end)
+		if left <= 0 {
 			return false, nil
 		}
+		pause = min(2*pause, 5*time.Second, left)
 		select {
 		case <-ctx.Done():
 			return false, ended(ctx)
@@ -274,6 +280,9 @@ func create(ctx context.Context, client Client, name string) (none customizers.C
 	}
 	found, lookErr := named(ctx, client, name)
 	switch {
+	case lookErr != nil && err == nil && ctx.Err() != nil:
+		leave(ctx, client, own)
+		return none, lookErr
 	case lookErr != nil:
 		return none, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", name, lookErr))
 	case err != nil && len(found) == 1:
@@ -283,6 +292,11 @@ func create(ctx context.Context, client Client, name string) (none customizers.C
 	case err != nil:
 		return none, err
 	}
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			leave(ctx, client, own)
+		}
+	}()
 	wait := waits(ctx, patience)
 	for {
 		if !slices.ContainsFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID }) { // a list may lag behind
@@ -309,6 +323,17 @@ func create(ctx context.Context, client Client, name string) (none customizers.C
 		if found, err = named(ctx, client, name); err != nil {
 			return none, fmt.Errorf("looking for %s after creating it: %w", name, err)
 		}
+	}
+}
+
+// leave deletes the customizer that was created if it is not the only one of its name,
+// after the context has ended: nobody else would, and the name would stay ambiguous.
+func leave(ctx context.Context, client Client, own customizers.Customizer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	found, err := named(ctx, client, own.Name)
+	if err == nil && slices.ContainsFunc(found, func(c customizers.Customizer) bool { return c.ID != own.ID }) {
+		_ = undo(ctx, client, own.ID) // the error of the call is that its context ended
 	}
 }
 

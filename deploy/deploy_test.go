@@ -221,13 +221,71 @@ func TestDeployAtOnce(t *testing.T) {
 
 func TestDeployRefusesANameOfSeveral(t *testing.T) {
 	t.Parallel()
+	dir := simple(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		twins := srv.Add("hr-feed", "hr-feed") // new and empty: one may be about to go
+		_, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.ErrorIs(t, err, deploy.ErrAmbiguous)
+		assert.ErrorContains(t, err, twins[0].ID)
+		assert.ErrorContains(t, err, twins[1].ID)
+		assert.Zero(t, changes(srv))
+	})
+}
+
+// One of two that create at once is cancelled, as a pipeline that is superseded is: it
+// leaves nothing behind that the next deployment would stumble over.
+func TestDeployCancelledAtOnceWithAnother(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := deploy.Deploy(ctx, &beaten{Client: srv.Client(), by: func() { srv.Add("hr-feed"); cancel() }}, "hr-feed", dir, deploy.Options{})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Len(t, srv.Customizers(), 1)
+		_, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.NoError(t, err)
+	})
+}
+
+// beaten is a client beside which another creates.
+type beaten struct {
+	*customizers.Client
+
+	by func()
+}
+
+func (b *beaten) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
+	c, err := b.Client.Create(ctx, r)
+	b.by()
+	return c, err
+}
+
+// A client may wrap the archive: each upload is from its start.
+func TestDeploySendsFromTheStart(t *testing.T) {
+	t.Parallel()
 	srv := sandbox(t)
-	twins := srv.Add("hr-feed", "hr-feed")
-	_, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", simple(t), deploy.Options{})
-	require.ErrorIs(t, err, deploy.ErrAmbiguous)
-	assert.ErrorContains(t, err, twins[0].ID)
-	assert.ErrorContains(t, err, twins[1].ID)
-	assert.Zero(t, changes(srv))
+	r, err := deploy.Deploy(t.Context(), &wrapping{Client: srv.Client()}, "hr-feed", simple(t), deploy.Options{})
+	require.NoError(t, err)
+	assert.Positive(t, srv.Versions(r.Customizer.ID)[0].ArchiveSize)
+}
+
+// wrapping reads the archive once through a reader of its own, for a customizer that is gone.
+type wrapping struct {
+	*customizers.Client
+
+	again bool
+}
+
+func (w *wrapping) CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error) {
+	if !w.again {
+		w.again = true
+		if err := w.Delete(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return w.Client.CreateVersion(ctx, id, io.TeeReader(archive, io.Discard))
 }
 
 func TestDeployUnknownUpload(t *testing.T) {

@@ -26,12 +26,18 @@ const IgnoreFile = ".customizerignore"
 // same bytes, whatever the times of the files and the system: they are sorted, dated
 // 1980-01-01, and have the permissions 0644, or 0755 when executable.
 //
-// What [IgnoreFile] lists is left out, as are that file and .git. A link to a file inside
+// What [IgnoreFile] lists is left out, as are that file and any .git. A link to a file inside
 // the folder is followed; a link that leaves the folder, a link to a folder, and what is
 // neither file nor folder are refused with an error that is
 // [customizers.ErrInvalidRequest], as is a folder without files.
 func Zip(w io.Writer, folder string) error {
-	return zipTo(context.Background(), w, folder, nil)
+	var own []os.FileInfo // the archive itself, which may be in the folder
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			own = append(own, info)
+		}
+	}
+	return zipTo(context.Background(), w, folder, own)
 }
 
 // zipTo is Zip without the files that are Deploy's own.
@@ -57,9 +63,9 @@ func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (
 			return nil
 		case path == IgnoreFile:
 			return nil
-		case path == ".git" && d.IsDir():
+		case d.Name() == ".git" && d.IsDir():
 			return fs.SkipDir
-		case path == ".git": // of a worktree
+		case d.Name() == ".git": // of a worktree or a submodule
 			return nil
 		}
 		skip, err := ignored.MatchesOrParentMatches(path)

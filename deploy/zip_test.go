@@ -124,6 +124,20 @@ func TestZipLinks(t *testing.T) {
 	}
 }
 
+// An archive that is written into the folder is not part of itself.
+func TestZipIntoTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"index.js": "1", "vendor/x/.git/config": "a token", "vendor/x/a.js": "2"})
+	f, err := os.Create(filepath.Join(dir, "out.zip"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	require.NoError(t, deploy.Zip(f, dir))
+	data, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	names, _ := contents(t, data)
+	assert.Equal(t, []string{"index.js", "vendor/x/a.js"}, names)
+}
+
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	digest := func(build func(*zip.Writer)) string {

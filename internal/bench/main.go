@@ -159,7 +159,7 @@ func facts(tests []byte) map[string]fact {
 
 func cpu(results []byte) string {
 	if m := cpuLine.FindSubmatch(results); m != nil {
-		return string(m[1])
+		return string(bytes.TrimSpace(m[1]))
 	}
 	return "of unknown make"
 }
