@@ -51,7 +51,7 @@ func (e *waitError) Error() string {
 
 func (e *waitError) Unwrap() error { return e.cause }
 
-// acquire waits for a slot, in the order of the calls. A pause of over maxWait, or a
+// acquire waits for a slot, in the order of the calls while there is no pause. A pause of over maxWait, or a
 // wait that must outlast the deadline of ctx, gives a *waitError at once.
 func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error) {
 	for {
