@@ -22,7 +22,7 @@ import (
 
 const (
 	runs      = 10 // of each benchmark, in turn
-	buildRuns = 3  // of the cold builds, which take long
+	buildRuns = 2  // of the cold builds, which take long
 	dir       = "internal/bench"
 	out       = "BENCHMARKS.md"
 )
