@@ -14,15 +14,16 @@ import (
 // An Observer is told what a client does inside its calls, to count tries, waits and
 // refusals, or to show them: see [WithObserver]. Either function may be nil. They are
 // called by the goroutine of the call, with its context, or for a request for a token
-// with that of the call that needed it first, so by many at once, and hold the call up while they run; Wait
-// holds up those too that queue for the rate limit. They must not call the client.
+// with that of the call that needed it first, so by many at once. They hold the call up
+// while they run, and Wait those too that queue for the rate limit behind it. They must
+// not call the client. A panic is the caller's; while Prefetch fetches a page, the loop's.
 type Observer struct {
 	// Try is called after each try of a request, those for tokens included.
 	Try func(context.Context, Try)
 	// Wait is called before each wait, when its length is known, and again when the wait
-	// turns out longer, as when another call is refused meanwhile. Of the calls that queue
-	// for the rate limit, it is called for those that come when it is known to be spent, and
-	// for the first of the queue.
+	// turns out longer, as when another call is refused meanwhile. A call that queues for
+	// the rate limit is told until when no slot is free, and again when it is the first of
+	// the queue and the next slot is its own.
 	Wait func(context.Context, Wait)
 }
 
@@ -66,7 +67,7 @@ func operation(method, path string) string {
 	case http.MethodDelete:
 		return "Delete"
 	case http.MethodGet:
-		if strings.HasSuffix(path, collection) || path == collection+"/"+string(V1) {
+		if version, id, _ := strings.Cut(path, collection); id == "" || version == "" && id == "/"+string(V1) {
 			return "List"
 		}
 		return "Get"

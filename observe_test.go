@@ -3,12 +3,14 @@ package customizers_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,10 +76,7 @@ func TestObserverNamesOperations(t *testing.T) {
 				assert.NotEmpty(t, try.Method)
 				assert.NotEmpty(t, try.Path)
 			}
-			if last := operations[7]; version == customizers.V2024 {
-				assert.Equal(t, "List", last) // an ID that no service gives
-			}
-			assert.Equal(t, []string{"Token", "Create", "CreateVersion", "List", "Get", "Update", "Delete"}, operations[:7])
+			assert.Equal(t, []string{"Token", "Create", "CreateVersion", "List", "Get", "Update", "Delete", "Get"}, operations)
 			assert.ErrorIs(t, n.tries[7].Err, customizers.ErrNotFound)
 			assert.Empty(t, n.waits)
 		})
@@ -253,6 +252,82 @@ func TestObserverThatPanics(t *testing.T) {
 		_, err = client.Get(ctx, id)
 		require.NoError(t, err)
 	})
+}
+
+// That of a page that is fetched ahead comes up in the loop, also in one that ends
+// without that page.
+func TestObserverThatPanicsInAPrefetch(t *testing.T) {
+	t.Parallel()
+	for _, panicAt := range []int64{2, 5} {
+		for _, pages := range []int{1, 20} {
+			synctest.Test(t, func(t *testing.T) {
+				broken := errors.New("of the observer")
+				srv := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(5000))
+				defer srv.Close()
+				var n atomic.Int64
+				c := srv.Client(customizers.WithObserver(customizers.Observer{Try: func(_ context.Context, try customizers.Try) {
+					if try.Operation == "List" && n.Add(1) == panicAt {
+						panic(broken)
+					}
+				}}))
+				defer func() {
+					err, _ := recover().(error)
+					require.ErrorIs(t, err, broken)
+					assert.ErrorContains(t, err, "TestObserverThatPanicsInAPrefetch", "the place in the observer")
+				}()
+				for _, err := range c.Pages(t.Context(), customizers.ListOptions{Prefetch: 4}) {
+					require.NoError(t, err)
+					synctest.Wait()
+					if pages--; pages == 0 {
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// Every call that waits is told of it, and no call is held up by what another's
+// observer does while that waits for its turn.
+func TestObserverIsToldOfWaitsInTheQueue(t *testing.T) {
+	t.Parallel()
+	for _, early := range []bool{true, false} { // whether they queue before the limit is spent
+		synctest.Test(t, func(t *testing.T) {
+			srv := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(1))
+			defer srv.Close()
+			id := srv.Customizers()[0].ID
+			type key struct{}
+			var mu sync.Mutex
+			told := make([][]time.Duration, 30)
+			c := srv.Client(customizers.WithRateLimit(10, 10*time.Second), customizers.WithObserver(customizers.Observer{
+				Wait: func(ctx context.Context, w customizers.Wait) {
+					mu.Lock()
+					defer mu.Unlock()
+					assert.Equal(t, customizers.WaitRateLimit, w.Reason)
+					i := ctx.Value(key{}).(int)
+					told[i] = append(told[i], w.Duration)
+				},
+			}))
+			start := time.Now()
+			var wg sync.WaitGroup
+			waited := make([]time.Duration, len(told))
+			for i := range told {
+				wg.Go(func() {
+					_, err := c.Get(context.WithValue(t.Context(), key{}, i), id)
+					assert.NoError(t, err)
+					waited[i] = time.Since(start)
+				})
+				if !early {
+					synctest.Wait()
+				}
+			}
+			wg.Wait()
+			for i, waits := range told {
+				assert.Equal(t, waited[i] == 0, len(waits) == 0, "call %d waited for %v and was told %v", i, waited[i], waits)
+				assert.LessOrEqual(t, len(waits), 3)
+			}
+		})
+	}
 }
 
 // So is a panic of a transport: the request's slot is free again a period later.

@@ -2,7 +2,11 @@ package customizers
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 )
 
 // maxPrefetch bounds ListOptions.Prefetch. While a page is fetched ahead, the loop may
@@ -23,15 +27,33 @@ type prefetch struct {
 	depth   int
 	queue   []*fetch // in the order of the pages
 	running sync.WaitGroup
+	panics  atomic.Pointer[panicError] // one that the loop has not seen
 }
 
 // A fetch is a request made ahead.
 type fetch struct {
-	opts ListOptions
-	stop context.CancelFunc
-	done chan struct{} // closed when there is a page or an error
-	page *Page
-	err  error
+	opts   ListOptions
+	stop   context.CancelFunc
+	queued chan struct{} // closed when the request has its place in the order of the calls
+	done   chan struct{} // closed when there is a page or an error
+	page   *Page
+	err    error
+}
+
+// A panicError is a panic of a transport, an observer or the like while a page is
+// fetched, brought to the loop, where it can be recovered.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string {
+	return fmt.Sprintf("%v\n\nwhile a page was fetched ahead, by\n%s", p.value, p.stack)
+}
+
+func (p *panicError) Unwrap() error {
+	err, _ := p.value.(error)
+	return err
 }
 
 // get returns the page that opts ask for, from the requests under way if it is the next
@@ -45,6 +67,7 @@ func (p *prefetch) get(ctx context.Context, opts ListOptions) (*Page, error) {
 	p.queue[0] = nil // its page is the loop's now
 	p.queue = p.queue[1:]
 	<-f.done // it ends with ctx
+	p.raise()
 	return f.page, f.err
 }
 
@@ -60,14 +83,44 @@ func (p *prefetch) fill(ctx context.Context, opts ListOptions, total int) {
 		}
 	}
 	for ; len(p.queue) < p.depth && (total < 0 || opts.Offset+1 < total); opts.Offset += opts.Limit - 1 {
+		var before *fetch
+		if n := len(p.queue); n > 0 {
+			before = p.queue[n-1]
+		}
 		ctx, stop := context.WithCancel(ctx)
-		f := &fetch{opts: opts, stop: stop, done: make(chan struct{})}
+		f := &fetch{opts: opts, stop: stop, queued: make(chan struct{}), done: make(chan struct{}), err: errEnded}
 		p.queue = append(p.queue, f)
-		p.running.Go(func() {
-			defer close(f.done)
-			defer stop()
-			f.page, f.err = p.list(ctx, f.opts)
-		})
+		p.running.Go(func() { p.run(ctx, f, before) })
+	}
+}
+
+var errEnded = errors.New("customizers: the goroutine that fetched a page ahead was ended")
+
+// run makes a request when the one before has its place, so that a rate limit that is
+// spent holds back the page that is needed last.
+func (p *prefetch) run(ctx context.Context, f, before *fetch) {
+	queued := sync.OnceFunc(func() { close(f.queued) })
+	defer func() {
+		if r := recover(); r != nil {
+			p.panics.CompareAndSwap(nil, &panicError{r, debug.Stack()})
+		}
+		queued()
+		f.stop()
+		close(f.done)
+	}()
+	if before != nil {
+		select {
+		case <-before.queued:
+		case <-ctx.Done():
+		}
+	}
+	f.page, f.err = p.list(context.WithValue(ctx, queuedKey{}, queued), f.opts)
+}
+
+// raise panics in the loop with what panicked in a fetch.
+func (p *prefetch) raise() {
+	if r := p.panics.Swap(nil); r != nil {
+		panic(r)
 	}
 }
 
@@ -83,4 +136,5 @@ func (p *prefetch) drop() {
 func (p *prefetch) end() {
 	p.drop()
 	p.running.Wait()
+	p.raise()
 }

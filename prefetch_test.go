@@ -196,6 +196,24 @@ func TestPrefetchKeepsTheRateLimit(t *testing.T) {
 	})
 }
 
+// When the limit is spent, the page that is needed first has the first slot.
+func TestPrefetchUnderASpentRateLimitKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			s := &slowly{Handler: newShifting(250 + 9*249 - 1)}
+			start, pages := time.Now(), 0
+			for _, err := range s.client(t, customizers.WithRateLimit(1, 10*time.Second)).Pages(t.Context(), customizers.ListOptions{Prefetch: 8}) {
+				require.NoError(t, err)
+				assert.Equal(t, time.Duration(pages)*10*time.Second, time.Since(start), "page %d", pages)
+				pages++
+			}
+			assert.Equal(t, 10, pages)
+			assert.IsIncreasing(t, s.offsets)
+		})
+	}
+}
+
 func TestPrefetchIsBounded(t *testing.T) {
 	t.Parallel()
 	s := &slowly{Handler: newShifting(10)}

@@ -3,6 +3,7 @@ package customizers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,21 +11,24 @@ import (
 // A gate lets requests through when the limiter has a slot for them, and none while a
 // pause that the service asked for lasts.
 type gate struct {
-	limiter RateLimiter   // nil when the rate is not bounded
-	turn    chan struct{} // held by the one caller that waits for a slot; others queue on it
-	wake    chan struct{} // tells that caller to look again
+	limiter RateLimiter // nil when the rate is not bounded
+	wake    place       // tells the first of the queue to look again
 
 	mu     sync.Mutex
-	full   time.Time     // that caller waits until then
+	queue  []place       // in the order of the calls; the first asks the limiter
+	told   int           // how many of them know of full
+	full   time.Time     // no slot is free before, as the first of them was told
 	paused time.Time     // nothing goes out before it
 	began  chan struct{} // closed when a pause begins
 }
 
+// A place in the queue tells the call that has it to look again.
+type place chan struct{}
+
 func newGate(limiter RateLimiter) *gate {
 	return &gate{
 		limiter: limiter,
-		turn:    make(chan struct{}, 1),
-		wake:    make(chan struct{}, 1),
+		wake:    make(place, 1),
 		began:   make(chan struct{}),
 	}
 }
@@ -51,33 +55,40 @@ func (e *waitError) Error() string {
 
 func (e *waitError) Unwrap() error { return e.cause }
 
-// acquire waits for a slot, in the order of the calls while there is no pause. A pause of over maxWait, or a
-// wait that must outlast the deadline of ctx, gives a *waitError at once.
+// acquire waits for a slot, in the order of the calls. A pause of over maxWait, or a wait
+// that must outlast the deadline of ctx, gives a *waitError at once.
 func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error) {
-	for {
+	if g.limiter == nil {
+		return Slot{}, g.waitPause(ctx, maxWait)
+	}
+	p, first := g.join()
+	defer g.leave(p) // even when the limiter or an observer panics
+	noteQueued(ctx)
+	for !first {
 		began := g.pauseBegan()
-		if err := g.waitPause(ctx, maxWait); err != nil || g.limiter == nil {
+		if err := g.waitPause(ctx, maxWait); err != nil {
 			return Slot{}, err
 		}
-		full := g.fullFor()
+		var full time.Duration
+		if first, full = g.look(p); first {
+			break
+		}
 		if err := fits(ctx, full, whySlot); err != nil {
 			return Slot{}, err
 		}
 		noteWait(ctx, WaitRateLimit, full)
 		select {
-		case g.turn <- struct{}{}:
-			return g.next(ctx, maxWait)
+		case <-p:
 		case <-began:
 		case <-ctx.Done():
 			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
 		}
 	}
+	return g.next(ctx, maxWait)
 }
 
-// next waits for a slot when it is this caller's turn, and ends the turn, even when the
-// limiter or an observer panics.
+// next waits for a slot at the head of the queue.
 func (g *gate) next(ctx context.Context, maxWait time.Duration) (Slot, error) {
-	defer func() { <-g.turn }()
 	for {
 		if err := g.waitPause(ctx, maxWait); err != nil {
 			return Slot{}, err
@@ -101,33 +112,83 @@ func (g *gate) next(ctx context.Context, maxWait time.Duration) (Slot, error) {
 		if err := fits(ctx, s.Wait, whySlot); err != nil {
 			return Slot{}, err
 		}
+		full := time.Now().Add(s.Wait)
+		g.tell(full)
 		noteWait(ctx, WaitRateLimit, s.Wait)
-		g.fillUntil(time.Now().Add(s.Wait))
-		err = sleep(ctx, s.Wait, g.wake)
-		g.fillUntil(time.Time{})
-		if err != nil {
-			return Slot{}, &waitError{wait: s.Wait, reason: whySlot, cause: err}
+		if err := sleep(ctx, time.Until(full), g.wake); err != nil {
+			return Slot{}, &waitError{wait: time.Until(full), reason: whySlot, cause: err}
 		}
 	}
 }
 
-func (g *gate) fillUntil(t time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.full = t
+type queuedKey struct{}
+
+// noteQueued tells a prefetch that the request of ctx has its place in the queue.
+func noteQueued(ctx context.Context) {
+	if queued, ok := ctx.Value(queuedKey{}).(func()); ok {
+		queued()
+	}
 }
 
-// fullFor is how long no slot will be free, as far as is known.
-func (g *gate) fullFor() time.Duration {
+// join takes the last place, which may be the first.
+func (g *gate) join() (p place, first bool) {
+	p = make(place, 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(0, time.Until(g.full))
+	g.queue = append(g.queue, p)
+	return p, len(g.queue) == 1
+}
+
+// leave gives a place up, and has the next one asked for when it was the first.
+func (g *gate) leave(p place) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.queue, p)
+	g.queue = slices.Delete(g.queue, i, i+1)
+	if i < g.told {
+		g.told--
+	}
+	if i > 0 {
+		return
+	}
+	g.full = time.Time{}
+	if len(g.queue) > 0 {
+		g.queue[0].tell()
+	}
+}
+
+// look tells whether a place is the first, and how long no slot will be free, as far as
+// is known.
+func (g *gate) look(p place) (first bool, full time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return p == g.queue[0], max(0, time.Until(g.full))
+}
+
+// tell tells those in the queue who don't know it yet when a slot will be free.
+func (g *gate) tell(full time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.full = full
+	for _, p := range g.queue[max(1, g.told):] {
+		p.tell()
+	}
+	g.told = len(g.queue)
+}
+
+func (p place) tell() {
+	select {
+	case p <- struct{}{}:
+	default:
+	}
 }
 
 // release gives a slot back; sent says whether the service may have counted a request.
 func (g *gate) release(s Slot, sent bool) {
 	s.done(sent)
-	g.signal()
+	if !sent {
+		g.wake.tell()
+	}
 }
 
 // refused keeps a pause that the service asked for, and tells the limiter of it.
@@ -151,7 +212,7 @@ func (g *gate) pause(d time.Duration) {
 		g.paused = until
 		close(g.began)
 		g.began = make(chan struct{})
-		g.signal()
+		g.wake.tell()
 	}
 }
 
@@ -161,17 +222,13 @@ func (g *gate) pauseBegan() <-chan struct{} {
 	return g.began
 }
 
-func (g *gate) signal() {
-	select {
-	case g.wake <- struct{}{}:
-	default:
-	}
-}
-
 // pauseLeft is how long the pause still lasts, 0 or less when there is none.
 func (g *gate) pauseLeft() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.paused.IsZero() {
+		return 0
+	}
 	return time.Until(g.paused)
 }
 

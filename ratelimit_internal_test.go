@@ -87,22 +87,78 @@ func TestGateSlotsOfLongRequests(t *testing.T) {
 }
 
 func TestGateKeepsTheOrderOfCalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := gateOf(1, time.Second)
-		var order []int
-		var wg sync.WaitGroup
-		for i := range 10 {
-			wg.Go(func() {
-				l, err := g.acquire(context.Background(), time.Minute)
-				assert.NoError(t, err)
-				order = append(order, i) // one at a time, a second apart
-				g.release(l, true)
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-		assert.IsIncreasing(t, order)
-	})
+	for _, pause := range []bool{false, true} { // that begins while they wait
+		synctest.Test(t, func(t *testing.T) {
+			g := gateOf(1, time.Second)
+			start := time.Now()
+			var order []int
+			var took []time.Duration
+			var wg sync.WaitGroup
+			for i := range 10 {
+				wg.Go(func() {
+					l, err := g.acquire(context.Background(), time.Minute)
+					assert.NoError(t, err)
+					order, took = append(order, i), append(took, time.Since(start)) // one at a time, a second apart
+					g.release(l, true)
+				})
+				synctest.Wait()
+			}
+			if pause {
+				g.pause(5 * time.Second)
+			}
+			wg.Wait()
+			assert.IsIncreasing(t, order)
+			if pause {
+				assert.Equal(t, []time.Duration{0, 5 * time.Second, 6 * time.Second}, took[:3])
+			}
+		})
+	}
+}
+
+// One that gives up in the queue leaves the others their places and their turn.
+func TestGateWithThoseThatGiveUp(t *testing.T) {
+	for seed := range uint64(50) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			const n, per = 3, time.Second
+			g := gateOf(n, per)
+			start := time.Now()
+			passed := make([]time.Duration, 60) // when, or 0 if it gave up
+			var wg sync.WaitGroup
+			for i := range passed {
+				ctx, cancel := context.WithCancel(context.Background())
+				if rnd.IntN(2) == 0 {
+					time.AfterFunc(time.Duration(rnd.Int64N(int64(20*per))), cancel)
+				}
+				sent := rnd.IntN(4) > 0
+				wg.Go(func() {
+					defer cancel()
+					s, err := g.acquire(ctx, time.Minute)
+					if err != nil {
+						assert.ErrorIs(t, err, context.Canceled)
+						return
+					}
+					passed[i] = time.Since(start) + 1
+					g.release(s, sent)
+				})
+				synctest.Wait()
+			}
+			if rnd.IntN(2) == 0 {
+				time.AfterFunc(per, func() { g.pause(3 * per) })
+			}
+			wg.Wait()
+			passed = slices.DeleteFunc(passed, func(at time.Duration) bool { return at == 0 })
+			assert.IsNonDecreasing(t, passed)
+			assert.Empty(t, g.queue)
+			assert.Zero(t, g.told)
+			w := g.limiter.(*window)
+			time.Sleep(per)
+			s, err := w.Take(context.Background())
+			require.NoError(t, err)
+			assert.NotNil(t, s.Done)
+			assert.Equal(t, n-1, w.free, "every slot is free again but the one just taken")
+		})
+	}
 }
 
 func TestGateReleasesAtOnceWhatWasNotSent(t *testing.T) {

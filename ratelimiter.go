@@ -52,10 +52,14 @@ func (s Slot) done(sent bool) {
 // response has come; the slot is free again a period after that, so that the limit
 // holds by the service's clock too, however long the way there takes.
 type window struct {
-	per time.Duration
+	per  time.Duration
+	done func(sent bool) // release, made once
 
-	mu    sync.Mutex
-	slots []*lease // the last lease of each, nil before the first
+	mu      sync.Mutex
+	free    int
+	resting []time.Time // a ring of when the slots that were used are free again
+	oldest  int         // of those, the one that is free first
+	used    int         // how many they are
 }
 
 // newWindow makes the limiter of n requests in a period; nil, for no limit, when n is 0.
@@ -63,44 +67,41 @@ func newWindow(n int, per time.Duration) RateLimiter {
 	if n == 0 {
 		return nil
 	}
-	return &window{per: per, slots: make([]*lease, n)}
+	w := &window{per: per, free: n, resting: make([]time.Time, n)}
+	w.done = w.release
+	return w
 }
 
-// A lease is one request's hold of a slot.
-type lease struct {
-	*window
-
-	busy bool      // the request is under way
-	free time.Time // afterwards: when the slot is free again
-}
-
-// Take takes the first slot that is free, or tells the least time until one is.
+// Take takes a slot that is free, or tells the least time until one is.
 func (w *window) Take(context.Context) (Slot, error) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	atLeast := w.per // of a request under way that ends now
-	for i, l := range w.slots {
-		switch {
-		case l == nil, !l.busy && !l.free.After(now):
-			l = &lease{window: w, busy: true}
-			w.slots[i] = l
-			return Slot{Done: l.release}, nil
-		case !l.busy:
-			atLeast = min(atLeast, l.free.Sub(now))
-		}
+	for w.used > 0 && !w.resting[w.oldest].After(now) {
+		w.oldest = (w.oldest + 1) % len(w.resting)
+		w.used--
+		w.free++
 	}
-	return Slot{Wait: atLeast}, nil
+	switch {
+	case w.free > 0:
+		w.free--
+		return Slot{Done: w.done}, nil
+	case w.used > 0:
+		return Slot{Wait: w.resting[w.oldest].Sub(now)}, nil
+	}
+	return Slot{Wait: w.per}, nil // all are under way, and one may end now
 }
 
 // Refused has nothing to do: the client itself keeps the pause.
 func (*window) Refused(context.Context, time.Duration) {}
 
-func (l *lease) release(sent bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy, l.free = false, time.Now()
-	if sent {
-		l.free = l.free.Add(l.per)
+func (w *window) release(sent bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !sent {
+		w.free++
+		return
 	}
+	w.resting[(w.oldest+w.used)%len(w.resting)] = time.Now().Add(w.per)
+	w.used++
 }
