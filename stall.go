@@ -32,8 +32,10 @@ func watched(req *http.Request) (*http.Request, *watch) {
 	w := &watch{ctx: ctx, stop: cancel}
 	w.timer = time.AfterFunc(stallAfter, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
-	if req.Body != nil {
-		req.Body = &moving{req.Body, w, stallAfter}
+	// net/http sends a body that is in memory in one write with the header, when it can
+	// tell that it is one.
+	if archive, ok := req.Body.(archiveBody); ok {
+		req.Body = &moving{archive, w, stallAfter}
 	}
 	return req, w
 }

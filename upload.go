@@ -17,16 +17,21 @@ const expectContinueFrom = 1 << 20
 
 // An upload is the archive of one CreateVersion.
 type upload struct {
-	open   func() io.ReadCloser // a reader of the archive, nil when there is none
-	size   int64                // -1 when not known
-	replay bool                 // open can be called again
+	open   func() archiveBody // of the archive from its start, nil when there is none
+	size   int64              // -1 when not known
+	replay bool               // open can be called again
 }
+
+// An archiveBody is a request's body that is not in memory, and is the caller's.
+type archiveBody struct{ io.Reader }
+
+func (archiveBody) Close() error { return nil }
 
 func newUpload(archive io.Reader) (*upload, error) {
 	if archive == nil {
 		return &upload{}, nil
 	}
-	once := &upload{open: func() io.ReadCloser { return io.NopCloser(archive) }, size: -1}
+	once := &upload{open: func() archiveBody { return archiveBody{archive} }, size: -1}
 	if f, ok := archive.(*os.File); ok {
 		info, err := f.Stat()
 		if err != nil {
@@ -65,7 +70,7 @@ func newUpload(archive io.Reader) (*upload, error) {
 			ErrInvalidRequest, end, start)
 	}
 	return &upload{
-		open:   func() io.ReadCloser { return io.NopCloser(io.NewSectionReader(seeker, start, end-start)) },
+		open:   func() archiveBody { return archiveBody{io.NewSectionReader(seeker, start, end-start)} },
 		size:   end - start,
 		replay: true,
 	}, nil
