@@ -15,11 +15,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second Ctrl-C ends what does not heed the first
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // An app is one run of the command.
@@ -45,6 +41,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return err
 		}
 		started = true
+		switch cmd.Name() {
+		case "completion", "help", "version": // done before they could be interrupted
+			return nil
+		}
+		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(interruptible, stop) // so that a second Ctrl-C ends what does not heed the first
+		cmd.SetContext(interruptible)
 		return nil
 	}
 	cmd, err := root.ExecuteContextC(ctx)
@@ -56,7 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			advice: "run '" + cmd.CommandPath() + " --help' for usage",
 		}
 	}
-	return a.report(ctx, err)
+	return a.report(cmd.Context(), err)
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -86,11 +89,10 @@ func (a *app) rootCommand() *cobra.Command {
 		a.connect.addFlags(c)
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{a.sandboxCommand(), demoCommand(), a.versionCommand()} {
+	for _, c := range []*cobra.Command{a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}
-	root.SetCompletionCommandGroupID(groupLocal)
 	root.SetHelpCommandGroupID(groupLocal)
 	strict(root)
 	return root

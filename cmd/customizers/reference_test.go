@@ -114,7 +114,6 @@ func reference(t *testing.T) map[string]string {
 	t.Helper()
 	root := (&app{console: newConsole(&bytes.Buffer{})}).rootCommand()
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
 	files := map[string]string{}
 	manPages(root, files)
 	for name, write := range map[string]func(*bytes.Buffer) error{

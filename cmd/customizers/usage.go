@@ -60,15 +60,13 @@ func explainFlag(_ *cobra.Command, err error) error {
 	return err
 }
 
-// strict makes errors of what the parser's own commands answer with help: a topic or a
-// shell that there is not.
+// strict makes an error of what the parser's own help answers with help: a topic that
+// there is not.
 func strict(root *cobra.Command) {
 	root.SetFlagErrorFunc(explainFlag)
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "help":
+		if c.Name() == "help" {
 			help := c.Run
 			c.RunE = func(c *cobra.Command, args []string) error {
 				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
@@ -76,21 +74,6 @@ func strict(root *cobra.Command) {
 				}
 				help(c, args)
 				return nil
-			}
-		case "completion":
-			var shells []string
-			for _, shell := range c.Commands() {
-				shells = append(shells, shell.Name())
-				shell.Args = arguments()
-			}
-			c.Use, c.DisableFlagsInUseLine = "completion <shell>", true
-			c.Args = cobra.ArbitraryArgs
-			c.RunE = func(_ *cobra.Command, args []string) error {
-				text := "the shell is missing"
-				if len(args) > 0 {
-					text = fmt.Sprintf("there is no completion for %q", args[0])
-				}
-				return usageErrorf("%s: use %s", text, strings.Join(shells, ", "))
 			}
 		}
 	}
