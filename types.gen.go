@@ -7,7 +7,8 @@ import (
 )
 
 // Version is one version of a customizer. A field that the service left out is
-// zero, but for CustomizerID, which is always set. Its JSON form is the service's own.
+// zero, but for CustomizerID, which is always set. Its JSON form is the service's own,
+// with the date in RFC 3339.
 type Version struct {
 	// ID of the customizer.
 	CustomizerID string `json:"customizerID,omitzero"`
@@ -20,7 +21,7 @@ type Version struct {
 }
 
 // Customizer is a connector customizer. A field that the service left out is zero.
-// Its JSON form is the service's own.
+// Its JSON form is the service's own, with the date in RFC 3339.
 type Customizer struct {
 	// ID of the customizer.
 	ID string `json:"id,omitzero"`
