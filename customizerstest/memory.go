@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 )
 
@@ -17,8 +18,8 @@ func WithoutSocket() Option { return func(c *config) { c.noSocket = true } }
 // urlWithoutSocket is one to which a client sends credentials.
 const urlWithoutSocket = "http://localhost"
 
-// A memory carries requests to a handler in the same process.
-type memory struct{ handler http.Handler }
+// A memory carries requests to a tenant in the same process.
+type memory struct{ srv *Server }
 
 func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	if req.Body != nil {
@@ -26,6 +27,9 @@ func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	}
 	if err := req.Context().Err(); err != nil {
 		return nil, err
+	}
+	if m.srv.closed() {
+		return nil, &net.OpError{Op: "dial", Net: "memory", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	}
 	in := req.Clone(req.Context())
 	in.RequestURI = req.URL.RequestURI()
@@ -36,11 +40,11 @@ func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		in.Body = http.NoBody
 	}
 	w := &memoryAnswer{header: http.Header{}}
-	cut := w.serve(m.handler, in)
+	cut := w.serve(m.srv, in)
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if cut && w.status == 0 {
+	if cut && w.status == 0 || m.srv.closed() {
 		return nil, &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
 	}
 	return w.response(req, cut), nil

@@ -112,7 +112,8 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the tenant and cuts the connections to it. It may be called again.
+// Close stops the tenant and cuts the connections to it: its clients are refused from then
+// on, with a socket or without. It may be called again.
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
@@ -121,6 +122,15 @@ func (s *Server) Close() {
 	}
 	s.http.CloseClientConnections()
 	s.http.Close()
+}
+
+func (s *Server) closed() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // Client returns a client of the tenant, with its credentials and without a rate
