@@ -1,12 +1,17 @@
 package customizerstest
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
+	"time"
 )
 
 // WithoutSocket starts no listener: the clients of [Server.Client] reach the tenant
@@ -17,8 +22,14 @@ func WithoutSocket() Option { return func(c *config) { c.noSocket = true } }
 // urlWithoutSocket is one to which a client sends credentials.
 const urlWithoutSocket = "http://localhost"
 
-// A memory carries requests to a handler in the same process.
-type memory struct{ handler http.Handler }
+// A memory carries requests to a tenant in the same process.
+type memory struct{ srv *Server }
+
+// What the network says of a host that is down, and of a connection that is cut.
+var (
+	errRefused = &net.OpError{Op: "dial", Net: "memory", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	errReset   = &net.OpError{Op: "read", Net: "memory", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+)
 
 func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	if req.Body != nil {
@@ -26,6 +37,9 @@ func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	}
 	if err := req.Context().Err(); err != nil {
 		return nil, err
+	}
+	if m.srv.closed() {
+		return nil, errRefused
 	}
 	in := req.Clone(req.Context())
 	in.RequestURI = req.URL.RequestURI()
@@ -36,14 +50,14 @@ func (m memory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		in.Body = http.NoBody
 	}
 	w := &memoryAnswer{header: http.Header{}}
-	cut := w.serve(m.handler, in)
+	cut := w.serve(m.srv, in)
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if cut && w.status == 0 {
-		return nil, &net.OpError{Op: "read", Net: "memory", Err: syscall.ECONNRESET}
+	if cut && w.status == 0 || m.srv.closed() {
+		return nil, errReset
 	}
-	return w.response(req, cut), nil
+	return w.response(req, cut)
 }
 
 // A memoryAnswer is a response as the handler writes it.
@@ -80,23 +94,20 @@ func (w *memoryAnswer) serve(h http.Handler, req *http.Request) (cut bool) {
 	return false
 }
 
-func (w *memoryAnswer) response(req *http.Request, cut bool) *http.Response {
+// response is the answer as net/http reads it from a connection, which may end in a cut.
+func (w *memoryAnswer) response(req *http.Request, cut bool) (*http.Response, error) {
 	w.WriteHeader(http.StatusOK)
-	body := io.Reader(&w.body)
-	length := int64(w.body.Len())
+	if w.header.Get("Date") == "" {
+		w.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	var head bytes.Buffer
+	text := cmp.Or(http.StatusText(w.status), fmt.Sprintf("status code %d", w.status))
+	_, _ = fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", w.status, text)
+	_ = w.header.Write(&head)
+	head.WriteString("\r\n")
+	var end error
 	if cut {
-		length = -1
-		body = io.MultiReader(body, failing{io.ErrUnexpectedEOF})
+		end = errReset
 	}
-	return &http.Response{
-		Status:        http.StatusText(w.status),
-		StatusCode:    w.status,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        w.header,
-		Body:          io.NopCloser(body),
-		ContentLength: length,
-		Request:       req,
-	}
+	return http.ReadResponse(bufio.NewReader(io.MultiReader(&head, &w.body, failing{end})), req)
 }

@@ -5,8 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +69,72 @@ func TestWithoutSocket(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A tenant that is closed is as one whose host is down, with a socket and without: what was
+// never sent is known not to have been, and what was under way is not.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]customizerstest.Option{
+		"a socket": nil,
+		"none":     {customizerstest.WithoutSocket()},
+	} {
+		for call, do := range map[string]func(context.Context, *customizers.Client) error{
+			"a read": func(ctx context.Context, c *customizers.Client) error {
+				_, err := c.List(ctx, customizers.ListOptions{})
+				return err
+			},
+			"a create": func(ctx context.Context, c *customizers.Client) error {
+				_, err := c.Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
+				return err
+			},
+			"an upload": func(ctx context.Context, c *customizers.Client) error {
+				_, err := c.CreateVersion(ctx, "an-id", strings.NewReader("PK"))
+				return err
+			},
+		} {
+			t.Run(name+"/"+call, func(t *testing.T) {
+				t.Parallel()
+				srv := customizerstest.NewServer(opts...)
+				defer srv.Close()
+				var tries atomic.Int32
+				client := srv.Client(
+					customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond}),
+					customizers.WithObserver(customizers.Observer{Try: func(context.Context, customizers.Try) { tries.Add(1) }}),
+				)
+				_, err := client.List(t.Context(), customizers.ListOptions{}) // has its token
+				require.NoError(t, err)
+				srv.Close()
+				sent := len(srv.Requests())
+				tries.Store(0)
+				for _, c := range []*customizers.Client{client, srv.Client(customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))} {
+					err = do(t.Context(), c)
+					var op *net.OpError
+					require.ErrorAs(t, err, &op)
+					assert.Equal(t, "dial", op.Op)
+					assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+					assert.NotErrorIs(t, err, customizers.ErrOutcomeUnknown)
+				}
+				assert.EqualValues(t, 3, tries.Load(), "it is sent again, whatever it is")
+				assert.Len(t, srv.Requests(), sent)
+			})
+		}
+	}
+}
+
+// What a tenant does while it is closed is done, but nobody hears of it.
+func TestClosedMeanwhile(t *testing.T) {
+	t.Parallel()
+	var srv *customizerstest.Server
+	srv = customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithRequestHook(func(r customizerstest.Request) {
+		if r.Operation == customizerstest.Create {
+			srv.Close()
+		}
+	}))
+	_, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: "hr-feed"})
+	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	assert.Len(t, srv.Customizers(), 1)
 }
 
 func TestStateSurvives(t *testing.T) {

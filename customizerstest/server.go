@@ -88,8 +88,11 @@ func NewServer(opts ...Option) *Server {
 			ExpectContinueTimeout: time.Second,
 		}},
 	}
-	if c.clientID != "" {
+	switch {
+	case c.clientID != "":
 		s.ClientID, s.ClientSecret = c.clientID, c.clientSecret
+	case c.state.ClientID != "":
+		s.ClientID, s.ClientSecret = c.state.ClientID, c.state.ClientSecret
 	}
 	s.handler = server.HandlerWithOptions(
 		server.NewStrictHandlerWithOptions(s.tenant, nil, server.StrictHTTPServerOptions{
@@ -112,7 +115,8 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the tenant and cuts the connections to it. It may be called again.
+// Close stops the tenant and cuts the connections to it: its clients are refused from then
+// on, with a socket or without. It may be called again.
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
@@ -121,6 +125,15 @@ func (s *Server) Close() {
 	}
 	s.http.CloseClientConnections()
 	s.http.Close()
+}
+
+func (s *Server) closed() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // Client returns a client of the tenant, with its credentials and without a rate
@@ -214,7 +227,8 @@ func (s *Server) remember(r Request) {
 	s.requests = append(s.requests, r)
 }
 
-// An Option changes what [NewServer] starts.
+// An Option changes what [NewServer] starts. Options may come in any order; of two of the
+// same kind the later one holds, but for [WithCustomizers].
 type Option func(*config)
 
 type config struct {
@@ -232,7 +246,8 @@ type config struct {
 	hook                   func(Request)
 }
 
-// WithCustomizers starts with the given customizers. Empty IDs and times are filled in.
+// WithCustomizers starts with the given customizers; such options add up. Empty IDs and
+// times are filled in.
 func WithCustomizers(c ...customizers.Customizer) Option {
 	return func(cfg *config) { cfg.customizers = append(cfg.customizers, c...) }
 }
@@ -268,5 +283,6 @@ func WithCreateStatus(status int) Option { return func(c *config) { c.createStat
 // sent. It is called by as many goroutines as there are requests.
 func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook = f } }
 
-// WithListener serves on l instead of a loopback port of the system's choice.
+// WithListener serves on l instead of a loopback port of the system's choice. It has no
+// effect with [WithoutSocket].
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }

@@ -22,14 +22,9 @@ func (s *Server) State() State {
 	return st
 }
 
-// WithState starts with what a tenant held when [Server.State] was called. Options for
-// credentials and customizers come on top.
-func WithState(st State) Option {
-	return func(c *config) {
-		c.state = st
-		c.clientID, c.clientSecret = st.ClientID, st.ClientSecret
-	}
-}
+// WithState starts with what a tenant held when [Server.State] was called. Credentials of
+// [WithCredentials] win over its own, and other options for customizers come on top.
+func WithState(st State) Option { return func(c *config) { c.state = st } }
 
 func (t *tenant) state() State {
 	t.mu.Lock()

@@ -2,7 +2,13 @@ package otel_test
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +25,66 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 	"github.com/connector-customizers/customizers/examples/otel"
 )
+
+// The transport keeps as many connections as calls were under way, as the SDK's own does.
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	const calls = 10
+	tenant := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(1))
+	t.Cleanup(tenant.Close)
+	var atOnce atomic.Pointer[sync.WaitGroup] // holds the calls up until all are there
+	var connections atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			wave := atOnce.Load()
+			wave.Done()
+			wave.Wait()
+		}
+		tenant.ServeHTTP(w, r)
+	}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	opts, err := otel.Options(sdktrace.NewTracerProvider(), sdkmetric.NewMeterProvider())
+	require.NoError(t, err)
+	client, err := customizers.New(srv.URL, append(opts, customizers.WithClientCredentials(tenant.ClientID, tenant.ClientSecret))...)
+	require.NoError(t, err)
+	for range 3 {
+		var wave sync.WaitGroup
+		wave.Add(calls)
+		atOnce.Store(&wave)
+		var ended sync.WaitGroup
+		for range calls {
+			ended.Go(func() {
+				_, err := client.List(ctx, customizers.ListOptions{})
+				assert.NoError(t, err)
+			})
+		}
+		ended.Wait()
+	}
+	assert.LessOrEqual(t, connections.Load(), int32(calls))
+}
+
+// The settings of the example's transport are those of the SDK's own, line for line.
+func TestTransportIsAsTheSDKs(t *testing.T) {
+	t.Parallel()
+	settings := func(path string) string {
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		_, after, _ := strings.Cut(string(source), "\tt = t.Clone()\n")
+		lines, _, _ := strings.Cut(after, "\treturn t\n")
+		return lines
+	}
+	want := settings("../../transport.go")
+	require.Contains(t, want, "IdleConnTimeout")
+	assert.Equal(t, want, settings("otel.go"))
+}
 
 func TestSpansAndCounts(t *testing.T) {
 	t.Parallel()

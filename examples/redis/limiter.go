@@ -46,8 +46,10 @@ const (
 	askAgain = 20 * time.Millisecond
 	// slack is added to the period, for clocks that do not go alike.
 	slack = time.Millisecond
-	// tellWithin bounds the calls that no context bounds.
-	tellWithin = 5 * time.Second
+	// holdUp is how long a call is held up at most until Redis is told something.
+	holdUp = time.Second
+	// tellWithin is for how long that is tried.
+	tellWithin = 30 * time.Second
 )
 
 // take answers how many microseconds to wait, or 0 for a slot, and whether that is a pause.
@@ -55,6 +57,7 @@ const (
 // The name of one that is under way begins with a tilde.
 var take = redis.NewScript(`
 local limit, period, hold, again, id = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+redis.call('ZREM', KEYS[1], '~' .. id) -- of a try whose reply was lost: go-redis sends again
 local pause = redis.call('PTTL', KEYS[2])
 if pause > 0 then return {pause * 1000, 1} end
 local t = redis.call('TIME')
@@ -87,35 +90,61 @@ if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2
 return 0
 `)
 
-// Take implements [customizers.RateLimiter].
+// Take implements [customizers.RateLimiter]. It ends with ctx: go-redis by itself would go on
+// reading until its ReadTimeout.
 func (l *Limiter) Take(ctx context.Context) (customizers.Slot, error) {
 	id := rand.Text()
-	answer, err := take.Run(ctx, l.store, l.keys, l.n, (l.per + slack).Microseconds(), underWay.Microseconds(), askAgain.Microseconds(), id).Int64Slice()
+	reply := make(chan *redis.Cmd, 1)
+	go func() {
+		reply <- take.Run(ctx, l.store, l.keys, l.n, (l.per + slack).Microseconds(), underWay.Microseconds(), askAgain.Microseconds(), id)
+	}()
+	var answer []int64
+	var err error
+	select {
+	case r := <-reply:
+		answer, err = r.Int64Slice()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	if err != nil {
+		l.done(ctx, id, false) // the slot may have been taken, and the reply lost
 		return customizers.Slot{}, fmt.Errorf("redis: %w", err)
 	}
 	if wait := time.Duration(answer[0]) * time.Microsecond; wait > 0 {
 		return customizers.Slot{Wait: wait, Paused: answer[1] == 1}, nil
 	}
-	return customizers.Slot{Done: func(sent bool) { l.done(id, sent) }}, nil
+	return customizers.Slot{Done: func(sent bool) { l.done(ctx, id, sent) }}, nil
 }
 
 // done tells Redis of the end of a request. When that fails its slot is free after
 // underWay, which is safe.
-func (l *Limiter) done(id string, sent bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), tellWithin)
-	defer cancel()
+func (l *Limiter) done(ctx context.Context, id string, sent bool) {
 	var free int64
 	if sent {
 		free = (l.per + slack).Microseconds()
 	}
-	_ = done.Run(ctx, l.store, l.keys, id, free).Err()
+	l.tell(ctx, done, id, free)
 }
 
 // Refused implements [customizers.RateLimiter]. When it can't be told, the others learn of
 // it from the service.
 func (l *Limiter) Refused(ctx context.Context, retryAfter time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, tellWithin)
-	defer cancel()
-	_ = pause.Run(ctx, l.store, l.keys, retryAfter.Milliseconds()).Err()
+	l.tell(ctx, pause, retryAfter.Milliseconds())
+}
+
+// tell runs a script, whatever becomes of ctx. It returns when Redis knows, since a program
+// may exit right after its call; but a Redis that hangs holds the call up no longer than
+// holdUp, and is told behind it.
+func (l *Limiter) tell(ctx context.Context, script *redis.Script, args ...any) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
+		defer cancel()
+		_ = script.Run(ctx, l.store, l.keys, args...).Err()
+	}()
+	select {
+	case <-told:
+	case <-time.After(holdUp):
+	}
 }
