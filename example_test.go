@@ -139,3 +139,29 @@ func ExampleError() {
 	// status 429
 	// again in 5m0s
 }
+
+// counter counts the requests that go through it.
+type counter struct {
+	next http.RoundTripper
+	sent int
+}
+
+func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.sent++ // with calls by several goroutines, use an atomic.Int64
+	return c.next.RoundTrip(req)
+}
+
+func ExampleDefaultTransport() {
+	srv := customizerstest.NewServer()
+	defer srv.Close()
+	wire := &counter{next: customizers.DefaultTransport()}
+	client := srv.Client(customizers.WithHTTPClient(&http.Client{Transport: wire}))
+
+	for _, err := range client.All(context.Background(), customizers.ListOptions{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(wire.sent, "requests, one of them for the token")
+	// Output: 2 requests, one of them for the token
+}

@@ -161,10 +161,9 @@ func WithAPIVersion(v APIVersion) Option {
 // should have an ExpectContinueTimeout, as net/http's default has: large uploads ask
 // before they send, and without it an early refusal can be lost with the connection.
 //
-// The default has no Timeout, takes TLS 1.2 or later, and keeps idle connections for
-// 30 seconds, since one that the service has closed meanwhile would leave the outcome
-// of a create unknown. With any client, a try is cut when for two minutes nothing is
-// taken of the archive nor received, the wait for the answer's beginning included.
+// The default has no Timeout, and the transport [DefaultTransport]. With any client, a
+// try is cut when for two minutes nothing is taken of the archive nor received, the wait
+// for the answer's beginning included.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {

@@ -202,7 +202,7 @@ func (a *app) client() (*customizers.Client, error) {
 // clientOf makes a client; the transport may be nil.
 func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
 	if transport == nil {
-		transport = http.DefaultTransport
+		transport = customizers.DefaultTransport()
 	}
 	credentials := customizers.WithClientCredentials(s.id.value, s.secret.value)
 	if s.token.value != "" {

@@ -111,7 +111,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.bad("configuration", err, "set what is missing, or give --tenant, --client-id and --client-secret-file")
 		return
 	}
-	watch := &watch{next: http.DefaultTransport}
+	watch := &watch{next: customizers.DefaultTransport()}
 	client, err := d.app.clientOf(s, watch, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		d.bad("configuration", err, "correct the setting")

@@ -5,7 +5,6 @@ package otel
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"time"
 
@@ -22,7 +21,6 @@ const scope = "github.com/connector-customizers/customizers/examples/otel"
 
 // Options makes the options of a client that is traced and measured. The SDK retries
 // around the HTTP client, so that the transport, otelhttp's, makes a span for each try.
-// Make them once for a program: what they make has connections of its own.
 func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]customizers.Option, error) {
 	observer, err := observe(meters.Meter(scope))
 	if err != nil {
@@ -30,29 +28,10 @@ func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]custo
 	}
 	return []customizers.Option{
 		customizers.WithHTTPClient(&http.Client{
-			Transport: otelhttp.NewTransport(transport(), otelhttp.WithTracerProvider(tracers), otelhttp.WithMeterProvider(meters)),
+			Transport: otelhttp.NewTransport(customizers.DefaultTransport(), otelhttp.WithTracerProvider(tracers), otelhttp.WithMeterProvider(meters)),
 		}),
 		customizers.WithObserver(observer),
 	}, nil
-}
-
-// transport is set like the SDK's own, which WithHTTPClient replaces. All calls go to one
-// host, so that it may have all of the idle connections; and they are kept for 30 seconds,
-// since one that the service has closed meanwhile would leave the outcome of a create unknown.
-func transport() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	t.MaxIdleConnsPerHost = t.MaxIdleConns
-	t.IdleConnTimeout = 30 * time.Second
-	t.MaxResponseHeaderBytes = 1 << 20
-	if t.TLSClientConfig == nil {
-		t.TLSClientConfig = &tls.Config{}
-	}
-	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
-	return t
 }
 
 // Operation makes a span around an operation; its tries are below it.
