@@ -76,23 +76,24 @@ var (
 // name. The path is that of a zip file, or of a folder, which is zipped by [Zip].
 //
 // It creates a customizer only when there is none of the name. When the outcome of that is
-// not known, it looks for the customizer. When several programs create one at once, all use
-// the eldest, and each of the others deletes its own, still empty. However long requests
-// take, one is left, and no program is told of success with another; one that waits in vain
-// for two minutes for the others to delete theirs gives [ErrAmbiguous].
+// not known, it looks for the customizer for 30 seconds, as a list may show it late, and
+// sends nothing twice. When several programs create one at once, all use the eldest, and
+// each of the others deletes its own, still empty. However long requests take, one is left,
+// and no program is told of success with another; one that waits in vain for two minutes
+// for the others to delete theirs gives [ErrAmbiguous].
 //
 // The service has no locks, so that holds while it lists customizers in the order in which
 // it dates them, give or take two seconds, for which a new customizer is watched before it
 // is used. And a program that is killed, can't reach the service, or does not learn what
-// became of its create, can't delete: then several are left, which is ErrAmbiguous until
+// became of its create, can't delete: then several can be left, which is ErrAmbiguous until
 // somebody deletes all but one. Let one program at a time deploy a new name to be sure.
 //
 // What can't be used gives an error before anything is sent, or is
 // [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
-// upload that may or may not have been carried out, [customizers.ErrOutcomeUnknown],
-// after which deploying again is safe; a version that is not shown in time,
-// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. What the service refuses
-// is the client's error. With a [*customizers.Client] its requests are retried as that says.
+// upload or a create that may or may not have been carried out,
+// [customizers.ErrOutcomeUnknown], after which deploying again is safe, and looks for the
+// customizer again; a version that is not shown in time, [ErrNotShown]; a record that can't
+// be written, [ErrNotRecorded]. What the service refuses is the client's error. With a [*customizers.Client] its requests are retried as that says.
 //
 // It needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the first.
 func Deploy(ctx context.Context, client Client, name, path string, opts Options) (*Result, error) {
@@ -130,6 +131,7 @@ type deployment struct {
 	content *content
 	opts    Options
 	done    record
+	lost    error // of a create whose outcome is not known
 }
 
 func (d *deployment) run(ctx context.Context) (*Result, error) {
@@ -175,10 +177,15 @@ func (d *deployment) customizer(ctx context.Context) (customizers.Customizer, bo
 			return c, false, err
 		case d.opts.DryRun:
 			return customizers.Customizer{Name: d.name}, true, nil
+		case d.lost != nil:
+			return none, false, d.lost
 		}
 		made, err := d.client.Create(ctx, customizers.CreateRequest{Name: d.name})
-		if err != nil {
-			return d.afterUnknown(ctx, err)
+		switch {
+		case errors.Is(err, customizers.ErrOutcomeUnknown) && ctx.Err() == nil:
+			return d.find(ctx, err)
+		case err != nil:
+			return none, false, err
 		}
 		if c, err = d.choose(ctx, *made); err != nil || c.ID != "" {
 			return c, c.ID == made.ID, err
@@ -186,33 +193,35 @@ func (d *deployment) customizer(ctx context.Context) (customizers.Customizer, bo
 	}
 }
 
-// afterUnknown looks for the customizer after a create that failed, when that may have
-// been carried out.
-func (d *deployment) afterUnknown(ctx context.Context, err error) (customizers.Customizer, bool, error) {
-	if !errors.Is(err, customizers.ErrOutcomeUnknown) || ctx.Err() != nil {
-		return none, false, err
+// find looks for the customizer after a create whose outcome is not known. The list may
+// show it late. Nothing is created after that, even when what was found is gone again.
+func (d *deployment) find(ctx context.Context, lost error) (customizers.Customizer, bool, error) {
+	d.lost = lost
+	wait := waits(ctx, time.Second, lookout)
+	for {
+		c, err := d.choose(ctx, none)
+		again := false
+		if err == nil && c.ID == "" {
+			again, err = wait()
+		}
+		switch {
+		case err != nil:
+			return none, false, fmt.Errorf("%w; looking for %s after that: %w", lost, d.name, err)
+		case again:
+		case c.ID == "":
+			return none, false, lost
+		default:
+			return c, c.ImageVersion == 0, nil
+		}
 	}
-	found, lookErr := named(ctx, d.client, d.name)
-	switch {
-	case lookErr != nil:
-		return none, false, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", d.name, lookErr))
-	case len(found) == 0:
-		return none, false, err
-	}
-	c, lookErr := d.choose(ctx, none)
-	switch {
-	case lookErr != nil:
-		return none, false, fmt.Errorf("%w; after: %w", lookErr, err)
-	case c.ID == "": // another program's, and gone again
-		return none, false, err
-	}
-	return c, c.ImageVersion == 0, nil
 }
 
 // none is no customizer.
 var none customizers.Customizer
 
 const (
+	// lookout is how long the service may take to list a customizer whose create broke off.
+	lookout = 30 * time.Second
 	// settling is how long the service may take to list a customizer after a younger one:
 	// as its clocks differ, and what it lists is not what it has at every moment.
 	settling = 2 * time.Second

@@ -203,6 +203,71 @@ func TestDeployNeverCreatesTwo(t *testing.T) {
 	}
 }
 
+// A create whose answer was lost is looked for, as the list may show it later, and is never
+// sent again.
+func TestDeployLooksForALostCreate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		shownAfter, cancelledAfter time.Duration
+		gone                       bool // when it is uploaded to
+		least, most                time.Duration
+		failed                     []error
+	}{
+		"at once":               {most: 3 * time.Second},
+		"soon":                  {shownAfter: 3 * time.Second, least: 3 * time.Second, most: 10 * time.Second},
+		"late":                  {shownAfter: 25 * time.Second, least: 25 * time.Second, most: 32 * time.Second},
+		"never":                 {shownAfter: time.Hour, least: 30 * time.Second, most: 30 * time.Second, failed: []error{customizers.ErrOutcomeUnknown}},
+		"cancelled":             {shownAfter: time.Hour, cancelledAfter: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: []error{customizers.ErrOutcomeUnknown, context.Canceled}},
+		"found, and gone again": {gone: true, most: 10 * time.Second, failed: []error{customizers.ErrOutcomeUnknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := simple(t)
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.cancelledAfter > 0 {
+					time.AfterFunc(tt.cancelledAfter, cancel)
+				}
+				var client deploy.Client = &late{Client: srv.Client(), shownAt: time.Now().Add(tt.shownAfter)}
+				if tt.gone {
+					client = &wrapping{Client: srv.Client()}
+				}
+				start := time.Now()
+				r, err := deploy.Deploy(ctx, client, "hr-feed", dir, deploy.Options{})
+				took := time.Since(start)
+				assert.GreaterOrEqual(t, took, tt.least)
+				assert.LessOrEqual(t, took, tt.most)
+				assert.Len(t, srv.Requests(customizerstest.Create), 1)
+				for _, failed := range tt.failed {
+					require.ErrorIs(t, err, failed)
+				}
+				if tt.failed != nil {
+					return
+				}
+				require.NoError(t, err)
+				assert.True(t, r.Created)
+				assert.EqualValues(t, 1, r.NewVersion)
+			})
+		})
+	}
+}
+
+// late is a client whose list shows nothing for some time.
+type late struct {
+	deploy.Client
+
+	shownAt time.Time
+}
+
+func (l *late) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
+	if time.Now().Before(l.shownAt) {
+		return func(func(customizers.Customizer, error) bool) {}
+	}
+	return l.Client.All(ctx, opts)
+}
+
 // Programs that deploy a new name at once end with one customizer: see TestDeployRace.
 func TestDeployAtOnce(t *testing.T) {
 	t.Parallel()
