@@ -62,7 +62,8 @@ type Result struct {
 
 // The kinds of failure beside those of package customizers, for [errors.Is].
 var (
-	// ErrAmbiguous says that several customizers have the name; nothing was uploaded.
+	// ErrAmbiguous says that several customizers have the name; nothing was uploaded. It
+	// comes as an [AmbiguousError], which has them.
 	ErrAmbiguous = errors.New("several customizers have the name")
 	// ErrNotShown says that the version was uploaded, and the service did not show it in
 	// Options.Timeout. It is not in the record, so deploying again uploads once more.
@@ -71,6 +72,24 @@ var (
 	// result, and the next deployment uploads again.
 	ErrNotRecorded = errors.New("the deployment could not be recorded")
 )
+
+// An AmbiguousError is an [ErrAmbiguous] with the customizers that have the name.
+type AmbiguousError struct {
+	Name        string
+	Customizers []customizers.Customizer
+}
+
+// Error tells the name, and the IDs.
+func (e *AmbiguousError) Error() string {
+	ids := make([]string, len(e.Customizers))
+	for i, c := range e.Customizers {
+		ids[i] = c.ID
+	}
+	return fmt.Sprintf("%v %q: %s", ErrAmbiguous, e.Name, strings.Join(ids, ", "))
+}
+
+// Unwrap gives [ErrAmbiguous].
+func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
 
 // Deploy makes the content at path the newest version of the customizer with the given
 // name. The path is that of a zip file, or of a folder, which is zipped by [Zip].
@@ -275,14 +294,14 @@ func (d *deployment) choose(ctx context.Context, own customizers.Customizer) (_ 
 			case err != nil && ctx.Err() != nil:
 				return none, ended(ctx)
 			case err != nil:
-				return none, fmt.Errorf("%w; the one that was created could not be deleted: %w", Ambiguous(d.name, found), err)
+				return none, fmt.Errorf("%w; the one that was created could not be deleted: %w", &AmbiguousError{d.name, found}, err)
 			}
 			own = none
 			continue
 		case alone && (found[0].ImageVersion > 0 || asked.Sub(since) >= settling):
 			return found[0], nil
 		case !alone && !slices.ContainsFunc(found, contested):
-			return none, Ambiguous(d.name, found)
+			return none, &AmbiguousError{d.name, found}
 		}
 		again := true
 		if alone && !missing {
@@ -297,7 +316,7 @@ func (d *deployment) choose(ctx context.Context, own customizers.Customizer) (_ 
 		case alone:
 			return own, nil // which the list never shows
 		default:
-			return none, Ambiguous(d.name, found)
+			return none, &AmbiguousError{d.name, found}
 		}
 	}
 }
@@ -355,15 +374,6 @@ func first(a, b customizers.Customizer) int {
 		cmp.Compare(min(b.ImageVersion, 1), min(a.ImageVersion, 1)),
 		a.Created.Compare(b.Created),
 		strings.Compare(a.ID, b.ID))
-}
-
-// Ambiguous is an [ErrAmbiguous] that lists the customizers found.
-func Ambiguous(name string, found []customizers.Customizer) error {
-	ids := make([]string, len(found))
-	for i, c := range found {
-		ids[i] = c.ID
-	}
-	return fmt.Errorf("%w %q: %s", ErrAmbiguous, name, strings.Join(ids, ", "))
 }
 
 // waits paces a wait of at most limit. It returns false when that is over.

@@ -299,8 +299,12 @@ func TestDeployRefusesANameOfSeveral(t *testing.T) {
 		twins := srv.Add("hr-feed", "hr-feed") // new and empty: one may be about to go
 		_, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
 		require.ErrorIs(t, err, deploy.ErrAmbiguous)
+		assert.ErrorContains(t, err, `several customizers have the name "hr-feed": `)
 		assert.ErrorContains(t, err, twins[0].ID)
 		assert.ErrorContains(t, err, twins[1].ID)
+		var e *deploy.AmbiguousError
+		require.ErrorAs(t, err, &e)
+		assert.ElementsMatch(t, twins, e.Customizers)
 		assert.Zero(t, changes(srv))
 	})
 }
