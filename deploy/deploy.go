@@ -62,7 +62,8 @@ type Result struct {
 
 // The kinds of failure beside those of package customizers, for [errors.Is].
 var (
-	// ErrAmbiguous says that several customizers have the name; nothing was uploaded.
+	// ErrAmbiguous says that several customizers have the name; nothing was uploaded. It
+	// comes as an [AmbiguousError], which has them.
 	ErrAmbiguous = errors.New("several customizers have the name")
 	// ErrNotShown says that the version was uploaded, and the service did not show it in
 	// Options.Timeout. It is not in the record, so deploying again uploads once more.
@@ -72,21 +73,46 @@ var (
 	ErrNotRecorded = errors.New("the deployment could not be recorded")
 )
 
+// An AmbiguousError is an [ErrAmbiguous] with the customizers that have the name.
+type AmbiguousError struct {
+	Name        string
+	Customizers []customizers.Customizer
+}
+
+// Error tells the name, and the IDs.
+func (e *AmbiguousError) Error() string {
+	ids := make([]string, len(e.Customizers))
+	for i, c := range e.Customizers {
+		ids[i] = c.ID
+	}
+	return fmt.Sprintf("%v %q: %s", ErrAmbiguous, e.Name, strings.Join(ids, ", "))
+}
+
+// Unwrap gives [ErrAmbiguous].
+func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
+
 // Deploy makes the content at path the newest version of the customizer with the given
 // name. The path is that of a zip file, or of a folder, which is zipped by [Zip].
 //
-// It never creates a second customizer of the name: when the outcome of a create is
-// not known it looks for the customizer, and when another program created one of the
-// same name at the same time, one of the two is used, and Deploy's own, still empty, is
-// deleted again if it is the other. That needs a list that shows what was created: where
-// it lags behind, let one program at a time deploy a new name.
+// It creates a customizer only when there is none of the name. When the outcome of that is
+// not known, it looks for the customizer for 30 seconds, as a list may show it late, and
+// sends nothing twice. When several programs create one at once, all use the eldest, and
+// each of the others deletes its own, still empty. However long requests take, one is left,
+// and no program is told of success with another; one that waits in vain for two minutes
+// for the others to delete theirs gives [ErrAmbiguous].
+//
+// The service has no locks, so that holds while it lists customizers in the order in which
+// it dates them, give or take two seconds, for which a new customizer is watched before it
+// is used. And a program that is killed, can't reach the service, or does not learn what
+// became of its create, can't delete: then several can be left, which is ErrAmbiguous until
+// somebody deletes all but one. Let one program at a time deploy a new name to be sure.
 //
 // What can't be used gives an error before anything is sent, or is
 // [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
-// upload that may or may not have been carried out, [customizers.ErrOutcomeUnknown],
-// after which deploying again is safe; a version that is not shown in time,
-// [ErrNotShown]; a record that can't be written, [ErrNotRecorded]. What the service refuses
-// is the client's error. With a [*customizers.Client] its requests are retried as that says.
+// upload or a create that may or may not have been carried out,
+// [customizers.ErrOutcomeUnknown], after which deploying again is safe, and looks for the
+// customizer again; a version that is not shown in time, [ErrNotShown]; a record that can't
+// be written, [ErrNotRecorded]. What the service refuses is the client's error. With a [*customizers.Client] its requests are retried as that says.
 //
 // It needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the first.
 func Deploy(ctx context.Context, client Client, name, path string, opts Options) (*Result, error) {
@@ -112,7 +138,7 @@ func Deploy(ctx context.Context, client Client, name, path string, opts Options)
 		if !errors.Is(err, customizers.ErrNotFound) {
 			break
 		}
-		r, err = d.run(ctx) // the customizer was deleted meanwhile, as one of two created at once is
+		r, err = d.run(ctx) // the customizer was deleted meanwhile
 	}
 	return r, err
 }
@@ -124,6 +150,7 @@ type deployment struct {
 	content *content
 	opts    Options
 	done    record
+	lost    error // of a create whose outcome is not known
 }
 
 func (d *deployment) run(ctx context.Context) (*Result, error) {
@@ -163,20 +190,166 @@ func (d *deployment) run(ctx context.Context) (*Result, error) {
 // customizer returns the customizer to deploy to, and whether it was created for that.
 func (d *deployment) customizer(ctx context.Context) (customizers.Customizer, bool, error) {
 	for {
-		there, err := one(ctx, d.client, d.name)
+		c, err := d.choose(ctx, none)
 		switch {
-		case err != nil:
-			return customizers.Customizer{}, false, err
-		case there != nil:
-			return *there, false, nil
+		case err != nil || c.ID != "":
+			return c, false, err
 		case d.opts.DryRun:
 			return customizers.Customizer{Name: d.name}, true, nil
+		case d.lost != nil:
+			return none, false, d.lost
 		}
-		made, err := create(ctx, d.client, d.name)
-		if err != nil || made.ID != "" {
-			return made, true, err
+		made, err := d.client.Create(ctx, customizers.CreateRequest{Name: d.name})
+		switch {
+		case errors.Is(err, customizers.ErrOutcomeUnknown) && ctx.Err() == nil:
+			return d.find(ctx, err)
+		case err != nil:
+			return none, false, err
+		}
+		if c, err = d.choose(ctx, *made); err != nil || c.ID != "" {
+			return c, c.ID == made.ID, err
 		}
 	}
+}
+
+// find looks for the customizer after a create whose outcome is not known. The list may
+// show it late. Nothing is created after that, even when what was found is gone again.
+func (d *deployment) find(ctx context.Context, lost error) (customizers.Customizer, bool, error) {
+	d.lost = lost
+	wait := waits(ctx, time.Second, lookout)
+	for {
+		c, err := d.choose(ctx, none)
+		again := false
+		if err == nil && c.ID == "" {
+			again, err = wait()
+		}
+		switch {
+		case err != nil:
+			return none, false, fmt.Errorf("%w; looking for %s after that: %w", lost, d.name, err)
+		case again:
+		case c.ID == "":
+			return none, false, lost
+		default:
+			return c, c.ImageVersion == 0, nil
+		}
+	}
+}
+
+// none is no customizer.
+var none customizers.Customizer
+
+const (
+	// lookout is how long the service may take to list a customizer whose create broke off.
+	lookout = 30 * time.Second
+	// settling is how long the service may take to list a customizer after a younger one:
+	// as its clocks differ, and what it lists is not what it has at every moment.
+	settling = 2 * time.Second
+	// patience is how long other programs get to delete what they created at the same time.
+	patience = 2 * time.Minute
+	// parting is how long a deployment that failed tries to delete what it created.
+	parting = 20 * time.Second
+)
+
+// choose returns the only customizer of the name, or none. Own is what was created for
+// this deployment, if it was.
+//
+// There are several when several programs create one at once. The service has no lock for
+// that, so all go by one order. Whoever created one that is not the first deletes it, and
+// whoever created the first waits until the others have gone. The first is never deleted,
+// however long they take: another program may be about to upload to it. It is the first
+// for good once an elder one would have been listed, and not used before.
+func (d *deployment) choose(ctx context.Context, own customizers.Customizer) (_ customizers.Customizer, err error) {
+	defer func() {
+		if err != nil && own.ID != "" {
+			d.leave(ctx, own.ID)
+		}
+	}()
+	wait := waits(ctx, settling, patience)
+	var leader string
+	var since time.Time
+	for {
+		asked := time.Now()
+		found, err := named(ctx, d.client, d.name)
+		switch {
+		case err != nil && own.ID != "":
+			return none, fmt.Errorf("looking for %s after creating it: %w", d.name, err)
+		case err != nil:
+			return none, err
+		}
+		missing := own.ID != "" && !slices.ContainsFunc(found, is(own.ID)) // the list lags behind
+		if missing {
+			found = append(found, own)
+			slices.SortFunc(found, first)
+		}
+		if len(found) == 0 {
+			return none, nil
+		}
+		if missing || found[0].ID != leader {
+			leader, since = found[0].ID, time.Now()
+		}
+		alone := len(found) == 1
+		switch {
+		case own.ID != "" && leader != own.ID:
+			switch err := d.remove(ctx, own.ID, found); {
+			case err != nil && ctx.Err() != nil:
+				return none, ended(ctx)
+			case err != nil:
+				return none, fmt.Errorf("%w; the one that was created could not be deleted: %w", &AmbiguousError{d.name, found}, err)
+			}
+			own = none
+			continue
+		case alone && (found[0].ImageVersion > 0 || asked.Sub(since) >= settling):
+			return found[0], nil
+		case !alone && !slices.ContainsFunc(found, contested):
+			return none, &AmbiguousError{d.name, found}
+		}
+		again := true
+		if alone && !missing {
+			err = pause(ctx, settling)
+		} else {
+			again, err = wait()
+		}
+		switch {
+		case err != nil:
+			return none, err
+		case again:
+		case alone:
+			return own, nil // which the list never shows
+		default:
+			return none, &AmbiguousError{d.name, found}
+		}
+	}
+}
+
+// contested tells whether a customizer may be about to go, as several were created at once.
+func contested(c customizers.Customizer) bool {
+	return c.ImageVersion == 0 && (c.Created.IsZero() || time.Since(c.Created) < patience)
+}
+
+func is(id string) func(customizers.Customizer) bool {
+	return func(c customizers.Customizer) bool { return c.ID == id }
+}
+
+// leave deletes the customizer that was created, unless it is the first, after a failure or
+// the end of the context: nobody else would, and the name would stay ambiguous.
+func (d *deployment) leave(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parting)
+	defer cancel()
+	if found, err := named(ctx, d.client, d.name); err == nil && len(found) > 0 && found[0].ID != id {
+		_ = d.remove(ctx, id, found) // what is told is the failure before
+	}
+}
+
+// remove deletes the customizer that was created and that was just found not to be the
+// first, unless another program has deployed to it.
+func (d *deployment) remove(ctx context.Context, id string, found []customizers.Customizer) error {
+	if i := slices.IndexFunc(found, is(id)); i >= 0 && found[i].ImageVersion > 0 {
+		return fmt.Errorf("%s has a version by now", id)
+	}
+	if err := d.client.Delete(ctx, id); !errors.Is(err, customizers.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // named returns the customizers with the given name: those that have a version first,
@@ -203,153 +376,27 @@ func first(a, b customizers.Customizer) int {
 		strings.Compare(a.ID, b.ID))
 }
 
-// patience is how long another program gets to delete the customizer that it created at
-// the same time: see [create].
-const patience = 20 * time.Second
-
 // waits paces a wait of at most limit. It returns false when that is over.
-func waits(ctx context.Context, limit time.Duration) func() (bool, error) {
-	end, pause := time.Now().Add(limit), 125*time.Millisecond
+func waits(ctx context.Context, first, limit time.Duration) func() (bool, error) {
+	end, next := time.Now().Add(limit), first
 	return func() (bool, error) {
 		left := time.Until(end)
 		if left <= 0 {
 			return false, nil
 		}
-		pause = min(2*pause, 5*time.Second, left)
-		select {
-		case <-ctx.Done():
-			return false, ended(ctx)
-		case <-time.After(pause):
-			return true, nil
-		}
+		err := pause(ctx, min(next, left))
+		next = min(2*next, 5*time.Second)
+		return err == nil, err
 	}
 }
 
-// one returns the customizer with the given name, or nil when there is none. Those that
-// are new and empty may be about to go, as several were created at once: the one that
-// stays is soon alone, or has a version.
-func one(ctx context.Context, client Client, name string) (*customizers.Customizer, error) {
-	contested := func(c customizers.Customizer) bool {
-		return c.ImageVersion == 0 && time.Since(c.Created) < time.Minute
-	}
-	alone, several := waits(ctx, time.Second), waits(ctx, 2*patience)
-	for {
-		found, err := named(ctx, client, name)
-		if err != nil || len(found) == 0 {
-			return nil, err
-		}
-		again := false
-		if slices.ContainsFunc(found, contested) {
-			wait := several
-			if len(found) == 1 {
-				wait = alone
-			}
-			again, err = wait()
-		}
-		switch {
-		case again:
-		case len(found) == 1 && err == nil:
-			return &found[0], nil
-		case len(found) == 1:
-			return nil, err
-		default:
-			return nil, errors.Join(Ambiguous(name, found), err)
-		}
-	}
-}
-
-// Ambiguous is an [ErrAmbiguous] that lists the customizers found.
-func Ambiguous(name string, found []customizers.Customizer) error {
-	ids := make([]string, len(found))
-	for i, c := range found {
-		ids[i] = c.ID
-	}
-	return fmt.Errorf("%w %q: %s", ErrAmbiguous, name, strings.Join(ids, ", "))
-}
-
-// create creates the customizer. When another program is seen to have done so too, and
-// its customizer is to stay, the one of here is deleted again and none is returned.
-func create(ctx context.Context, client Client, name string) (none customizers.Customizer, err error) {
-	var own customizers.Customizer
-	made, err := client.Create(ctx, customizers.CreateRequest{Name: name})
-	switch {
-	case err == nil:
-		own = *made
-	case !errors.Is(err, customizers.ErrOutcomeUnknown) || ctx.Err() != nil:
-		return none, err
-	}
-	found, lookErr := named(ctx, client, name)
-	switch {
-	case lookErr != nil && err == nil && ctx.Err() != nil:
-		leave(ctx, client, own)
-		return none, lookErr
-	case lookErr != nil:
-		return none, errors.Join(err, fmt.Errorf("looking for %s after creating it: %w", name, lookErr))
-	case err != nil && len(found) == 1:
-		return found[0], nil // it was carried out
-	case err != nil && len(found) > 1:
-		return none, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
-	case err != nil:
-		return none, err
-	}
-	defer func() {
-		if err != nil && ctx.Err() != nil {
-			leave(ctx, client, own)
-		}
-	}()
-	wait := waits(ctx, patience)
-	for {
-		if !slices.ContainsFunc(found, func(c customizers.Customizer) bool { return c.ID == own.ID }) { // a list may lag behind
-			found = append(found, own)
-			slices.SortFunc(found, first)
-		}
-		if len(found) == 1 {
-			return own, nil
-		}
-		// The first stays once the others have gone. When they do not, one of them was seen
-		// alone before, whatever the times say, and is in use.
-		again := false
-		if found[0].ID == own.ID {
-			if again, err = wait(); err != nil {
-				return none, fmt.Errorf("%w; after: %w", Ambiguous(name, found), err)
-			}
-		}
-		if !again {
-			if err := undo(ctx, client, own.ID); err != nil {
-				return none, fmt.Errorf("%w; the one that was created could not be deleted: %w", Ambiguous(name, found), err)
-			}
-			return none, nil
-		}
-		if found, err = named(ctx, client, name); err != nil {
-			return none, fmt.Errorf("looking for %s after creating it: %w", name, err)
-		}
-	}
-}
-
-// leave deletes the customizer that was created if it is not the only one of its name,
-// after the context has ended: nobody else would, and the name would stay ambiguous.
-func leave(ctx context.Context, client Client, own customizers.Customizer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	found, err := named(ctx, client, own.Name)
-	if err == nil && slices.ContainsFunc(found, func(c customizers.Customizer) bool { return c.ID != own.ID }) {
-		_ = undo(ctx, client, own.ID) // the error of the call is that its context ended
-	}
-}
-
-// undo deletes the customizer that was created, unless another program has deployed to it.
-func undo(ctx context.Context, client Client, id string) error {
-	c, err := client.Get(ctx, id)
-	if err == nil && c.ImageVersion > 0 {
-		return fmt.Errorf("%s has a version by now", id)
-	}
-	if err == nil {
-		err = client.Delete(ctx, id)
-	}
-	if errors.Is(err, customizers.ErrNotFound) {
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ended(ctx)
+	case <-time.After(d):
 		return nil
 	}
-	return err
 }
 
 // awaitVersion waits until the service shows the wanted version of c, or one after it.
@@ -357,7 +404,7 @@ func awaitVersion(ctx context.Context, client Client, c customizers.Customizer, 
 	if timeout == 0 {
 		timeout = 2 * time.Minute
 	}
-	wait := waits(ctx, timeout)
+	wait := waits(ctx, 250*time.Millisecond, timeout)
 	for {
 		shown, err := client.Get(ctx, c.ID)
 		switch {

@@ -32,6 +32,15 @@ func sandbox(t *testing.T, opts ...customizerstest.Option) *customizerstest.Serv
 	return srv
 }
 
+// bubble runs a test in which waits take no time.
+func bubble(t *testing.T, f func(*testing.T, *customizerstest.Server), opts ...customizerstest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		t.Helper()
+		f(t, customizerstest.NewServer(append(opts, customizerstest.WithoutSocket())...))
+	})
+}
+
 // folder makes a folder of files by their names.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -53,107 +62,110 @@ func changes(srv *customizerstest.Server) int {
 
 func TestDeployCreatesAndUploads(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t, customizerstest.WithSeed(300))
-	dir := simple(t)
-	r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
-	require.NoError(t, err)
-	assert.True(t, r.Created)
-	assert.True(t, r.Uploaded)
-	assert.EqualValues(t, 0, r.OldVersion)
-	assert.EqualValues(t, 1, r.NewVersion)
-	assert.Equal(t, "hr-feed", r.Customizer.Name)
-	assert.EqualValues(t, 1, r.Customizer.ImageVersion)
-	assert.Len(t, srv.Versions(r.Customizer.ID), 1)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		dir := simple(t)
+		r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.NoError(t, err)
+		assert.True(t, r.Created)
+		assert.True(t, r.Uploaded)
+		assert.EqualValues(t, 0, r.OldVersion)
+		assert.EqualValues(t, 1, r.NewVersion)
+		assert.Equal(t, "hr-feed", r.Customizer.Name)
+		assert.EqualValues(t, 1, r.Customizer.ImageVersion)
+		assert.Len(t, srv.Versions(r.Customizer.ID), 1)
 
-	// Without a record it can't be known that the content is the same.
-	again, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
-	require.NoError(t, err)
-	assert.False(t, again.Created)
-	assert.True(t, again.Uploaded)
-	assert.EqualValues(t, 1, again.OldVersion)
-	assert.EqualValues(t, 2, again.NewVersion)
-	assert.Equal(t, r.SHA256, again.SHA256)
-	versions := srv.Versions(r.Customizer.ID)
-	assert.Equal(t, versions[0].ArchiveSHA256, versions[1].ArchiveSHA256, "the same bytes")
-	assert.Len(t, srv.Customizers(), 301)
+		// Without a record it can't be known that the content is the same.
+		again, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.NoError(t, err)
+		assert.False(t, again.Created)
+		assert.True(t, again.Uploaded)
+		assert.EqualValues(t, 1, again.OldVersion)
+		assert.EqualValues(t, 2, again.NewVersion)
+		assert.Equal(t, r.SHA256, again.SHA256)
+		versions := srv.Versions(r.Customizer.ID)
+		assert.Equal(t, versions[0].ArchiveSHA256, versions[1].ArchiveSHA256, "the same bytes")
+		assert.Len(t, srv.Customizers(), 301)
+	}, customizerstest.WithSeed(300))
 }
 
 func TestDeployUploadsOnlyWhatIsNew(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t)
-	dir := simple(t)
-	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.json")}
-	run := func(path string) *deploy.Result {
-		t.Helper()
-		r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", path, opts)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		dir := simple(t)
+		opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.json")}
+		run := func(path string) *deploy.Result {
+			t.Helper()
+			r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", path, opts)
+			require.NoError(t, err)
+			return r
+		}
+		first := run(dir)
+		id := first.Customizer.ID
+		require.True(t, first.Uploaded)
+
+		before := changes(srv)
+		second := run(dir)
+		assert.False(t, second.Uploaded)
+		assert.EqualValues(t, 1, second.OldVersion)
+		assert.EqualValues(t, 1, second.NewVersion)
+		assert.Equal(t, before, changes(srv), "nothing was sent but reads")
+
+		// The same content zipped by something else is the same content.
+		var other bytes.Buffer
+		z := zip.NewWriter(&other)
+		w, err := z.CreateHeader(&zip.FileHeader{Name: "index.js", Method: zip.Store, Modified: time.Now()})
 		require.NoError(t, err)
-		return r
-	}
-	first := run(dir)
-	id := first.Customizer.ID
-	require.True(t, first.Uploaded)
+		_, err = io.WriteString(w, "exports.x = 1\n")
+		require.NoError(t, err)
+		require.NoError(t, z.Close())
+		archive := filepath.Join(t.TempDir(), "a.zip")
+		require.NoError(t, os.WriteFile(archive, other.Bytes(), 0o600))
+		assert.False(t, run(archive).Uploaded)
 
-	before := changes(srv)
-	second := run(dir)
-	assert.False(t, second.Uploaded)
-	assert.EqualValues(t, 1, second.OldVersion)
-	assert.EqualValues(t, 1, second.NewVersion)
-	assert.Equal(t, before, changes(srv), "nothing was sent but reads")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.x = 2\n"), 0o600))
+		assert.True(t, run(dir).Uploaded)
+		assert.False(t, run(dir).Uploaded)
 
-	// The same content zipped by something else is the same content.
-	var other bytes.Buffer
-	z := zip.NewWriter(&other)
-	w, err := z.CreateHeader(&zip.FileHeader{Name: "index.js", Method: zip.Store, Modified: time.Now()})
-	require.NoError(t, err)
-	_, err = io.WriteString(w, "exports.x = 1\n")
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
-	archive := filepath.Join(t.TempDir(), "a.zip")
-	require.NoError(t, os.WriteFile(archive, other.Bytes(), 0o600))
-	assert.False(t, run(archive).Uploaded)
+		// Somebody else has deployed in between.
+		_, err = srv.Client().CreateVersion(t.Context(), id, nil)
+		require.NoError(t, err)
+		third := run(dir)
+		assert.True(t, third.Uploaded)
+		assert.EqualValues(t, 4, third.NewVersion)
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.x = 2\n"), 0o600))
-	assert.True(t, run(dir).Uploaded)
-	assert.False(t, run(dir).Uploaded)
-
-	// Somebody else has deployed in between.
-	_, err = srv.Client().CreateVersion(t.Context(), id, nil)
-	require.NoError(t, err)
-	third := run(dir)
-	assert.True(t, third.Uploaded)
-	assert.EqualValues(t, 4, third.NewVersion)
-
-	// It was deleted, and is created anew.
-	require.NoError(t, srv.Client().Delete(t.Context(), id))
-	fourth := run(dir)
-	assert.True(t, fourth.Created)
-	assert.True(t, fourth.Uploaded)
-	assert.EqualValues(t, 1, fourth.NewVersion)
+		// It was deleted, and is created anew.
+		require.NoError(t, srv.Client().Delete(t.Context(), id))
+		fourth := run(dir)
+		assert.True(t, fourth.Created)
+		assert.True(t, fourth.Uploaded)
+		assert.EqualValues(t, 1, fourth.NewVersion)
+	})
 }
 
 func TestDeployDryRunOnlyReads(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t)
-	dir := simple(t)
-	record := filepath.Join(t.TempDir(), "deployed.json")
-	dry := deploy.Options{DryRun: true, Record: record}
-	r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, dry)
-	require.NoError(t, err)
-	assert.True(t, r.DryRun)
-	assert.True(t, r.Created)
-	assert.True(t, r.Uploaded)
-	assert.EqualValues(t, 1, r.NewVersion)
-	assert.Zero(t, changes(srv))
-	assert.NoFileExists(t, record)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		dir := simple(t)
+		record := filepath.Join(t.TempDir(), "deployed.json")
+		dry := deploy.Options{DryRun: true, Record: record}
+		r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, dry)
+		require.NoError(t, err)
+		assert.True(t, r.DryRun)
+		assert.True(t, r.Created)
+		assert.True(t, r.Uploaded)
+		assert.EqualValues(t, 1, r.NewVersion)
+		assert.Zero(t, changes(srv))
+		assert.NoFileExists(t, record)
 
-	_, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
-	require.NoError(t, err)
-	before := changes(srv)
-	r, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, dry)
-	require.NoError(t, err)
-	assert.False(t, r.Created)
-	assert.False(t, r.Uploaded)
-	assert.Equal(t, before, changes(srv))
+		_, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+		require.NoError(t, err)
+		before := changes(srv)
+		r, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, dry)
+		require.NoError(t, err)
+		assert.False(t, r.Created)
+		assert.False(t, r.Uploaded)
+		assert.Equal(t, before, changes(srv))
+	})
 }
 
 // However a create ends, there is one customizer of the name in the end, or none and an
@@ -174,100 +186,218 @@ func TestDeployNeverCreatesTwo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := sandbox(t)
-			tt.fault.Operation = customizerstest.Create
-			srv.Inject(tt.fault)
-			r, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", simple(t), deploy.Options{})
-			assert.Len(t, srv.Customizers(), tt.created)
-			if tt.failed != nil {
-				require.ErrorIs(t, err, tt.failed)
-				return
-			}
-			require.NoError(t, err)
-			assert.True(t, r.Created)
-			assert.EqualValues(t, 1, r.NewVersion)
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				tt.fault.Operation = customizerstest.Create
+				srv.Inject(tt.fault)
+				r, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", simple(t), deploy.Options{})
+				assert.Len(t, srv.Customizers(), tt.created)
+				if tt.failed != nil {
+					require.ErrorIs(t, err, tt.failed)
+					return
+				}
+				require.NoError(t, err)
+				assert.True(t, r.Created)
+				assert.EqualValues(t, 1, r.NewVersion)
+			})
 		})
 	}
 }
 
-// Two programs that deploy a new name at once end with one customizer.
+// A create whose answer was lost is looked for, as the list may show it later, and is never
+// sent again.
+func TestDeployLooksForALostCreate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		shownAfter, cancelledAfter time.Duration
+		gone                       bool // when it is uploaded to
+		least, most                time.Duration
+		failed                     []error
+	}{
+		"at once":               {most: 3 * time.Second},
+		"soon":                  {shownAfter: 3 * time.Second, least: 3 * time.Second, most: 10 * time.Second},
+		"late":                  {shownAfter: 25 * time.Second, least: 25 * time.Second, most: 32 * time.Second},
+		"never":                 {shownAfter: time.Hour, least: 30 * time.Second, most: 30 * time.Second, failed: []error{customizers.ErrOutcomeUnknown}},
+		"cancelled":             {shownAfter: time.Hour, cancelledAfter: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: []error{customizers.ErrOutcomeUnknown, context.Canceled}},
+		"found, and gone again": {gone: true, most: 10 * time.Second, failed: []error{customizers.ErrOutcomeUnknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := simple(t)
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.cancelledAfter > 0 {
+					time.AfterFunc(tt.cancelledAfter, cancel)
+				}
+				var client deploy.Client = &late{Client: srv.Client(), shownAt: time.Now().Add(tt.shownAfter)}
+				if tt.gone {
+					client = &wrapping{Client: srv.Client()}
+				}
+				start := time.Now()
+				r, err := deploy.Deploy(ctx, client, "hr-feed", dir, deploy.Options{})
+				took := time.Since(start)
+				assert.GreaterOrEqual(t, took, tt.least)
+				assert.LessOrEqual(t, took, tt.most)
+				assert.Len(t, srv.Requests(customizerstest.Create), 1)
+				for _, failed := range tt.failed {
+					require.ErrorIs(t, err, failed)
+				}
+				if tt.failed != nil {
+					return
+				}
+				require.NoError(t, err)
+				assert.True(t, r.Created)
+				assert.EqualValues(t, 1, r.NewVersion)
+			})
+		})
+	}
+}
+
+// late is a client whose list shows nothing for some time.
+type late struct {
+	deploy.Client
+
+	shownAt time.Time
+}
+
+func (l *late) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
+	if time.Now().Before(l.shownAt) {
+		return func(func(customizers.Customizer, error) bool) {}
+	}
+	return l.Client.All(ctx, opts)
+}
+
+// Programs that deploy a new name at once end with one customizer: see TestDeployRace.
 func TestDeployAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 5 {
-		srv := sandbox(t)
-		dir := simple(t)
-		start := make(chan struct{})
+	dir := simple(t)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		var wg sync.WaitGroup
 		ids := make([]string, 4)
 		for i := range ids {
 			wg.Go(func() {
-				<-start
 				r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
 				if assert.NoError(t, err) {
 					ids[i] = r.Customizer.ID
 				}
 			})
 		}
-		close(start)
 		wg.Wait()
 		require.Len(t, srv.Customizers(), 1)
 		for _, id := range ids {
 			assert.Equal(t, srv.Customizers()[0].ID, id)
 		}
 		assert.Len(t, srv.Versions(ids[0]), 4)
-	}
+	})
 }
 
 func TestDeployRefusesANameOfSeveral(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
-	synctest.Test(t, func(t *testing.T) {
-		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		twins := srv.Add("hr-feed", "hr-feed") // new and empty: one may be about to go
 		_, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
 		require.ErrorIs(t, err, deploy.ErrAmbiguous)
+		assert.ErrorContains(t, err, `several customizers have the name "hr-feed": `)
 		assert.ErrorContains(t, err, twins[0].ID)
 		assert.ErrorContains(t, err, twins[1].ID)
+		var e *deploy.AmbiguousError
+		require.ErrorAs(t, err, &e)
+		assert.ElementsMatch(t, twins, e.Customizers)
 		assert.Zero(t, changes(srv))
 	})
 }
 
-// One of two that create at once is cancelled, as a pipeline that is superseded is: it
-// leaves nothing behind that the next deployment would stumble over.
-func TestDeployCancelledAtOnceWithAnother(t *testing.T) {
+// One of two that create at once is cancelled, as a pipeline that is superseded is, or
+// fails: it deletes what it created, unless the other one defers to that.
+func TestDeployEndsBesideAnother(t *testing.T) {
+	t.Parallel()
+	denied := customizerstest.Fault{Operation: customizerstest.List, Status: http.StatusForbidden}
+	for name, tt := range map[string]struct {
+		after, cancelled bool // the other one is created after; or before
+		failed           error
+	}{
+		"cancelled, and the first":  {after: true, cancelled: true, failed: context.Canceled},
+		"cancelled, and the second": {cancelled: true, failed: context.Canceled},
+		"failed, and the first":     {after: true, failed: customizers.ErrForbidden},
+		"failed, and the second":    {failed: customizers.ErrForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := simple(t)
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var other customizers.Customizer
+				add := func() {
+					<-time.After(time.Second)
+					other = srv.Add("hr-feed")[0]
+					<-time.After(time.Second)
+				}
+				end := func() { srv.Inject(denied) }
+				if tt.cancelled {
+					end = cancel
+				}
+				client := &beside{Client: srv.Client(), before: add, after: end}
+				if tt.after {
+					client.before, client.after = func() {}, func() { add(); end() }
+				}
+				_, err := deploy.Deploy(ctx, client, "hr-feed", dir, deploy.Options{})
+				require.ErrorIs(t, err, tt.failed)
+				left := srv.Customizers()
+				if tt.after {
+					assert.Len(t, left, 2, "the other one is to go")
+				} else {
+					assert.Equal(t, []customizers.Customizer{other}, left)
+				}
+			})
+		})
+	}
+}
+
+// What was created is not deleted when somebody has deployed to it, whatever else there is.
+func TestDeployKeepsWhatHasAVersion(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
-	synctest.Test(t, func(t *testing.T) {
-		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
-		ctx, cancel := context.WithCancel(t.Context())
-		_, err := deploy.Deploy(ctx, &beaten{Client: srv.Client(), by: func() { srv.Add("hr-feed"); cancel() }}, "hr-feed", dir, deploy.Options{})
-		require.ErrorIs(t, err, context.Canceled)
-		require.Len(t, srv.Customizers(), 1)
-		_, err = deploy.Deploy(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
-		require.NoError(t, err)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		upload := func(c customizers.Customizer) {
+			_, err := srv.Client().CreateVersion(t.Context(), c.ID, nil)
+			require.NoError(t, err)
+		}
+		client := &beside{
+			Client: srv.Client(),
+			before: func() { upload(srv.Add("hr-feed")[0]); <-time.After(time.Second) },
+			after:  func() { upload(srv.Customizers()[1]) },
+		}
+		_, err := deploy.Deploy(t.Context(), client, "hr-feed", dir, deploy.Options{})
+		require.ErrorIs(t, err, deploy.ErrAmbiguous)
+		assert.Len(t, srv.Customizers(), 2)
 	})
 }
 
-// beaten is a client beside which another creates.
-type beaten struct {
-	*customizers.Client
+// beside is a client that does something before and after it creates.
+type beside struct {
+	deploy.Client
 
-	by func()
+	before, after func()
 }
 
-func (b *beaten) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
+func (b *beside) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
+	b.before()
 	c, err := b.Client.Create(ctx, r)
-	b.by()
+	b.after()
 	return c, err
 }
 
 // A client may wrap the archive: each upload is from its start.
 func TestDeploySendsFromTheStart(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t)
-	r, err := deploy.Deploy(t.Context(), &wrapping{Client: srv.Client()}, "hr-feed", simple(t), deploy.Options{})
-	require.NoError(t, err)
-	assert.Positive(t, srv.Versions(r.Customizer.ID)[0].ArchiveSize)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		r, err := deploy.Deploy(t.Context(), &wrapping{Client: srv.Client()}, "hr-feed", simple(t), deploy.Options{})
+		require.NoError(t, err)
+		assert.Positive(t, srv.Versions(r.Customizer.ID)[0].ArchiveSize)
+	})
 }
 
 // wrapping reads the archive once through a reader of its own, for a customizer that is gone.
@@ -289,20 +419,21 @@ func (w *wrapping) CreateVersion(ctx context.Context, id string, archive io.Read
 
 func TestDeployUnknownUpload(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t)
-	record := filepath.Join(t.TempDir(), "deployed.json")
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Cut: true, Acted: true})
-	dir := simple(t)
-	_, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", dir, deploy.Options{Record: record})
-	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, srv.Customizers()[0].ID)
-	assert.NoFileExists(t, record)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		record := filepath.Join(t.TempDir(), "deployed.json")
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Cut: true, Acted: true})
+		dir := simple(t)
+		_, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", dir, deploy.Options{Record: record})
+		require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+		assert.ErrorContains(t, err, srv.Customizers()[0].ID)
+		assert.NoFileExists(t, record)
 
-	r, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", dir, deploy.Options{Record: record})
-	require.NoError(t, err)
-	assert.False(t, r.Created)
-	assert.True(t, r.Uploaded)
-	assert.EqualValues(t, 1, r.OldVersion, "the first upload was carried out")
+		r, err := deploy.Deploy(t.Context(), srv.Client(quick), "hr-feed", dir, deploy.Options{Record: record})
+		require.NoError(t, err)
+		assert.False(t, r.Created)
+		assert.True(t, r.Uploaded)
+		assert.EqualValues(t, 1, r.OldVersion, "the first upload was carried out")
+	})
 }
 
 func TestDeployRefusesBadInputBeforeSending(t *testing.T) {
@@ -338,16 +469,17 @@ func TestDeployRefusesBadInputBeforeSending(t *testing.T) {
 // A record that can't be written comes with the result of what was done.
 func TestDeployRecordNotWritable(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t)
-	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "d", "deployed.json")}
-	nowhere := filepath.Join(t.TempDir(), "none", "none")
-	if err := os.Symlink(nowhere, filepath.Dir(opts.Record)); err != nil {
-		t.Skip("links need a privilege here:", err)
-	}
-	r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", simple(t), opts)
-	require.ErrorIs(t, err, deploy.ErrNotRecorded)
-	require.NotNil(t, r)
-	assert.EqualValues(t, 1, r.NewVersion)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		opts := deploy.Options{Record: filepath.Join(t.TempDir(), "d", "deployed.json")}
+		nowhere := filepath.Join(t.TempDir(), "none", "none")
+		if err := os.Symlink(nowhere, filepath.Dir(opts.Record)); err != nil {
+			t.Skip("links need a privilege here:", err)
+		}
+		r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", simple(t), opts)
+		require.ErrorIs(t, err, deploy.ErrNotRecorded)
+		require.NotNil(t, r)
+		assert.EqualValues(t, 1, r.NewVersion)
+	})
 }
 
 // lagging is a service that shows a version only after some time.
@@ -447,8 +579,7 @@ func TestDeployLeavesOutItsOwnFiles(t *testing.T) {
 func TestDeployEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
-	synctest.Test(t, func(t *testing.T) {
-		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		srv.Add("hr-feed") // new and empty: Deploy looks again
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(100*time.Millisecond, func() { cancel(fmt.Errorf("another job failed: %w", customizers.ErrForbidden)) })

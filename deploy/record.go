@@ -59,25 +59,66 @@ func remember(path string, c customizers.Customizer, digest string) error {
 	r, err := readRecord(path)
 	if err == nil {
 		r[c.ID] = deployed{Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, SHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	var f *os.File
-	if err == nil {
-		f, err = os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+		path, err = target(path)
 	}
 	if err == nil {
-		enc := json.NewEncoder(f)
-		enc.SetIndent("", "  ")
-		err = errors.Join(enc.Encode(r), f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
+		err = replace(path, r)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
+	}
+	return nil
+}
+
+// target follows links, so that a record that is one stays one, to a file that need not be
+// there. The folder of that is made.
+func target(path string) (string, error) {
+	for range 40 {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path, nil //nolint:nilerr // it is no link
+		}
+		if !filepath.IsAbs(to) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(path)) // of which .. is meant
+			if err != nil {
+				return "", err
+			}
+			to = filepath.Join(dir, to)
+		}
+		path = to
+	}
+	return "", fmt.Errorf("%s is one of too many links", path)
+}
+
+// replace writes a record beside path, and to the disk, before it takes its place: after a
+// crash either is whole.
+func replace(path string, r record) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if info, statErr := os.Stat(path); statErr == nil {
+		_ = f.Chmod(info.Mode().Perm()) // where the file system has permissions
+	}
+	enc := json.NewEncoder(f)
+	enc.SetIndent("", "  ")
+	if err = errors.Join(enc.Encode(r), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		_ = dir.Sync() // where the system can; at worst the record is the one before
+		_ = dir.Close()
 	}
 	return nil
 }

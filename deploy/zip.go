@@ -22,9 +22,11 @@ import (
 // with **, comments after # and exceptions after !.
 const IgnoreFile = ".customizerignore"
 
-// Zip writes the files of a folder to w as a zip archive. The same content gives the
-// same bytes, whatever the times of the files and the system: they are sorted, dated
-// 1980-01-01, and have the permissions 0644, or 0755 when executable.
+// Zip writes the files of a folder to w as a zip archive. The same names and contents give
+// the same bytes, whatever the system and the files' times and permissions, while the
+// version of Go is the same: another may compress in another way. The files are sorted,
+// dated 1980-01-01, and have the permissions 0644, as the service runs JavaScript, and
+// not every system has executable files. Zip what needs others by other means.
 //
 // What [IgnoreFile] lists is left out, as are that file and any .git. A link to a file inside
 // the folder is followed; a link that leaves the folder, a link to a folder, and what is
@@ -111,11 +113,7 @@ func addFile(ctx context.Context, z *zip.Writer, root *os.Root, path string, inf
 	}
 	defer func() { _ = f.Close() }()
 	h := &zip.FileHeader{Name: path, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
-	mode := fs.FileMode(0o644)
-	if info.Mode()&0o111 != 0 {
-		mode = 0o755
-	}
-	h.SetMode(mode)
+	h.SetMode(0o644)
 	to, err := z.CreateHeader(h)
 	if err == nil {
 		_, err = io.Copy(to, &until{ctx, f})

@@ -78,7 +78,7 @@ func (a *app) deployCommand() *cobra.Command {
 		Long: "Brings the content of a zip archive or a folder to the customizer of the given name:\n" +
 			"creates it when there is none, uploads the content as a version, and waits until the\n" +
 			"service shows it. Writes the version before and after.\n\n" +
-			"A folder is zipped, the same content always to the same bytes. A file\n" +
+			"A folder is zipped, the same content to the same bytes. A file\n" +
 			deploy.IgnoreFile + " in it lists what is left out, in the syntax of .dockerignore. A link that\n" +
 			"leaves the folder is refused.\n\n" +
 			"The service does not tell the content of a version. So a record of what was uploaded,\n" +

@@ -40,5 +40,5 @@ func find(ctx context.Context, client *customizers.Client, idOrName string) (*cu
 	case 1:
 		return &named[0], nil
 	}
-	return nil, &adviceError{err: deploy.Ambiguous(idOrName, named), advice: "use one of these IDs"}
+	return nil, &adviceError{err: &deploy.AmbiguousError{Name: idOrName, Customizers: named}, advice: "use one of these IDs"}
 }
