@@ -73,7 +73,10 @@ func (t *tokens) run(ctx context.Context, f *flight) {
 	defer func() {
 		// A token source of the user's may panic, here where no caller could recover.
 		if r := recover(); r != nil {
-			f.err = &Error{what: fmt.Sprintf("no token from the token source: it panicked: %v", r)}
+			f.err = &Error{Operation: "Token", what: fmt.Sprintf("no token: fetching it panicked: %v", r)}
+			if err, ok := r.(error); ok {
+				f.err = &Error{Operation: "Token", what: "no token: fetching it panicked: " + err.Error(), wraps: []error{err}}
+			}
 		}
 		_, hasDeadline := ctx.Deadline()
 		f.abandoned = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))

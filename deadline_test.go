@@ -1,10 +1,12 @@
 package customizers_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,4 +234,62 @@ func TestStallsAreCut(t *testing.T) {
 		require.ErrorContains(t, err, "nothing came for 2m0s")
 		assert.Equal(t, 2*time.Minute, took)
 	})
+}
+
+// An archive that is read again for net/http, as when an idle connection turns out to be
+// closed, is watched as well, and is the caller's again when the call has returned.
+func TestUploadByGetBody(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var n atomic.Int64
+			c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+				Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					_ = req.Body.Close()
+					body, err := req.GetBody()
+					if err != nil {
+						return nil, err
+					}
+					read := make(chan struct{})
+					go func() {
+						defer close(read)
+						for {
+							if _, err := body.Read(make([]byte, 1)); err != nil {
+								return
+							}
+							time.Sleep(90 * time.Second)
+						}
+					}()
+					select {
+					case <-read:
+						return fixed([]byte(`{"version":1}`))(req)
+					case <-req.Context().Done():
+						return nil, req.Context().Err()
+					}
+				}),
+			}))
+			ctx, cancel := context.WithTimeout(t.Context(), map[bool]time.Duration{true: time.Hour, false: 5 * time.Minute}[answers])
+			defer cancel()
+			_, err := c.CreateVersion(ctx, "x", noted{bytes.NewReader(make([]byte, 10)), &n})
+			before := n.Load()
+			if answers {
+				require.NoError(t, err, "it took 15 minutes, and moved")
+			} else {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			time.Sleep(time.Hour)
+			assert.Equal(t, before, n.Load(), "reads of the archive")
+		})
+	}
+}
+
+// noted is an archive whose reads are counted.
+type noted struct {
+	*bytes.Reader
+	reads *atomic.Int64
+}
+
+func (n noted) ReadAt(p []byte, off int64) (int, error) {
+	n.reads.Add(1)
+	return n.Reader.ReadAt(p, off)
 }

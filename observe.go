@@ -16,7 +16,8 @@ import (
 // called by the goroutine of the call, with its context, or for a request for a token
 // with that of the call that needed it first, so by many at once. They hold the call up
 // while they run, and Wait those too that queue for the rate limit behind it. They must
-// not call the client. A panic is the caller's; while Prefetch fetches a page, the loop's.
+// not call the client. A panic is the caller's: of a page that is fetched ahead, the loop's, and
+// while a token is fetched, an error of the calls that need it.
 type Observer struct {
 	// Try is called after each try of a request, those for tokens included.
 	Try func(context.Context, Try)

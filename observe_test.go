@@ -287,6 +287,18 @@ func TestObserverThatPanicsInAPrefetch(t *testing.T) {
 	}
 }
 
+// That of a token's fetch, which calls share, is an error of theirs.
+func TestObserverThatPanicsAtAToken(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("of the observer")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	t.Cleanup(srv.Close)
+	c := srv.Client(customizers.WithObserver(customizers.Observer{Try: func(context.Context, customizers.Try) { panic(broken) }}))
+	_, err := c.List(t.Context(), customizers.ListOptions{})
+	require.ErrorIs(t, err, broken)
+	assert.ErrorContains(t, err, "no token: fetching it panicked: of the observer")
+}
+
 // Every call that waits is told of it, and no call is held up by what another's
 // observer does while that waits for its turn.
 func TestObserverIsToldOfWaitsInTheQueue(t *testing.T) {

@@ -59,7 +59,7 @@ func (p *panicError) Unwrap() error {
 // get returns the page that opts ask for, from the requests under way if it is the next
 // of them.
 func (p *prefetch) get(ctx context.Context, opts ListOptions) (*Page, error) {
-	if len(p.queue) == 0 || p.queue[0].opts != opts {
+	if len(p.queue) == 0 || p.queue[0].opts != opts || ctx.Err() != nil {
 		p.drop()
 		return p.list(ctx, opts)
 	}

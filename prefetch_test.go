@@ -157,6 +157,27 @@ func TestPrefetchErrorsComeInOrder(t *testing.T) {
 	})
 }
 
+// What was fetched ahead is not given to a loop whose context has ended.
+func TestPrefetchGivesNothingAfterTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowly{Handler: newShifting(10_000)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		pages := 0
+		var failed error
+		for _, err := range s.client(t).Pages(ctx, customizers.ListOptions{Prefetch: 8}) {
+			if failed = err; err == nil {
+				pages++
+			}
+			synctest.Wait() // all eight have come
+			cancel()
+		}
+		assert.Equal(t, 1, pages)
+		assert.ErrorIs(t, failed, context.Canceled)
+	})
+}
+
 func TestPrefetchEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -212,6 +233,46 @@ func TestPrefetchUnderASpentRateLimitKeepsTheOrder(t *testing.T) {
 			assert.IsIncreasing(t, s.offsets)
 		})
 	}
+}
+
+// One that is sent again has its slot before those that follow it.
+func TestPrefetchRetriesBeforeThePagesBehind(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			list := newShifting(250 + 39*249 - 1)
+			n := 0
+			s := &slowly{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if n++; n == 2 {
+					w.WriteHeader(status)
+					return
+				}
+				list.ServeHTTP(w, r)
+			})}
+			start, pages := time.Now(), 0
+			for _, err := range s.client(t, customizers.WithRateLimit(1, 10*time.Second)).Pages(t.Context(), customizers.ListOptions{Prefetch: 8}) {
+				require.NoError(t, err)
+				if pages++; pages == 2 {
+					break
+				}
+			}
+			assert.Equal(t, 30*time.Second, time.Since(start), "the third page had the slot before, the second comes next")
+		})
+	}
+}
+
+// Without a rate limit there is nothing to wait for.
+func TestPrefetchWithoutARateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowly{Handler: newShifting(250 + 39*249 - 1), takes: 100 * time.Millisecond}
+		start := time.Now()
+		for _, err := range s.client(t, customizers.WithRateLimit(0, 0)).Pages(t.Context(), customizers.ListOptions{Prefetch: 8}) {
+			require.NoError(t, err)
+		}
+		assert.Equal(t, 600*time.Millisecond, time.Since(start))
+		assert.Equal(t, 8, s.most)
+	})
 }
 
 func TestPrefetchIsBounded(t *testing.T) {

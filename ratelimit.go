@@ -12,23 +12,38 @@ import (
 // pause that the service asked for lasts.
 type gate struct {
 	limiter RateLimiter // nil when the rate is not bounded
-	wake    place       // tells the first of the queue to look again
+	wake    bell        // tells the first of the queue to look again
 
 	mu     sync.Mutex
-	queue  []place       // in the order of the calls; the first asks the limiter
-	told   int           // how many of them know of full
+	queue  []*place      // in the order of the calls; the first asks the limiter
+	calls  uint64        // how many calls have had a place
+	told   int           // how many of the queue know of full
 	full   time.Time     // no slot is free before, as the first of them was told
 	paused time.Time     // nothing goes out before it
 	began  chan struct{} // closed when a pause begins
 }
 
-// A place in the queue tells the call that has it to look again.
-type place chan struct{}
+// A place is that of a call in the queue. A call that is sent again comes before those
+// that came after it, but for the one that is at the head.
+type place struct {
+	number uint64 // of the call, from 1; 0 before it has had a place
+	wake   bell   // tells the call to look again
+}
+
+// A bell is rung for one who may not be listening yet.
+type bell chan struct{}
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
 
 func newGate(limiter RateLimiter) *gate {
 	return &gate{
 		limiter: limiter,
-		wake:    make(place, 1),
+		wake:    make(bell, 1),
 		began:   make(chan struct{}),
 	}
 }
@@ -56,16 +71,17 @@ func (e *waitError) Error() string {
 func (e *waitError) Unwrap() error { return e.cause }
 
 // acquire waits for a slot, in the order of the calls. A pause of over maxWait, or a wait
-// that must outlast the deadline of ctx, gives a *waitError at once.
-func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error) {
+// that must outlast the deadline of ctx, gives a *waitError as soon as it is known to.
+func (g *gate) acquire(ctx context.Context, p *place, maxWait time.Duration) (Slot, error) {
 	if g.limiter == nil {
+		noteQueued(ctx)
 		return Slot{}, g.waitPause(ctx, maxWait)
 	}
-	p, first := g.join()
+	first := g.join(p)
 	defer g.leave(p) // even when the limiter or an observer panics
 	noteQueued(ctx)
 	for !first {
-		began := g.pauseBegan()
+		_, began := g.pausing()
 		if err := g.waitPause(ctx, maxWait); err != nil {
 			return Slot{}, err
 		}
@@ -78,7 +94,7 @@ func (g *gate) acquire(ctx context.Context, maxWait time.Duration) (Slot, error)
 		}
 		noteWait(ctx, WaitRateLimit, full)
 		select {
-		case <-p:
+		case <-p.wake:
 		case <-began:
 		case <-ctx.Done():
 			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
@@ -96,15 +112,18 @@ func (g *gate) next(ctx context.Context, maxWait time.Duration) (Slot, error) {
 		s, err := g.limiter.Take(ctx)
 		switch {
 		case ctx.Err() != nil:
-			s.done(false)
+			if err == nil && s.Wait <= 0 {
+				s.done(false)
+			}
 			return Slot{}, &waitError{reason: whySlot, cause: endOf(ctx)}
 		case err != nil:
 			return Slot{}, fmt.Errorf("the rate limiter failed: %w", err)
-		case s.Wait <= 0 && g.pauseLeft() <= 0:
+		case s.Wait <= 0:
+			if left, _ := g.pausing(); left > 0 { // the pause began just now
+				s.done(false)
+				continue
+			}
 			return s, nil
-		case s.Wait <= 0: // the pause began just now
-			s.done(false)
-			continue
 		case s.Paused:
 			g.pause(s.Wait)
 			continue
@@ -130,17 +149,27 @@ func noteQueued(ctx context.Context) {
 	}
 }
 
-// join takes the last place, which may be the first.
-func (g *gate) join() (p place, first bool) {
-	p = make(place, 1)
+// join puts a place into the queue, and tells whether it is the first.
+func (g *gate) join(p *place) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.queue = append(g.queue, p)
-	return p, len(g.queue) == 1
+	if p.number == 0 {
+		g.calls++
+		p.number, p.wake = g.calls, make(bell, 1)
+	}
+	i := len(g.queue)
+	for i > 1 && g.queue[i-1].number > p.number {
+		i--
+	}
+	g.queue = slices.Insert(g.queue, i, p)
+	if i < g.told {
+		g.told++ // it looks next
+	}
+	return i == 0
 }
 
 // leave gives a place up, and has the next one asked for when it was the first.
-func (g *gate) leave(p place) {
+func (g *gate) leave(p *place) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i := slices.Index(g.queue, p)
@@ -153,13 +182,13 @@ func (g *gate) leave(p place) {
 	}
 	g.full = time.Time{}
 	if len(g.queue) > 0 {
-		g.queue[0].tell()
+		g.queue[0].wake.ring()
 	}
 }
 
 // look tells whether a place is the first, and how long no slot will be free, as far as
 // is known.
-func (g *gate) look(p place) (first bool, full time.Duration) {
+func (g *gate) look(p *place) (first bool, full time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return p == g.queue[0], max(0, time.Until(g.full))
@@ -171,23 +200,16 @@ func (g *gate) tell(full time.Time) {
 	defer g.mu.Unlock()
 	g.full = full
 	for _, p := range g.queue[max(1, g.told):] {
-		p.tell()
+		p.wake.ring()
 	}
 	g.told = len(g.queue)
-}
-
-func (p place) tell() {
-	select {
-	case p <- struct{}{}:
-	default:
-	}
 }
 
 // release gives a slot back; sent says whether the service may have counted a request.
 func (g *gate) release(s Slot, sent bool) {
 	s.done(sent)
 	if !sent {
-		g.wake.tell()
+		g.wake.ring()
 	}
 }
 
@@ -212,24 +234,19 @@ func (g *gate) pause(d time.Duration) {
 		g.paused = until
 		close(g.began)
 		g.began = make(chan struct{})
-		g.wake.tell()
+		g.wake.ring()
 	}
 }
 
-func (g *gate) pauseBegan() <-chan struct{} {
+// pausing is how long the pause still lasts, 0 or less when there is none, and what is
+// closed when a longer one begins.
+func (g *gate) pausing() (left time.Duration, began <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.began
-}
-
-// pauseLeft is how long the pause still lasts, 0 or less when there is none.
-func (g *gate) pauseLeft() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.paused.IsZero() {
-		return 0
+	if !g.paused.IsZero() {
+		left = time.Until(g.paused)
 	}
-	return time.Until(g.paused)
+	return left, g.began
 }
 
 // waitPause waits while a pause lasts.
@@ -238,7 +255,7 @@ func (g *gate) waitPause(ctx context.Context, maxWait time.Duration) error {
 		if ctx.Err() != nil {
 			return endOf(ctx)
 		}
-		left := g.pauseLeft()
+		left, began := g.pausing()
 		if left <= 0 {
 			return nil
 		}
@@ -248,9 +265,11 @@ func (g *gate) waitPause(ctx context.Context, maxWait time.Duration) error {
 		if err := fits(ctx, left, whyPause); err != nil {
 			return err
 		}
+		until := time.Now().Add(left)
 		noteWait(ctx, WaitRetryAfter, left)
-		if err := sleep(ctx, left, g.pauseBegan()); err != nil {
-			return &waitError{wait: g.pauseLeft(), reason: whyPause, cause: err}
+		if err := sleep(ctx, time.Until(until), began); err != nil {
+			left, _ = g.pausing()
+			return &waitError{wait: left, reason: whyPause, cause: err}
 		}
 	}
 }

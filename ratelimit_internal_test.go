@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -23,7 +25,7 @@ func passes(t *testing.T, g *gate, n int, takes func(i int) time.Duration) (bega
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			l, err := g.acquire(context.Background(), time.Minute)
+			l, err := g.acquire(context.Background(), new(place), time.Minute)
 			assert.NoError(t, err)
 			began[i] = time.Since(start)
 			if d := takes(i); d > 0 {
@@ -96,7 +98,7 @@ func TestGateKeepsTheOrderOfCalls(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 10 {
 				wg.Go(func() {
-					l, err := g.acquire(context.Background(), time.Minute)
+					l, err := g.acquire(context.Background(), new(place), time.Minute)
 					assert.NoError(t, err)
 					order, took = append(order, i), append(took, time.Since(start)) // one at a time, a second apart
 					g.release(l, true)
@@ -133,7 +135,7 @@ func TestGateWithThoseThatGiveUp(t *testing.T) {
 				sent := rnd.IntN(4) > 0
 				wg.Go(func() {
 					defer cancel()
-					s, err := g.acquire(ctx, time.Minute)
+					s, err := g.acquire(ctx, new(place), time.Minute)
 					if err != nil {
 						assert.ErrorIs(t, err, context.Canceled)
 						return
@@ -166,7 +168,7 @@ func TestGateReleasesAtOnceWhatWasNotSent(t *testing.T) {
 		g := gateOf(1, time.Second)
 		start := time.Now()
 		for range 3 {
-			l, err := g.acquire(context.Background(), time.Minute)
+			l, err := g.acquire(context.Background(), new(place), time.Minute)
 			require.NoError(t, err)
 			g.release(l, false)
 		}
@@ -181,13 +183,13 @@ func TestGatePause(t *testing.T) {
 			g.pause(7 * time.Second)
 			g.pause(2 * time.Second) // shorter: the longer one stays
 			start := time.Now()
-			l, err := g.acquire(context.Background(), time.Minute)
+			l, err := g.acquire(context.Background(), new(place), time.Minute)
 			require.NoError(t, err)
 			assert.Equal(t, 7*time.Second, time.Since(start))
 			g.release(l, true)
 
 			g.pause(2 * time.Minute)
-			_, err = g.acquire(context.Background(), time.Minute)
+			_, err = g.acquire(context.Background(), new(place), time.Minute)
 			var w *waitError
 			require.ErrorAs(t, err, &w)
 			assert.Equal(t, 2*time.Minute, w.wait)
@@ -200,13 +202,13 @@ func TestGatePause(t *testing.T) {
 func TestGatePauseReachesThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gateOf(1, 10*time.Second)
-		l, err := g.acquire(context.Background(), time.Minute)
+		l, err := g.acquire(context.Background(), new(place), time.Minute)
 		require.NoError(t, err)
 		g.release(l, true)
 		errs := make(chan error, 3)
 		for range 3 {
 			go func() {
-				_, err := g.acquire(context.Background(), time.Minute)
+				_, err := g.acquire(context.Background(), new(place), time.Minute)
 				errs <- err
 			}()
 		}
@@ -226,13 +228,13 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 	states := map[string]func(*gate){
 		"pause": func(g *gate) { g.pause(30 * time.Second) },
 		"slot": func(g *gate) {
-			l, _ := g.acquire(context.Background(), time.Minute)
+			l, _ := g.acquire(context.Background(), new(place), time.Minute)
 			g.release(l, true)
 		},
 		"turn": func(g *gate) {
-			l, _ := g.acquire(context.Background(), time.Minute)
+			l, _ := g.acquire(context.Background(), new(place), time.Minute)
 			g.release(l, true)
-			go func() { _, _ = g.acquire(context.Background(), time.Minute) }()
+			go func() { _, _ = g.acquire(context.Background(), new(place), time.Minute) }()
 		},
 	}
 	for name, prepare := range states {
@@ -247,14 +249,14 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 					cancel(stop)
 				}()
 				start := time.Now()
-				_, err := g.acquire(ctx, time.Minute)
+				_, err := g.acquire(ctx, new(place), time.Minute)
 				require.ErrorIs(t, err, stop)
 				assert.Equal(t, 3*time.Second, time.Since(start))
 
 				start = time.Now()
 				short, cancelShort := context.WithTimeout(context.Background(), time.Second)
 				defer cancelShort()
-				_, err = g.acquire(short, time.Minute)
+				_, err = g.acquire(short, new(place), time.Minute)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				assert.Zero(t, time.Since(start), "it is plain at once that the wait is too long")
 				time.Sleep(time.Minute) // lets the one ahead in the queue finish
@@ -266,17 +268,55 @@ func TestGateWaitsEndWithTheContext(t *testing.T) {
 func TestGateDoesNotWaitForASlotPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gateOf(1, 30*time.Second)
-		l, err := g.acquire(context.Background(), time.Minute)
+		l, err := g.acquire(context.Background(), new(place), time.Minute)
 		require.NoError(t, err)
 		g.release(l, true)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err = g.acquire(ctx, time.Minute)
+		_, err = g.acquire(ctx, new(place), time.Minute)
 		var w *waitError
 		require.ErrorAs(t, err, &w)
 		assert.Equal(t, 30*time.Second, w.wait)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Zero(t, time.Since(start))
+	})
+}
+
+// A longer pause counts at once, also one that begins while an observer is told of the
+// one before.
+func TestGatePauseWhileAnObserverIsTold(t *testing.T) {
+	for _, n := range []int{0, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			g := gateOf(n, time.Second)
+			g.pause(30 * time.Second)
+			c := &call{sender: &sender{observer: Observer{Wait: func(context.Context, Wait) { time.Sleep(time.Second) }}}}
+			c.req = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v2024/connector-customizers", nil)
+			c.observed()
+			time.AfterFunc(time.Second/2, func() { g.pause(10 * time.Minute) })
+			start := time.Now()
+			_, err := g.acquire(c.req.Context(), new(place), time.Minute)
+			var w *waitError
+			require.ErrorAs(t, err, &w)
+			assert.Equal(t, time.Second, time.Since(start))
+		})
+	}
+}
+
+// What the first of the queue was told is forgotten when it has left.
+func TestGateForgetsWhatTheFirstWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gateOf(1, 30*time.Second)
+		s, err := g.acquire(t.Context(), new(place), time.Minute)
+		require.NoError(t, err)
+		go func() {
+			_, err := g.acquire(context.Background(), new(place), time.Minute)
+			assert.NoError(t, err)
+		}()
+		synctest.Wait()
+		require.False(t, g.full.IsZero())
+		g.release(s, false)
+		synctest.Wait()
+		assert.True(t, g.full.IsZero())
 	})
 }

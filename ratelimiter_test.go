@@ -114,3 +114,33 @@ func TestRateLimiterLearnsThatNothingWasSent(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	assert.Equal(t, []bool{false}, l.done)
 }
+
+// ending ends the context while it is asked.
+type ending struct {
+	scripted
+	end context.CancelFunc
+}
+
+func (e *ending) Take(ctx context.Context) (customizers.Slot, error) {
+	e.end()
+	return e.scripted.Take(ctx)
+}
+
+// A slot that came too late is given back, and what is none is not.
+func TestRateLimiterOfACallThatHasEnded(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []time.Duration{0, time.Second} {
+		ctx, cancel := context.WithCancel(t.Context())
+		l := &ending{end: cancel}
+		done := func(sent bool) { l.done = append(l.done, sent) }
+		l.slots = []customizers.Slot{{Wait: wait, Done: done}}
+		c := newClient(t, "acme", customizers.WithRateLimiter(l), customizers.WithTokenSource(static("token")))
+		_, err := c.List(ctx, customizers.ListOptions{})
+		require.ErrorIs(t, err, context.Canceled)
+		if wait == 0 {
+			assert.Equal(t, []bool{false}, l.done)
+		} else {
+			assert.Empty(t, l.done)
+		}
+	}
+}

@@ -90,6 +90,7 @@ type call struct {
 	repeatable bool // carrying it out twice has the effect of once
 	replayable bool // its body can be read again
 
+	place   place         // in the queue for the rate limit
 	sent    int           // how many tries have been sent
 	charged int           // how many of them count against the policy's MaxAttempts
 	token   *oauth2.Token // of this try
@@ -155,20 +156,21 @@ func (c *call) admit() (Slot, error) {
 	if c.tokens == nil {
 		return Slot{}, c.gate.waitPause(ctx, c.retry.MaxWait)
 	}
+	slot, err := c.gate.acquire(ctx, &c.place, c.retry.MaxWait)
+	if err != nil {
+		return Slot{}, err
+	}
 	for {
-		slot, err := c.gate.acquire(ctx, c.retry.MaxWait)
-		if err != nil {
-			return Slot{}, err
+		if c.token, err = c.tokens.get(ctx); err == nil {
+			if left, _ := c.gate.pausing(); left <= 0 {
+				return slot, nil
+			}
+			err = c.gate.waitPause(ctx, c.retry.MaxWait) // it began while the token was fetched
 		}
-		c.token, err = c.tokens.get(ctx)
 		if err != nil {
 			c.gate.release(slot, false)
 			return Slot{}, err
 		}
-		if c.gate.pauseLeft() <= 0 {
-			return slot, nil
-		}
-		c.gate.release(slot, false) // the pause began while the token was fetched
 	}
 }
 

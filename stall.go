@@ -36,6 +36,12 @@ func watched(req *http.Request) (*http.Request, *watch) {
 	// tell that it is one.
 	if archive, ok := req.Body.(archiveBody); ok {
 		req.Body = &moving{archive, w, stallAfter}
+		if open := req.GetBody; open != nil { // net/http does, when an idle connection turns out to be closed
+			req.GetBody = func() (io.ReadCloser, error) {
+				body, err := open()
+				return &moving{body, w, stallAfter}, err
+			}
+		}
 	}
 	return req, w
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -194,7 +195,7 @@ func TestTokenSourceThatPanics(t *testing.T) {
 	c := newClient(t, "acme", customizers.WithTokenSource(&source{next: func() (*oauth2.Token, error) { panic("a bug") }}))
 	for range 2 {
 		_, err := c.List(t.Context(), customizers.ListOptions{})
-		require.ErrorContains(t, err, "it panicked: a bug")
+		require.ErrorContains(t, err, "no token: fetching it panicked: a bug")
 	}
 }
 
@@ -218,4 +219,50 @@ func TestAttemptsCountWhatWasSent(t *testing.T) {
 		assert.Len(t, statuses, e.Attempts)
 		assert.Len(t, statuses, sent)
 	}
+}
+
+// A call that has its slot and waits for a token when a pause begins keeps its place.
+func TestOrderThroughAPauseDuringATokenFetch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fetched := 0
+		src := &source{next: func() (*oauth2.Token, error) {
+			if fetched++; fetched == 1 {
+				return &oauth2.Token{AccessToken: "first", Expiry: time.Now().Add(5 * time.Second)}, nil
+			}
+			time.Sleep(3 * time.Second)
+			return &oauth2.Token{AccessToken: "second"}, nil
+		}}
+		var mu sync.Mutex
+		var order []string
+		c := newClient(t, "acme", customizers.WithTokenSource(src), customizers.WithRateLimit(2, 10*time.Second),
+			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				mu.Lock()
+				first := len(order) == 0
+				order = append(order, path.Base(req.URL.Path))
+				mu.Unlock()
+				resp, err := fixed([]byte(`{"id":"x"}`))(req)
+				if first {
+					time.Sleep(6 * time.Second)
+					resp.StatusCode = http.StatusTooManyRequests
+					resp.Header.Set("Retry-After", "5")
+				}
+				return resp, err
+			})}))
+		var wg sync.WaitGroup
+		get := func(id string) {
+			wg.Go(func() {
+				_, err := c.Get(t.Context(), id)
+				assert.NoError(t, err)
+			})
+			synctest.Wait()
+		}
+		get("0")
+		time.Sleep(5 * time.Second)
+		for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
+			get(id)
+		}
+		wg.Wait()
+		assert.Equal(t, []string{"0", "1", "2", "0", "3", "4", "5", "6"}, order, "the call that was refused comes again behind the one at the head")
+	})
 }

@@ -36,8 +36,9 @@ func TestMaxWait(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "wait=1m30s") },
 		10*time.Second, 5*time.Millisecond, "%s", log)
 	cancel()
-	assert.Equal(t, exitRateLimited, <-code)
+	assert.Equal(t, exitFailure, <-code)
 	assert.Contains(t, log.String(), "interrupted", "it was waiting")
+	assert.NotContains(t, log.String(), "doctor", "there is nothing to find out")
 
 	stderr.Reset()
 	assert.Equal(t, exitUsage, run(t.Context(), []string{"list", "--max-wait", "0s"}, nil, &stdout, &stderr))

@@ -82,6 +82,10 @@ func (d *doctor) good(name, format string, args ...any) {
 }
 
 func (d *doctor) bad(name string, err error, advice string) {
+	if errors.Is(err, context.Canceled) {
+		d.failed = err // the check was interrupted, and tells nothing
+		return
+	}
 	_ = d.p.print(check{Name: name, Detail: messageOf(err), Advice: advice})
 	if d.app.output.format == formatTable {
 		_ = d.p.print(check{Name: todo, Detail: advice})

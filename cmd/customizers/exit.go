@@ -104,14 +104,14 @@ func (a *app) report(ctx context.Context, err error) int {
 		return code
 	}
 	message := messageOf(err)
-	if code == exitFailure && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		kind = "interrupted"
+	advice := adviceOn(err)
+	if code != exitUnknown && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		code, kind, advice = exitFailure, "interrupted", ""
 	}
 	if ctx.Err() != nil {
 		canceled, cause := context.Canceled.Error(), context.Cause(ctx).Error()
 		message = strings.NewReplacer(canceled+": "+cause, "interrupted", cause, "interrupted", canceled, "interrupted").Replace(message)
 	}
-	advice := adviceOn(err)
 	if a.output.format == formatJSON || a.output.format == formatJSONL {
 		a.console.print(jsonOf(reportOf(err, code, kind, message, advice)))
 		return code
