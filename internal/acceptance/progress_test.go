@@ -123,7 +123,7 @@ func TestRateLimitedLine(t *testing.T) {
 	term.shows(`^rate limited, resuming in 7 s$`)
 	term.shows(`^rate limited, resuming in 6 s$`)
 	term.press(ctrlC)
-	screen := term.exits(5)
+	screen := term.exits(1)
 	assert.NotContains(t, screen, "rate limited, resuming")
 	assert.Contains(t, screen, "(not sent again: interrupted; try again in 7s)")
 
