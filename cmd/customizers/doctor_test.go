@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,4 +35,21 @@ func TestDoctorTellsMissingScopes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One that is interrupted has found nothing out, and advises nothing.
+func TestDoctorInterrupted(t *testing.T) {
+	srv := customizerstest.NewServer()
+	t.Cleanup(srv.Close)
+	t.Setenv("SAIL_BASE_URL", srv.URL)
+	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
+	t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
+	t.Setenv("SAIL_ACCESS_TOKEN", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, exitFailure, run(ctx, []string{"doctor"}, nil, &stdout, &stderr))
+	assert.NotContains(t, stdout.String(), "FAILED")
+	assert.NotContains(t, stdout.String(), "HTTPS_PROXY")
+	assert.Contains(t, stderr.String(), "interrupted")
 }
