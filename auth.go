@@ -71,12 +71,12 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 func (t *tokens) run(ctx context.Context, f *flight) {
 	f.err = errors.New("the token source did not return")
 	defer func() {
-		// A token source of the user's may panic, here where no caller could recover.
+		// A token source or an observer of the user's may panic, here where no caller could recover.
 		if r := recover(); r != nil {
-			f.err = &Error{Operation: "Token", what: fmt.Sprintf("no token: fetching it panicked: %v", r)}
-			if err, ok := r.(error); ok {
-				f.err = &Error{Operation: "Token", what: "no token: fetching it panicked: " + err.Error(), wraps: []error{err}}
-			}
+			e := &Error{Operation: "Token", what: fmt.Sprintf("no token: fetching it panicked: %v", r)}
+			cause, _ := r.(error)
+			e.wrap(cause)
+			f.err = e
 		}
 		_, hasDeadline := ctx.Deadline()
 		f.abandoned = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))

@@ -18,10 +18,7 @@ import (
 func TestMaxWait(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	t.Setenv("SAIL_BASE_URL", srv.URL)
-	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
-	t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
-	t.Setenv("SAIL_ACCESS_TOKEN", "")
+	inEnvironment(t, srv)
 	limited := customizerstest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"90"}}}
 
 	srv.Inject(limited)
@@ -43,4 +40,13 @@ func TestMaxWait(t *testing.T) {
 	stderr.Reset()
 	assert.Equal(t, exitUsage, run(t.Context(), []string{"list", "--max-wait", "0s"}, nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "--max-wait")
+}
+
+// inEnvironment has the command find a tenant.
+func inEnvironment(t *testing.T, srv *customizerstest.Server) {
+	t.Helper()
+	t.Setenv("SAIL_BASE_URL", srv.URL)
+	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
+	t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
+	t.Setenv("SAIL_ACCESS_TOKEN", "")
 }

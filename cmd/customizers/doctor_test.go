@@ -24,10 +24,7 @@ func TestDoctorTellsMissingScopes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := customizerstest.NewServer(customizerstest.WithScopes(tt.scopes...))
 			defer srv.Close()
-			t.Setenv("SAIL_BASE_URL", srv.URL)
-			t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
-			t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
-			t.Setenv("SAIL_ACCESS_TOKEN", "")
+			inEnvironment(t, srv)
 			var stdout, stderr bytes.Buffer
 			assert.Equal(t, tt.code, run(t.Context(), []string{"doctor"}, nil, &stdout, &stderr), stderr.String())
 			for _, s := range tt.says {
@@ -41,10 +38,7 @@ func TestDoctorTellsMissingScopes(t *testing.T) {
 func TestDoctorInterrupted(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	t.Setenv("SAIL_BASE_URL", srv.URL)
-	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
-	t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
-	t.Setenv("SAIL_ACCESS_TOKEN", "")
+	inEnvironment(t, srv)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
