@@ -10,9 +10,9 @@ import (
 // of [WithRateLimit] knows only the requests of its client; one that several processes
 // share lets them spend the service's limit together.
 //
-// It never waits itself. The client waits as long as it says, ends a wait with the
-// context of its call, and after a 429 sends nothing while the Retry-After lasts,
-// whatever the limiter says.
+// It never waits itself. The client waits as long as it says, in the order of the calls,
+// ends a wait with the context of its call, and after a 429 sends nothing while the
+// Retry-After lasts, whatever the limiter says.
 type RateLimiter interface {
 	// Take takes a slot for one request, or tells how long to wait before it is asked
 	// again. An error fails the call, and nothing is sent. A client asks for one call at a
