@@ -38,7 +38,29 @@ var (
 	// ErrOutcomeUnknown: a create, of a customizer or of a version, failed in a way
 	// that leaves open whether the service carried it out. It was not sent again.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
+	// ErrAmbiguous: several customizers have the name. Every such error is an
+	// [*AmbiguousError], which lists them.
+	ErrAmbiguous = errors.New("customizers: ambiguous name")
 )
+
+// An AmbiguousError reports that several customizers have the same name.
+// It matches [ErrAmbiguous].
+type AmbiguousError struct {
+	Name        string
+	Customizers []Customizer
+}
+
+// Error returns the name and the IDs of the customizers that have it.
+func (e *AmbiguousError) Error() string {
+	ids := make([]string, len(e.Customizers))
+	for i, c := range e.Customizers {
+		ids[i] = c.ID
+	}
+	return fmt.Sprintf("%v %q: %s", ErrAmbiguous, e.Name, strings.Join(ids, ", "))
+}
+
+// Is reports whether target is [ErrAmbiguous].
+func (e *AmbiguousError) Is(target error) bool { return target == ErrAmbiguous }
 
 // An Error is the failure of a call after something was sent or was due to be. It
 // never holds a token, a secret or a byte of an archive.

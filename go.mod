@@ -1,6 +1,6 @@
 module github.com/connector-customizers/customizers
 
-go 1.25.0
+go 1.26
 
 require (
 	github.com/getkin/kin-openapi v0.153.0

@@ -1,6 +1,6 @@
 module github.com/connector-customizers/customizers/examples/otel
 
-go 1.25.0
+go 1.26
 
 require (
 	github.com/connector-customizers/customizers v0.0.0

@@ -1,6 +1,6 @@
 module github.com/connector-customizers/customizers/internal/acceptance
 
-go 1.25.0
+go 1.26
 
 replace github.com/connector-customizers/customizers => ../..
 

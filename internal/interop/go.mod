@@ -1,6 +1,6 @@
 module github.com/connector-customizers/customizers/internal/interop
 
-go 1.25.0
+go 1.26
 
 ignore ./node_modules
 

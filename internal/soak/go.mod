@@ -1,6 +1,6 @@
 module github.com/connector-customizers/customizers/internal/soak
 
-go 1.25.0
+go 1.26
 
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
