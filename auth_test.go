@@ -47,9 +47,7 @@ func withTokens(t *testing.T, h http.HandlerFunc, opts ...customizers.Option) *c
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	return newClient(t, srv.URL, append([]customizers.Option{
-		customizers.WithClientCredentials("the-id", "the-secret+&"), quick,
-	}, opts...)...)
+	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), append([]customizers.Option{quick}, opts...)...)
 }
 
 func TestFailingTokenEndpoint(t *testing.T) {
@@ -73,7 +71,7 @@ func TestFailingTokenEndpoint(t *testing.T) {
 			403, `{"detailCode":"403 Forbidden","trackingId":"tr-1","messages":[{"text":"No."}]}`,
 			customizers.ErrUnauthorized, 1, []string{"403", "No.", "tr-1"},
 		},
-		"down":             {503, `<html><title>Be right back</title>`, customizers.ErrServer, 4, []string{"503", "34 bytes of application/json", "after 4 tries"}},
+		"down":             {503, `<html><title>Be right back</title>`, customizers.ErrServer, 4, []string{"503", "34 bytes of application/json", "after 4 attempts"}},
 		"limited":          {429, `{"message":" Rate Limit Exceeded "}`, customizers.ErrRateLimited, 4, []string{"429", "Rate Limit Exceeded"}},
 		"empty":            {200, ``, customizers.ErrUnauthorized, 1, []string{"200 OK", "no usable access_token in an empty body"}},
 		"no token":         {200, `{"token_type":"bearer"}`, customizers.ErrUnauthorized, 1, []string{"200 OK", "no usable access_token in 23 bytes"}},
@@ -157,7 +155,7 @@ func TestAFetchOutlivesTheCallerThatBeganIt(t *testing.T) {
 				return nil, req.Context().Err()
 			}
 		})
-		c := newClient(t, "acme", customizers.WithClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
+		c := newClient(t, "acme", customizers.ClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
 		start := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -250,7 +248,7 @@ func (s *source) Token() (*oauth2.Token, error) {
 
 func clientWithSource(t *testing.T, srv *customizerstest.Server, src oauth2.TokenSource) *customizers.Client {
 	t.Helper()
-	return newClient(t, srv.URL, customizers.WithTokenSource(src), quick)
+	return newClient(t, srv.URL, customizers.TokenSource(src), quick)
 }
 
 // A token that the service refuses though it is new is an error, after one fetch more.
@@ -313,7 +311,7 @@ func TestTokenRequestsUseTheCallersClientAndContext(t *testing.T) {
 		}
 		return fixed([]byte("[]"))(req)
 	})
-	c := newClient(t, "acme", customizers.WithClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
+	c := newClient(t, "acme", customizers.ClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
 	_, err := c.List(context.WithValue(t.Context(), key{}, "mine"), customizers.ListOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"/oauth/token", "/v2024/connector-customizers"}, paths)

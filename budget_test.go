@@ -16,7 +16,7 @@ func TestRetryBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		requests, status := 0, http.StatusOK
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithRateLimit(0, 0),
+		c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithRateLimit(0, 0),
 			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				requests++
 				resp, _ := fixed([]byte("[]"))(req)
@@ -61,7 +61,7 @@ func TestRetryBudgetOfFaultsThatPass(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithRateLimit(0, 0),
+		c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithRateLimit(0, 0),
 			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				n++
 				resp, _ := fixed([]byte("[]"))(req)

@@ -64,7 +64,7 @@ func TestCauseOfAnotherCall(t *testing.T) {
 // finds nothing.
 func answering503Then404(t *testing.T) *customizers.Client {
 	n := 0
-	return newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+	return newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
 		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			n++
 			resp, _ := fixed(nil)(req)
@@ -78,7 +78,7 @@ func TestCauseThatCannotBeCompared(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(uncomparable{"a"})
-	_, err := newClient(t, "acme", customizers.WithTokenSource(static("token"))).List(ctx, customizers.ListOptions{})
+	_, err := newClient(t, "acme", customizers.TokenSource(static("token"))).List(ctx, customizers.ListOptions{})
 	require.ErrorIs(t, err, context.Canceled)
 	assert.NotErrorIs(t, err, uncomparable{"a"})
 }
@@ -90,7 +90,7 @@ func (u uncomparable) Error() string { return u[0] }
 // The answer to a create may be what is not TLS.
 func TestCreateAnsweredWithoutTLS(t *testing.T) {
 	t.Parallel()
-	_, err := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+	_, err := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
 		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrSchemeMismatch }),
 	})).Create(t.Context(), customizers.CreateRequest{Name: "n"})
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)

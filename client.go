@@ -1,155 +1,330 @@
 package customizers
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
+	"github.com/connector-customizers/customizers/internal/listing"
+	"github.com/connector-customizers/customizers/internal/transport"
 )
 
 // A Client calls the connector-customizer operations of one tenant. It is safe for
-// use by any number of goroutines, which share its token, its rate limit and its
+// concurrent use by any number of goroutines, which share its token, its rate limit and its
 // connections. There is nothing to close.
 type Client struct {
-	api *api.Client
+	chain   transport.Handler
+	server  string // what the generated builders append a path to
+	version APIVersion
+	agent   []string
+	redact  func(token string) func(string) string // keeps secrets out of errors
 }
 
-// New returns a client of a tenant. The tenant is its name ("acme"), the URL of its
-// API ("https://acme.api.identitynow.com"), or a vanity URL; plain http is accepted
-// for loopback hosts only. Of options that say the same thing the last one holds. Credentials must be given by [WithClientCredentials] or
-// [WithTokenSource].
+// New returns a client of a tenant: its name ("acme"), or the URL of its API
+// ("https://acme.api.identitynow.com"). Plain http is accepted for loopback hosts only.
 //
-// Nothing is sent: a wrong secret shows at the first call. An unusable tenant or
-// option gives an error that wraps [ErrInvalidRequest].
-func New(tenant string, opts ...Option) (*Client, error) {
+// New sends nothing: wrong credentials show at the first call. It returns
+// [ErrInvalidArgument] for a tenant, credentials or an option that can't be used.
+func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	s, err := newSettings(opts)
 	if err != nil {
 		return nil, err
 	}
 	base, err := config.BaseURL(tenant)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}
-	return s.client(base)
-}
-
-// Get returns the customizer with the given ID, or an error that is [ErrNotFound].
-// It needs the scope sp:connector:read, and is retried.
-//
-// Here and in the other methods an ID that is empty, is "." or "..", or has a slash or white
-// space is [ErrInvalidRequest], and nothing is sent.
-func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
-	if err := checkCall(ctx, id); err != nil {
-		return nil, err
-	}
-	resp, err := c.api.GetConnectorCustomizer(ctx, id)
-	return decodeCustomizer(resp, err)
-}
-
-// Create creates a customizer, without a version, and returns it. A blank name is
-// [ErrInvalidRequest]. It needs the scope sp:connector:manage.
-//
-// It is sent again only when the service cannot have acted: after a 429, or when no
-// connection could be made. When it may have acted, the error is [ErrOutcomeUnknown]:
-// look for the customizer, with [Client.All], before creating it again.
-func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, error) {
-	if err := checkContext(ctx); err != nil {
-		return nil, err
-	}
-	if strings.TrimSpace(r.Name) == "" {
-		return nil, fmt.Errorf("%w: CreateRequest.Name is blank", ErrInvalidRequest)
-	}
-	resp, err := c.api.CreateConnectorCustomizer(ctx, api.ConnectorCustomizerCreateRequest{Name: r.Name})
-	return decodeCustomizer(resp, err)
-}
-
-// Update changes the customizer with the given ID and returns it as it is then, or an
-// error that is [ErrNotFound]. A blank name is [ErrInvalidRequest]. It needs the scope
-// sp:connector:manage, and is retried.
-func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Customizer, error) {
-	if err := checkCall(ctx, id); err != nil {
-		return nil, err
-	}
-	if strings.TrimSpace(r.Name) == "" {
-		return nil, fmt.Errorf("%w: UpdateRequest.Name is blank", ErrInvalidRequest)
-	}
-	resp, err := c.api.PutConnectorCustomizer(ctx, id, api.ConnectorCustomizerUpdateRequest{Name: r.Name})
-	return decodeCustomizer(resp, err)
-}
-
-// Delete deletes the customizer with the given ID, or returns an error that is
-// [ErrNotFound]. It needs the scope sp:connector:manage, and is retried: when a first
-// try was cut off, or answered 408 or 5xx, and a later one finds nothing, the delete
-// has succeeded.
-func (c *Client) Delete(ctx context.Context, id string) error {
-	if err := checkCall(ctx, id); err != nil {
-		return err
-	}
-	resp, err := c.api.DeleteConnectorCustomizer(ctx, id)
-	err = decodeNothing(resp, err)
-	var e *Error
-	if errors.As(err, &e) && e.StatusCode == http.StatusNotFound && e.earlierMayHaveActed {
-		return nil
-	}
-	return err
-}
-
-// CreateVersion creates the next version of the customizer with the given ID from a
-// zip archive, or without a body when archive is nil. The published specification has no
-// body; clients in use send the archive as application/zip. Whether it is a zip archive is
-// for the service to find out. It needs the scope sp:connector:manage.
-//
-// An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
-// [*bytes.Reader], is sent from where it stands to its end; each try reads it anew,
-// and where it stands does not change. Any other reader is sent once. Either way it
-// is streamed, never held in memory, and not closed.
-//
-// What [Client.Create] says about sending again and [ErrOutcomeUnknown] holds here
-// too; compare [Customizer.ImageVersion] before and after to learn the outcome.
-func (c *Client) CreateVersion(ctx context.Context, id string, archive io.Reader) (*Version, error) {
-	if err := checkCall(ctx, id); err != nil {
-		return nil, err
-	}
-	body, err := newUpload(archive)
+	credentials, err := auth.check()
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.api.CreateConnectorCustomizerVersionWithBody(ctx, id, zipType, nil, body.attach)
-	return decodeVersion(resp, err, id)
-}
-
-func checkCall(ctx context.Context, id string) error {
-	if err := checkContext(ctx); err != nil {
-		return err
+	c := &Client{server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
+	if s.version != APIVersion1 {
+		c.server += string(s.version) + "/"
 	}
-	return checkID(id)
+	o := transport.Options{
+		HTTP:   withoutRedirects(s.http),
+		Retry:  s.retry.withDefaults(),
+		Window: s.window,
+		Hooks:  c.hooks(s.log, s.observer),
+		Fetch:  credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
+	}
+	if s.limiter != nil {
+		o.Limiter = s.limiter
+	}
+	c.chain = transport.New(o)
+	return c, nil
 }
 
-func checkContext(ctx context.Context) error {
-	if ctx == nil {
-		return fmt.Errorf("%w: the context is nil; use context.Background()", ErrInvalidRequest)
+// ListOptions select a part of a list. The zero value starts at the first record and asks
+// for 250 a page.
+type ListOptions struct {
+	Offset int  // number of records to skip
+	Limit  int  // most records of a page, 1 to 250; 0 means 250
+	Count  bool // ask for the number of all records, which costs the service time; Pages and All ask once
+}
+
+// A Page is a part of a list.
+type Page struct {
+	Items  []Customizer
+	Offset int // offset of the first item
+	Total  int // number of all records, or -1 if not asked for or not given
+}
+
+func (o ListOptions) check() error {
+	switch {
+	case o.Offset < 0 || o.Offset > math.MaxInt32:
+		return fmt.Errorf("%w: ListOptions.Offset is %d (want 0 to %d)", ErrInvalidArgument, o.Offset, math.MaxInt32)
+	case o.Limit < 0 || o.Limit > listing.MaxLimit:
+		return fmt.Errorf("%w: ListOptions.Limit is %d (want 1 to %d, or 0 for %d)", ErrInvalidArgument, o.Limit, listing.MaxLimit, listing.MaxLimit)
 	}
 	return nil
 }
 
-// checkID refuses the IDs that would change the address they are put into: an empty
-// one turns a delete of one customizer into a request to the collection.
+func (o ListOptions) limit() int {
+	if o.Limit == 0 {
+		return listing.MaxLimit
+	}
+	return o.Limit
+}
+
+// List returns one page. Past the end it is empty, or the service answers 400, which is
+// [ErrBadRequest]. It needs the scope sp:connector:read, and is retried.
+func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	limit, offset := api.Limit(opts.limit()), api.Offset(opts.Offset) //nolint:gosec // checked to fit
+	params := &api.ListConnectorCustomizersParams{Limit: &limit}
+	if opts.Offset > 0 {
+		params.Offset = &offset
+	}
+	if opts.Count {
+		params.Count = &opts.Count
+	}
+	req, err := api.NewListConnectorCustomizersRequest(c.server, params)
+	resp, err := c.send(ctx, "List", req, err)
+	if err != nil {
+		return nil, err
+	}
+	var items []Customizer
+	if err := c.decode(resp, &items); err != nil {
+		return nil, err
+	}
+	if items == nil {
+		return nil, c.unusable(resp, errors.New("it is null, not a list"))
+	}
+	for i := range items {
+		if items[i].ID == "" {
+			return nil, c.unusable(resp, fmt.Errorf("record %d has no id", i))
+		}
+	}
+	p := &Page{Items: items, Offset: opts.Offset, Total: -1}
+	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 && opts.Count {
+		p.Total = n
+	}
+	return p, nil
+}
+
+// Get returns the customizer with the given ID, or [ErrNotFound]. It needs the scope
+// sp:connector:read, and is retried.
+//
+// Get and the other methods return [ErrInvalidArgument], and send nothing, for an ID that
+// is empty, is "." or "..", or has a slash, white space or control characters.
+func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	req, err := api.NewGetConnectorCustomizerRequest(c.server, id)
+	resp, err := c.send(ctx, "Get", req, err)
+	return c.customizer(resp, err)
+}
+
+// Create creates a customizer without a version, and returns it. A blank name is
+// [ErrInvalidArgument]. It needs the scope sp:connector:manage.
+//
+// Create is retried only if the service cannot have acted: after a 429, or if no
+// connection was made. If it may have acted, the error is [ErrOutcomeUnknown]: look for the
+// customizer, for example with [Client.All], before creating it again.
+func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, error) {
+	if strings.TrimSpace(r.Name) == "" {
+		return nil, fmt.Errorf("%w: CreateRequest.Name is blank", ErrInvalidArgument)
+	}
+	req, err := api.NewCreateConnectorCustomizerRequest(c.server, api.ConnectorCustomizerCreateRequest{Name: r.Name})
+	resp, err := c.send(ctx, "Create", req, err)
+	return c.customizer(resp, err)
+}
+
+// Update changes the customizer with the given ID and returns it as it is afterwards, or
+// [ErrNotFound]. A blank name is [ErrInvalidArgument]. It needs the scope
+// sp:connector:manage, and is retried.
+func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Customizer, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(r.Name) == "" {
+		return nil, fmt.Errorf("%w: UpdateRequest.Name is blank", ErrInvalidArgument)
+	}
+	req, err := api.NewPutConnectorCustomizerRequest(c.server, id, api.ConnectorCustomizerUpdateRequest{Name: r.Name})
+	resp, err := c.send(ctx, "Update", req, err)
+	return c.customizer(resp, err)
+}
+
+// Delete deletes the customizer with the given ID, or returns [ErrNotFound]. It needs the
+// scope sp:connector:manage, and is retried. If the response to an attempt was lost or was
+// 408 or 5xx, and a later attempt finds nothing, the delete has succeeded.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	req, err := api.NewDeleteConnectorCustomizerRequest(c.server, id)
+	resp, err := c.send(ctx, "Delete", req, err)
+	if err != nil || len(resp.Data) == 0 {
+		return err
+	}
+	return c.decode(resp, new(json.RawMessage)) // a page of HTML is not the service's
+}
+
+// CreateVersion creates the next version of the customizer with the given ID from a zip
+// archive, or without a body if archive is nil. The published specification has no body;
+// clients in use send the archive as application/zip. The service checks the archive, the
+// client does not. It needs the scope sp:connector:manage.
+//
+// An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
+// [*bytes.Reader], is sent from its current offset to its end. Each attempt reads it anew,
+// and the offset does not change. Any other reader is read once, so a request that has
+// begun to read it is not retried. Either way it is streamed, never held in memory, and
+// not closed.
+//
+// CreateVersion is retried as [Client.Create] is. After [ErrOutcomeUnknown], compare
+// [Customizer.ImageVersion] with its value before.
+func (c *Client) CreateVersion(ctx context.Context, id string, archive io.Reader) (*Version, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	body, err := newArchive(archive)
+	if err != nil {
+		return nil, err
+	}
+	req, err := api.NewCreateConnectorCustomizerVersionRequestWithBody(c.server, id, zipType, nil)
+	if err == nil {
+		body.attach(req)
+	}
+	resp, err := c.send(ctx, "CreateVersion", req, err)
+	if err != nil {
+		return nil, err
+	}
+	var v struct {
+		Version // case does not matter, so imageId is read too
+
+		CustomizerIDInUse string `json:"connectorCustomizerId"`
+	}
+	if err := c.decode(resp, &v); err != nil {
+		return nil, err
+	}
+	v.CustomizerID = cmp.Or(v.CustomizerID, v.CustomizerIDInUse, id)
+	return &v.Version, nil
+}
+
+const zipType = "application/zip"
+
+var acceptJSON = []string{"application/json"}
+
+// send sends a request that a generated builder made, or returns the builder's error.
+func (c *Client) send(ctx context.Context, operation string, req *http.Request, err error) (*transport.Response, error) {
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
+	if ctx == nil {
+		return nil, fmt.Errorf("%w: the context is nil (want context.Background() or another)", ErrInvalidArgument)
+	}
+	if c.version == APIVersion1 {
+		req.URL.Path, req.URL.RawPath = insertVersion(req.URL.Path), insertVersion(req.URL.RawPath)
+	}
+	req.Header["Accept"], req.Header["User-Agent"] = acceptJSON, c.agent
+	resp, err := c.chain.Do(&transport.Call{
+		Operation:  operation,
+		Request:    req.WithContext(ctx),
+		Idempotent: req.Method != http.MethodPost,
+		Streamed:   operation == "CreateVersion" && req.Body != nil,
+	})
+	if err != nil {
+		return nil, c.newError(err)
+	}
+	return resp, nil
+}
+
+// insertVersion turns /connector-customizers/… into /connector-customizers/v1/….
+func insertVersion(path string) string {
+	const collection = "/connector-customizers"
+	rest, ok := strings.CutPrefix(path, collection)
+	if !ok {
+		return path // no RawPath
+	}
+	return collection + "/" + string(APIVersion1) + rest
+}
+
+// customizer decodes the response to an operation that returns a customizer.
+func (c *Client) customizer(resp *transport.Response, err error) (*Customizer, error) {
+	if err != nil {
+		return nil, err
+	}
+	var out Customizer
+	if err := c.decode(resp, &out); err != nil {
+		return nil, err
+	}
+	if out.ID == "" {
+		return nil, c.unusable(resp, errors.New("it holds no customizer with an id"))
+	}
+	return &out, nil
+}
+
+// decode decodes the body of a success.
+func (c *Client) decode(resp *transport.Response, out any) error {
+	if len(resp.Data) == 0 {
+		return c.unusable(resp, nil)
+	}
+	if err := json.Unmarshal(resp.Data, out); err != nil {
+		return c.unusable(resp, err)
+	}
+	return nil
+}
+
+// unusable returns the error of a success without the body that the operation returns.
+// It may come from a proxy, so the outcome of a create is unknown.
+func (c *Client) unusable(resp *transport.Response, cause error) error {
+	err := fmt.Errorf("unexpected body (%s)", describeBody(resp))
+	if cause != nil {
+		err = fmt.Errorf("%w: %s", err, oneLine(cause.Error()))
+	}
+	return c.newError(&transport.Error{
+		Call: resp.Call, Response: resp, Err: err, Attempts: resp.Attempts,
+		OutcomeUnknown: !resp.Call.Idempotent,
+	})
+}
+
+// checkID refuses the IDs that would change the address that they become part of: an empty
+// one turns the delete of one customizer into a request to the collection.
 func checkID(id string) error {
 	switch {
 	case id == "":
-		return fmt.Errorf("%w: the id is empty", ErrInvalidRequest)
+		return fmt.Errorf("%w: the id is empty", ErrInvalidArgument)
 	case id == ".", id == "..":
-		return fmt.Errorf("%w: the id %q is a path, not an id", ErrInvalidRequest, id)
+		return fmt.Errorf("%w: the id %q is a path, not an id", ErrInvalidArgument, id)
 	case strings.ContainsAny(id, `/\`):
-		return fmt.Errorf("%w: the id %q has a slash", ErrInvalidRequest, id)
+		return fmt.Errorf("%w: the id %q has a slash", ErrInvalidArgument, id)
 	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return fmt.Errorf("%w: the id %q has white space or control characters", ErrInvalidRequest, id)
+		return fmt.Errorf("%w: the id %q has white space or control characters", ErrInvalidArgument, id)
 	}
 	return nil
 }

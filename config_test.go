@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -124,7 +123,7 @@ func TestNewFromEnvSources(t *testing.T) {
 	t.Run("with an option that is no credential", func(t *testing.T) {
 		nowhere(t)
 		inEnvironment(t, srv.URL, srv.ClientID, srv.ClientSecret)
-		listsOn(t, srv, customizers.WithAPIVersion(customizers.V1))
+		listsOn(t, srv, customizers.WithAPIVersion(customizers.APIVersion1))
 		sent := srv.Requests(customizerstest.List)
 		assert.Equal(t, "/connector-customizers/v1", sent[len(sent)-1].Path)
 	})
@@ -175,44 +174,6 @@ func TestNewFromEnvOrder(t *testing.T) {
 	}
 }
 
-func TestNewFromEnvOptionsWin(t *testing.T) {
-	srv := sandbox(t, customizerstest.WithSeed(2))
-	credentials := customizers.WithClientCredentials(srv.ClientID, srv.ClientSecret)
-	source := customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: tokenIssuedBy(t, srv)}))
-
-	t.Run("credentials over the environment's", func(t *testing.T) {
-		nowhere(t)
-		inEnvironment(t, srv.URL, "wrong-id", "wrong-secret")
-		listsOn(t, srv, credentials)
-	})
-	t.Run("credentials over an access token", func(t *testing.T) {
-		nowhere(t)
-		t.Setenv("SAIL_BASE_URL", srv.URL)
-		t.Setenv("SAIL_ACCESS_TOKEN", "wrong-token")
-		listsOn(t, srv, credentials)
-	})
-	t.Run("token source over the environment's", func(t *testing.T) {
-		nowhere(t)
-		inEnvironment(t, srv.URL, "wrong-id", "wrong-secret")
-		listsOn(t, srv, source)
-	})
-	t.Run("the tenant alone is enough", func(t *testing.T) {
-		nowhere(t)
-		t.Setenv("SAIL_BASE_URL", srv.URL)
-		listsOn(t, srv, credentials)
-	})
-	t.Run("half credentials of a file don't matter", func(t *testing.T) {
-		dir, _ := nowhere(t)
-		inConfigJSON(t, dir, srv.URL, "half-an-id", "")
-		listsOn(t, srv, source)
-	})
-	t.Run("over those of a file", func(t *testing.T) {
-		_, home := nowhere(t)
-		inConfigYAML(t, home, srv.URL, "wrong-id", "wrong-secret")
-		listsOn(t, srv, credentials)
-	})
-}
-
 func TestNewFromEnvRefused(t *testing.T) {
 	const yamlAt = "~/.sailpoint/config.yaml"
 	tests := map[string]struct {
@@ -224,11 +185,6 @@ func TestNewFromEnvRefused(t *testing.T) {
 		"nothing anywhere": {
 			set:  func(*testing.T, string, string) {},
 			says: []string{"no tenant and no credentials", "the environment", "./config.json", yamlAt},
-		},
-		"nothing anywhere, credentials as options": {
-			set:  func(*testing.T, string, string) {},
-			opts: []customizers.Option{customizers.WithClientCredentials("an-id", "a-secret")},
-			says: []string{"no tenant", "the environment", "./config.json", yamlAt},
 		},
 		"files that say nothing": {
 			set: func(t *testing.T, dir, home string) {
@@ -254,14 +210,6 @@ func TestNewFromEnvRefused(t *testing.T) {
 			},
 			opts: []customizers.Option{nil},
 			says: []string{"option 1 of 1 is nil"},
-		},
-		"both credentials as options": {
-			set: func(t *testing.T, _, _ string) { t.Setenv("SAIL_BASE_URL", "https://acme.api.identitynow.com") },
-			opts: []customizers.Option{
-				customizers.WithClientCredentials("an-id", "hush-hush"),
-				customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "hush-hush"})),
-			},
-			says: []string{"WithClientCredentials and WithTokenSource"},
 		},
 		"environment: no secret": {
 			set:  func(t *testing.T, _, _ string) { inEnvironment(t, "https://acme.api.identitynow.com", "an-id", "") },
@@ -402,7 +350,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 			dir, home := nowhere(t)
 			tt.set(t, dir, home)
 			client, err := customizers.NewFromEnv(tt.opts...)
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.Nil(t, client)
 			for _, s := range tt.says {
 				assert.Contains(t, err.Error(), s)
@@ -454,7 +402,7 @@ func TestNewFromEnvNeverMixesSources(t *testing.T) {
 			whole(t, dir, home)
 			tt.set(t, dir, home)
 			_, err := customizers.NewFromEnv()
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.Contains(t, err.Error(), tt.says)
 		})
 	}
@@ -466,7 +414,7 @@ func TestNewFromEnvWithoutAHome(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("USERPROFILE", "")
 	_, err := customizers.NewFromEnv()
-	require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 	assert.Contains(t, err.Error(), "there is no home directory")
 
 	srv := sandbox(t, customizerstest.WithSeed(2))

@@ -12,11 +12,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/internal/listing"
 )
 
 const (
-	allPath      = collection
-	onePath      = collection + "/{id}"
+	allPath      = "/connector-customizers"
+	onePath      = allPath + "/{id}"
 	versionsPath = onePath + "/versions"
 )
 
@@ -30,7 +32,7 @@ type assumption struct {
 var assumptions = []assumption{
 	{"the base URL is the tenant's, with the version first", func(t assert.TestingT, c contract) {
 		if assert.NotEmpty(t, c.doc.Servers) {
-			assert.Equal(t, "https://{tenant}.api.identitynow.com/"+string(V2024), c.doc.Servers[0].URL)
+			assert.Equal(t, "https://{tenant}.api.identitynow.com/"+string(APIVersion2024), c.doc.Servers[0].URL)
 		}
 	}},
 	{"a token is fetched from /oauth/token of the base URL", func(t assert.TestingT, c contract) {
@@ -76,9 +78,9 @@ var assumptions = []assumption{
 	{"a page has 250 records at most, which is the default", func(t assert.TestingT, c contract) {
 		limit := c.parameter(http.MethodGet, allPath, "limit").Schema.Value
 		if assert.NotNil(t, limit.Max) {
-			assert.InDelta(t, maxLimit, *limit.Max, 0)
+			assert.InDelta(t, listing.MaxLimit, *limit.Max, 0)
 		}
-		assert.EqualValues(t, maxLimit, limit.Default)
+		assert.EqualValues(t, listing.MaxLimit, limit.Default)
 	}},
 	{"a limit of 1 is allowed", func(t assert.TestingT, c contract) {
 		limit := c.parameter(http.MethodGet, allPath, "limit").Schema.Value

@@ -37,24 +37,25 @@ func TestDeadlineInEveryState(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		transport roundTripper
+		auth      *customizers.Auth
 		opts      []customizers.Option
 		prepare   func(context.Context, *customizers.Client)
 		call      func(context.Context, *customizers.Client) error
 	}{
 		"no token yet": {
 			transport: never, call: list,
-			opts: []customizers.Option{customizers.WithClientCredentials("id", "secret")},
+			auth: new(customizers.ClientCredentials("id", "secret")),
 		},
 		"a token source that hangs": {
 			transport: never, call: list,
-			opts: []customizers.Option{customizers.WithTokenSource(&source{next: func() (*oauth2.Token, error) {
+			auth: new(customizers.TokenSource(&source{next: func() (*oauth2.Token, error) {
 				time.Sleep(time.Hour)
 				return nil, errors.New("late")
-			}})},
+			}})),
 		},
 		"no slot of the rate limit": {
 			transport: fixed([]byte("[]")), call: list,
-			opts:    []customizers.Option{customizers.WithTokenSource(static("token")), customizers.WithRateLimit(1, time.Hour)},
+			opts:    []customizers.Option{customizers.WithRateLimit(1, time.Hour)},
 			prepare: func(ctx context.Context, c *customizers.Client) { _ = list(ctx, c) },
 		},
 		"Retry-After":         {transport: answer(503, http.Header{"Retry-After": {"30"}}, http.NoBody), call: list},
@@ -74,11 +75,11 @@ func TestDeadlineInEveryState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				opts := tt.opts
-				if opts == nil || name == "backoff" {
-					opts = append(opts, customizers.WithTokenSource(static("token")))
+				auth := customizers.TokenSource(static("token"))
+				if tt.auth != nil {
+					auth = *tt.auth
 				}
-				c := newClient(t, "acme", append(opts, customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))...)
+				c := newClient(t, "acme", auth, append(tt.opts, customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))...)
 				if tt.prepare != nil {
 					tt.prepare(t.Context(), c)
 				}
@@ -186,7 +187,7 @@ func TestStallsAreCut(t *testing.T) {
 		}
 	}
 	run := func(t *testing.T, transport roundTripper, call func(*customizers.Client) error) (time.Duration, error) {
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
+		c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
 			customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 		start := time.Now()
 		err := call(c)
@@ -243,7 +244,7 @@ func TestUploadByGetBody(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			var n atomic.Int64
-			c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+			c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
 				Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 					_ = req.Body.Close()
 					body, err := req.GetBody()

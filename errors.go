@@ -2,6 +2,7 @@ package customizers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,80 +15,63 @@ import (
 	"time"
 
 	"github.com/connector-customizers/customizers/api"
+	"github.com/connector-customizers/customizers/internal/transport"
 )
 
 // The kinds of failure, for [errors.Is].
 var (
-	// ErrInvalidRequest: an argument can't be used, and nothing was sent, or the
-	// service answered 400, 413, 415 or 422.
-	ErrInvalidRequest = errors.New("customizers: invalid request")
-	// ErrUnauthorized: the service answered 401 and there was no other token to be had,
-	// or it refused that one too, or the token endpoint refused the credentials.
+	// ErrInvalidArgument: an argument, an option or a setting can't be used. Nothing was sent.
+	ErrInvalidArgument = errors.New("customizers: invalid argument")
+	// ErrBadRequest: the service answered 400, 413, 415 or 422.
+	ErrBadRequest = errors.New("customizers: bad request")
+	// ErrUnauthorized: the service answered 401 to two tokens, or to one if there was no
+	// other, or the token endpoint refused the credentials.
 	ErrUnauthorized = errors.New("customizers: unauthorized")
-	// ErrForbidden: the service answered 403: the token's user or scopes do not allow
-	// the operation.
+	// ErrForbidden: the service answered 403: the token's user or scopes don't allow the
+	// operation.
 	ErrForbidden = errors.New("customizers: forbidden")
-	// ErrNotFound: the service answered 404: there is no such customizer.
+	// ErrNotFound: the service answered 404 to an operation on an ID: there is no such
+	// customizer.
 	ErrNotFound = errors.New("customizers: not found")
-	// ErrRateLimited: the service answered 429 to the last try, or the client held the
-	// request back, because of an earlier 429 or its own rate limit, until the wait was
-	// too long. See Error.RetryAfter.
+	// ErrRateLimited: the service answered 429 to the last attempt, or the client held the
+	// request back, because the wait for a Retry-After or for the rate limit was too long.
+	// Error.RetryAfter holds the wait, if known.
 	ErrRateLimited = errors.New("customizers: rate limited")
-	// ErrServer: the service answered with a status of 500 or above to the last try.
+	// ErrServer: the service answered the last attempt with a status of 500 or above.
 	ErrServer = errors.New("customizers: server error")
-	// ErrOutcomeUnknown: a create, of a customizer or of a version, failed in a way
-	// that leaves open whether the service carried it out. It was not sent again.
+	// ErrConnection: no whole response came: DNS, a proxy, TLS, or a connection that was
+	// refused, broke or stalled. The end of a context is not ErrConnection.
+	ErrConnection = errors.New("customizers: no response")
+	// ErrOutcomeUnknown: a create, of a customizer or a version, failed, and the service
+	// may have carried it out. It was not retried.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
 	// ErrAmbiguous: several customizers have the name. Every such error is an
 	// [*AmbiguousError], which lists them.
 	ErrAmbiguous = errors.New("customizers: ambiguous name")
 )
 
-// An AmbiguousError reports that several customizers have the same name.
-// It matches [ErrAmbiguous].
-type AmbiguousError struct {
-	Name        string
-	Customizers []Customizer
-}
-
-// Error returns the name and the IDs of the customizers that have it.
-func (e *AmbiguousError) Error() string {
-	ids := make([]string, len(e.Customizers))
-	for i, c := range e.Customizers {
-		ids[i] = c.ID
-	}
-	return fmt.Sprintf("%v %q: %s", ErrAmbiguous, e.Name, strings.Join(ids, ", "))
-}
-
-// Is reports whether target is [ErrAmbiguous].
-func (e *AmbiguousError) Is(target error) bool { return target == ErrAmbiguous }
-
-// An Error is the failure of a call after something was sent or was due to be. It
-// never holds a token, a secret or a byte of an archive.
-//
-// It wraps the sentinels that apply and what caused it, such as the error of the
-// connection or of the context.
+// An Error is the failure of a call after a request was sent or was due to be. It matches
+// the sentinels that apply and its cause, such as the error of the connection or of the
+// context. It never holds a token, a secret or a byte of an archive.
 type Error struct {
-	Operation string // the method of Client that failed, without its receiver, or Token
+	Operation string // method of Client that failed, or Token for a token request
 
-	Method string // of the request that failed
-	Path   string // of the request that failed: /oauth/token when no token could be had
+	Method string // of the failed request
+	Path   string // of the failed request; /oauth/token if no token could be had
 
-	StatusCode int       // of the last response; 0 when none came
-	DetailCode string    // the service's code, finer than the status; OAuth's error code for a token
+	StatusCode int       // of the last response; 0 if none came
+	DetailCode string    // service's code, finer than the status; OAuth's error code for a token
 	TrackingID string    // under which the service logged the error
-	RequestID  string    // what the service calls the request, from its SLPT-Request-ID
-	Messages   []Message // the reason, in general terms
-	Causes     []Message // the reasons, in detail
+	RequestID  string    // service's name of the request, from SLPT-Request-ID
+	Messages   []Message // reason in general terms
+	Causes     []Message // reasons in detail
 
-	RetryAfter time.Duration // how long the service asked to wait; 0 when it did not
-	Attempts   int           // how many times the request was sent
+	RetryAfter time.Duration // how long the service asked to wait; 0 if it did not
+	Attempts   int           // number of requests sent
 
-	what   string  // what went wrong, where the status does not say it
+	what   string  // what went wrong, if the status does not say it
 	wraps  []error // sentinels and causes
-	reason string  // why it was not tried again, where that is not plain
-	// An earlier try ended in a way that leaves open whether the service acted.
-	earlierMayHaveActed bool
+	reason string  // why the call was not retried, unless that is plain
 }
 
 // A Message is one text of an [Error].
@@ -97,8 +81,79 @@ type Message struct {
 	Text         string
 }
 
-// Error tells the request, the status, the texts and IDs of the service, the number
-// of tries and what follows, on one line.
+// newError describes a failed call. Nothing else makes an *Error.
+func (c *Client) newError(err error) *Error {
+	var f *transport.Error
+	errors.As(err, &f) // as all errors of the chain are
+	req := f.Call.Request
+	e := &Error{
+		Operation: f.Call.Operation, Method: req.Method,
+		RetryAfter: f.RetryAfter, Attempts: f.Attempts, reason: f.Reason,
+	}
+	if req.URL != nil {
+		e.Path = req.URL.Path
+	}
+	if f.Response != nil {
+		e.StatusCode, e.RequestID = f.Response.StatusCode, requestID(f.Response)
+	}
+	redact := c.redact(f.Call.Token)
+	cause := f.Err
+	switch {
+	case f.NotSent:
+		e.what = "not sent: " + f.Err.Error()
+	case errors.Is(f.Err, transport.ErrNoToken):
+		e.what = f.Err.Error() + " in " + describeBody(f.Response)
+		e.readBody(f.Response, redact, false)
+		e.wrap(ErrUnauthorized)
+	case f.Err != nil:
+		e.what = f.Err.Error()
+	case f.Response.StatusCode/100 == 3:
+		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(f.Response))
+	default:
+		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType
+		e.readBody(f.Response, redact, quote)
+		e.wrap(sentinelOf(e.Operation, e.StatusCode))
+	}
+	if what := redact(e.what); what != e.what {
+		e.what, cause = what, nil // it has a secret
+	}
+	var connection *transport.ConnectionError
+	if errors.As(f.Err, &connection) {
+		e.wrap(ErrConnection)
+	}
+	var wait *transport.WaitError
+	if errors.As(f.Err, &wait) || errors.As(f.Stopped, &wait) {
+		e.wrap(ErrRateLimited)
+	}
+	if f.OutcomeUnknown {
+		e.wrap(ErrOutcomeUnknown)
+	}
+	e.wrap(cause)
+	e.wrap(f.Stopped)
+	return e
+}
+
+// redactor returns a function that returns one that removes the client secret and a token
+// from a text. A secret of less than four bytes is none, and removing it would garble the
+// text.
+func redactor(secret string) func(token string) func(string) string {
+	variants := []string{secret, url.QueryEscape(secret)}
+	if quoted, err := json.Marshal(secret); err == nil {
+		variants = append(variants, strings.Trim(string(quoted), `"`))
+	}
+	return func(token string) func(string) string {
+		var pairs []string
+		for _, s := range append(slices.Clone(variants), token) {
+			if len(s) >= 4 {
+				pairs = append(pairs, s, "[redacted]")
+			}
+		}
+		return strings.NewReplacer(pairs...).Replace
+	}
+}
+
+// Error returns, on one line, the request, the status, the service's texts and IDs, the
+// number of attempts and what the caller can do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("customizers: ")
@@ -127,10 +182,10 @@ func (e *Error) Error() string {
 	note(e.DetailCode != "", "detail code %s", oneLine(e.DetailCode))
 	note(e.TrackingID != "", "tracking id %s", oneLine(e.TrackingID))
 	note(e.TrackingID == "" && e.RequestID != "", "request id %s", oneLine(e.RequestID))
-	note(e.Attempts > 1, "after %d tries", e.Attempts)
+	note(e.Attempts > 1, "after %d attempts", e.Attempts)
 	note(e.reason != "", "%s", e.reason)
 	note(e.RetryAfter > 0, "try again in %v", e.RetryAfter.Round(time.Millisecond))
-	note(errors.Is(e, ErrOutcomeUnknown), "the service may have carried it out: look before sending it again")
+	note(errors.Is(e, ErrOutcomeUnknown), "the service may have carried it out: check before you repeat it")
 	if len(notes) > 0 {
 		b.WriteString(" (" + strings.Join(notes, "; ") + ")")
 	}
@@ -140,7 +195,7 @@ func (e *Error) Error() string {
 // Unwrap returns the sentinels that apply and the causes.
 func (e *Error) Unwrap() []error { return e.wraps }
 
-// LogValue makes a group of the error's fields.
+// LogValue returns a group of the error's fields.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("message", e.Error())}
 	add := func(key, value string) {
@@ -163,35 +218,40 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// wrap adds what is not nil to what e wraps.
-func (e *Error) wrap(errs ...error) {
-	for _, err := range errs {
-		if err != nil {
-			e.wraps = append(e.wraps, err)
-		}
+// wrap adds what e matches.
+func (e *Error) wrap(err error) {
+	if err != nil {
+		e.wraps = append(e.wraps, err)
 	}
 }
 
-// sentinelOf is the sentinel of a status. A token request is one whose refusal means
-// that the credentials are wrong.
-func sentinelOf(status int, tokenRequest bool) error {
-	switch {
-	case tokenRequest && (status == http.StatusBadRequest || status == http.StatusForbidden):
-		return ErrUnauthorized
-	case status >= 500:
-		return ErrServer
-	}
+// sentinelOf returns the sentinel of a status, or nil.
+func sentinelOf(operation string, status int) error {
+	token := operation == transport.TokenOperation
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
-		return ErrInvalidRequest
+		if token {
+			return ErrUnauthorized // how OAuth refuses credentials
+		}
+		return ErrBadRequest
 	case http.StatusUnauthorized:
 		return ErrUnauthorized
 	case http.StatusForbidden:
+		if token {
+			return ErrUnauthorized
+		}
 		return ErrForbidden
 	case http.StatusNotFound, http.StatusGone:
+		switch operation {
+		case transport.TokenOperation, "List", "Create":
+			return nil // the address is wrong, not an ID
+		}
 		return ErrNotFound
 	case http.StatusTooManyRequests:
 		return ErrRateLimited
+	}
+	if status >= 500 {
+		return ErrServer
 	}
 	return nil
 }
@@ -206,15 +266,15 @@ type errorBody struct {
 	Message          any    `json:"message"`
 }
 
-// readBody fills e from the body of a failed response. What the body says passes
-// through redact first; a body that isn't JSON is named, and quoted only if quote.
-func (e *Error) readBody(resp *http.Response, body []byte, redact func(string) string, quote bool) {
+// readBody fills e from the body of a failed response, redacted. It quotes a body that is
+// not a JSON error only if quote is set.
+func (e *Error) readBody(resp *transport.Response, redact func(string) string, quote bool) {
 	var b errorBody
-	err := json.Unmarshal(body, &b)
+	err := json.Unmarshal(resp.Data, &b)
 	var mistyped *json.UnmarshalTypeError
 	if err != nil && (!errors.As(err, &mistyped) || mistyped.Field == "") {
-		e.what = describeBody(resp, len(body)) + " where a JSON error was due"
-		if text := plainText(resp, body); quote && text != "" {
+		e.what = cmp.Or(e.what, describeBody(resp)+" instead of a JSON error")
+		if text := plainText(resp); quote && text != "" {
 			e.Messages = texts(redact(text))
 		}
 		return
@@ -244,7 +304,7 @@ func (e *Error) readBody(resp *http.Response, body []byte, redact func(string) s
 		}
 	}
 	if len(e.Messages) == 0 && len(e.Causes) == 0 && e.DetailCode == "" && e.TrackingID == "" && quote {
-		e.Messages = texts(redact(string(body)))
+		e.Messages = texts(redact(string(resp.Data)))
 	}
 }
 
@@ -256,8 +316,9 @@ func texts(text string) []Message {
 	return []Message{{Text: cut(text)}}
 }
 
-// describeBody says what came as a response's body: "212 bytes of text/html".
-func describeBody(resp *http.Response, size int) string {
+// describeBody returns the size and type of a body: "212 bytes of text/html".
+func describeBody(resp *transport.Response) string {
+	size := len(resp.Data)
 	if size == 0 {
 		return "an empty body"
 	}
@@ -272,9 +333,10 @@ func describeBody(resp *http.Response, size int) string {
 	return fmt.Sprintf("%d %s of %s", size, unit, kind)
 }
 
-// plainText is what a person would read in a body that isn't JSON: the title of a
+// plainText returns what a person would read in a body that isn't JSON: the title of a
 // page, or the beginning of a text.
-func plainText(resp *http.Response, body []byte) string {
+func plainText(resp *transport.Response) string {
+	body := resp.Data
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	lower := bytes.ToLower(body)
 	if start := bytes.Index(lower, []byte("<title>")); start >= 0 {
@@ -289,8 +351,8 @@ func plainText(resp *http.Response, body []byte) string {
 	return ""
 }
 
-// hostOf is where a redirect points, without what might be secret in it.
-func hostOf(resp *http.Response) string {
+// locationOf returns where a redirect points, without what might be secret in it.
+func locationOf(resp *transport.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	switch {
 	case err != nil:
@@ -311,3 +373,22 @@ func cut(text string) string {
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// An AmbiguousError reports that several customizers have the same name.
+// It matches [ErrAmbiguous].
+type AmbiguousError struct {
+	Name        string
+	Customizers []Customizer
+}
+
+// Error returns the name and the IDs of the customizers that have it.
+func (e *AmbiguousError) Error() string {
+	ids := make([]string, len(e.Customizers))
+	for i, c := range e.Customizers {
+		ids[i] = c.ID
+	}
+	return fmt.Sprintf("%v %q: %s", ErrAmbiguous, e.Name, strings.Join(ids, ", "))
+}
+
+// Is reports whether target is [ErrAmbiguous].
+func (e *AmbiguousError) Is(target error) bool { return target == ErrAmbiguous }

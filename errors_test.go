@@ -34,13 +34,13 @@ func refusing(t testing.TB, status int, contentType, body string, header ...stri
 func TestErrorSentinels(t *testing.T) {
 	t.Parallel()
 	all := []error{
-		customizers.ErrInvalidRequest, customizers.ErrUnauthorized, customizers.ErrForbidden, customizers.ErrNotFound,
+		customizers.ErrInvalidArgument, customizers.ErrUnauthorized, customizers.ErrForbidden, customizers.ErrNotFound,
 		customizers.ErrRateLimited, customizers.ErrServer, customizers.ErrOutcomeUnknown,
 	}
 	for status, want := range map[int]error{
-		400: customizers.ErrInvalidRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
-		404: customizers.ErrNotFound, 410: customizers.ErrNotFound, 413: customizers.ErrInvalidRequest,
-		415: customizers.ErrInvalidRequest, 422: customizers.ErrInvalidRequest, 429: customizers.ErrRateLimited,
+		400: customizers.ErrBadRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
+		404: customizers.ErrNotFound, 410: customizers.ErrNotFound, 413: customizers.ErrBadRequest,
+		415: customizers.ErrBadRequest, 422: customizers.ErrBadRequest, 429: customizers.ErrRateLimited,
 		500: customizers.ErrServer, 503: customizers.ErrServer, 599: customizers.ErrServer, 409: nil, 302: nil,
 	} {
 		_, err := refusing(t, status, "application/json", "{}").Get(ctxOf(t), "x")
@@ -91,13 +91,13 @@ func TestErrorBodies(t *testing.T) {
 		"gateway message":          {"application/json", `{"message":" Rate Limit Exceeded "}`, customizers.Error{Messages: text("Rate Limit Exceeded")}, "404 Not Found: Rate Limit Exceeded"},
 		"gateway message, a list":  {"application/json", `{"message":["a","b"]}`, customizers.Error{Messages: text(`["a","b"]`)}, `["a","b"]`},
 		"JSON of another shape":    {"application/json", `{"fault":{"code":9}}`, customizers.Error{Messages: text(`{"fault":{"code":9}}`)}, `{"fault":{"code":9}}`},
-		"page":                     {"text/html", "<html><head><TITLE>404 \n  No such host</TITLE></head></html>", customizers.Error{Messages: text("404 \n  No such host")}, "404 Not Found: 60 bytes of text/html where a JSON error was due: 404 No such host"},
-		"page without a title":     {"text/html", "<html>secret page</html>", customizers.Error{}, "404 Not Found: 24 bytes of text/html where a JSON error was due"},
-		"text":                     {"text/plain; charset=utf-8", "no healthy upstream", customizers.Error{Messages: text("no healthy upstream")}, "19 bytes of text/plain where a JSON error was due: no healthy upstream"},
-		"binary":                   {"application/octet-stream", "\x00\x01", customizers.Error{}, "2 bytes of application/octet-stream where a JSON error was due"},
-		"empty":                    {"", "", customizers.Error{}, "404 Not Found: an empty body where a JSON error was due"},
-		"truncated":                {"application/json", `{"trackingId":"t`, customizers.Error{}, "16 bytes of application/json where a JSON error was due"},
-		"list":                     {"application/json", `[1]`, customizers.Error{}, "3 bytes of application/json where a JSON error was due"},
+		"page":                     {"text/html", "<html><head><TITLE>404 \n  No such host</TITLE></head></html>", customizers.Error{Messages: text("404 \n  No such host")}, "404 Not Found: 60 bytes of text/html instead of a JSON error: 404 No such host"},
+		"page without a title":     {"text/html", "<html>secret page</html>", customizers.Error{}, "404 Not Found: 24 bytes of text/html instead of a JSON error"},
+		"text":                     {"text/plain; charset=utf-8", "no healthy upstream", customizers.Error{Messages: text("no healthy upstream")}, "19 bytes of text/plain instead of a JSON error: no healthy upstream"},
+		"binary":                   {"application/octet-stream", "\x00\x01", customizers.Error{}, "2 bytes of application/octet-stream instead of a JSON error"},
+		"empty":                    {"", "", customizers.Error{}, "404 Not Found: an empty body instead of a JSON error"},
+		"truncated":                {"application/json", `{"trackingId":"t`, customizers.Error{}, "16 bytes of application/json instead of a JSON error"},
+		"list":                     {"application/json", `[1]`, customizers.Error{}, "3 bytes of application/json instead of a JSON error"},
 		"endless":                  {"text/plain", strings.Repeat("x", 1<<20), customizers.Error{Messages: text(strings.Repeat("x", 512) + "…")}, "65536 bytes of text/plain"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestErrorKeepsSecretsThatAnAnswerRepeats(t *testing.T) {
 	_, err := c.Get(ctxOf(t), "x")
 	require.ErrorContains(t, err, "you sent Bearer [redacted] with [redacted]:")
 	_, err = c.CreateVersion(ctxOf(t), "x", strings.NewReader("ARCHIVE-BYTES"))
-	require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+	require.ErrorIs(t, err, customizers.ErrBadRequest)
 	assert.NotContains(t, err.Error(), "ARCHIVE-BYTES")
 }
 
@@ -190,7 +190,7 @@ func TestErrorLogValue(t *testing.T) {
 // What a version's fields are specified as, and what they are seen as.
 func TestVersionFields(t *testing.T) {
 	t.Parallel()
-	want := &customizers.Version{CustomizerID: "c", ImageID: "i", Version: 3, Created: time.Date(2022, 2, 8, 14, 50, 3, 827e6, time.UTC)}
+	want := &customizers.Version{CustomizerID: "c", ImageID: "i", Version: 3, Created: customizers.Timestamp{Time: time.Date(2022, 2, 8, 14, 50, 3, 827e6, time.UTC)}}
 	for _, body := range []string{
 		`{"customizerID":"c","imageID":"i","version":3,"created":"2022-02-08T14:50:03.827Z"}`,
 		`{"connectorCustomizerId":"c","imageId":"i","version":3,"created":"2022-02-08T14:50:03.827Z"}`,
@@ -219,10 +219,10 @@ func TestBlankNames(t *testing.T) {
 	c := clientOf(t, srv)
 	for _, name := range []string{"", " ", "\t\n"} {
 		_, err := c.Create(ctxOf(t), customizers.CreateRequest{Name: name})
-		require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 		require.ErrorContains(t, err, "Name is blank")
 		_, err = c.Update(ctxOf(t), "x", customizers.UpdateRequest{Name: name})
-		require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 	}
 	assert.Empty(t, srv.Requests())
 }
@@ -247,7 +247,7 @@ func FuzzErrorBody(f *testing.F) {
 				Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(body)),
 			}, nil
 		})
-		c := newClient(t, "acme", customizers.WithTokenSource(static("the-token")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
+		c := newClient(t, "acme", customizers.TokenSource(static("the-token")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
 			customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 		got, err := c.Get(t.Context(), "x")
 		if err == nil {

@@ -17,8 +17,8 @@ import (
 
 func ExampleNew() {
 	client, err := customizers.New("acme", // or "https://acme.api.identitynow.com", or a vanity URL
-		customizers.WithClientCredentials("client-id", "client-secret"),
-		customizers.WithAPIVersion(customizers.V2025),
+		customizers.ClientCredentials("client-id", "client-secret"),
+		customizers.WithAPIVersion(customizers.APIVersion2025),
 		customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 6, MaxWait: 5 * time.Minute}),
 		customizers.WithRateLimit(50, 10*time.Second), // leave half to the other programs
 		customizers.WithUserAgent("acme-sync/1.4"),
@@ -30,18 +30,18 @@ func ExampleNew() {
 }
 
 func ExampleNew_invalid() {
-	_, err := customizers.New("https://acme.identitynow.com", customizers.WithClientCredentials("id", "secret"))
-	fmt.Println(errors.Is(err, customizers.ErrInvalidRequest))
+	_, err := customizers.New("https://acme.identitynow.com", customizers.ClientCredentials("id", "secret"))
+	fmt.Println(errors.Is(err, customizers.ErrInvalidArgument))
 	fmt.Println(err)
 	// Output:
 	// true
-	// customizers: invalid request: the tenant URL "https://acme.identitynow.com" is that of the user interface; its API is at https://acme.api.identitynow.com
+	// customizers: invalid argument: the tenant URL "https://acme.identitynow.com" is that of the user interface; its API is at https://acme.api.identitynow.com
 }
 
-func ExampleWithTokenSource() {
+func ExampleTokenSource() {
 	// Any source of tokens will do: a secret store's, another library's.
 	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "a token that one already has"})
-	client, err := customizers.New("acme", customizers.WithTokenSource(source))
+	client, err := customizers.New("acme", customizers.TokenSource(source))
 	if err != nil {
 		log.Fatal(err)
 	}

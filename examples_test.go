@@ -137,7 +137,7 @@ func Example_rotatingCredentials() {
 		}
 		return config.Token(context.Background())
 	})
-	client, err := customizers.New(srv.URL, customizers.WithTokenSource(source))
+	client, err := customizers.New(srv.URL, customizers.TokenSource(source))
 	if err != nil {
 		log.Fatal(err)
 	}

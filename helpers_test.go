@@ -52,14 +52,12 @@ func answering(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *cu
 	mux.Handle("/", h)
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	return newClient(t, srv.URL, append([]customizers.Option{
-		customizers.WithClientCredentials("the-id", "the-secret"), quick,
-	}, opts...)...)
+	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret"), append([]customizers.Option{quick}, opts...)...)
 }
 
-func newClient(t testing.TB, tenant string, opts ...customizers.Option) *customizers.Client {
+func newClient(t testing.TB, tenant string, auth customizers.Auth, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
-	c, err := customizers.New(tenant, opts...)
+	c, err := customizers.New(tenant, auth, opts...)
 	require.NoError(t, err)
 	return c
 }
@@ -87,10 +85,8 @@ func overMemory(t testing.TB, srv *customizerstest.Server, opts ...customizers.O
 	t.Helper()
 	transport := contracttest.New(t, "openapi.yaml")
 	transport.Next = inMemory{srv}
-	return newClient(t, "acme", append([]customizers.Option{
-		customizers.WithClientCredentials(srv.ClientID, srv.ClientSecret),
-		customizers.WithHTTPClient(&http.Client{Transport: transport}),
-	}, opts...)...)
+	return newClient(t, "acme", customizers.ClientCredentials(srv.ClientID, srv.ClientSecret),
+		append([]customizers.Option{customizers.WithHTTPClient(&http.Client{Transport: transport})}, opts...)...)
 }
 
 func ctxOf(t testing.TB) context.Context {

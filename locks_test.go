@@ -78,7 +78,7 @@ func TestNoLockIsHeldAcrossIO(t *testing.T) {
 		}
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body, ContentLength: -1, Request: req}, nil
 	})
-	c := newClient(t, "acme", customizers.WithTokenSource(static("t")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
+	c := newClient(t, "acme", customizers.TokenSource(static("t")), customizers.WithHTTPClient(&http.Client{Transport: transport}),
 		customizers.WithLogger(slog.New(stoppingLog{slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelDebug}), log, new(sync.Once)})))
 	ctx := ctxOf(t)
 	var stopped sync.WaitGroup

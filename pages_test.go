@@ -138,7 +138,7 @@ func TestAllDoesNotTakeEvery400ForTheEnd(t *testing.T) {
 	for _, err := range past(t, 1000, 500).All(ctxOf(t), customizers.ListOptions{}) {
 		if err != nil {
 			failures++
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrBadRequest)
 			assert.ErrorContains(t, err, "Specified offset is invalid.")
 			continue
 		}
@@ -154,7 +154,7 @@ func TestAllReportsA400ForItsFirstRequest(t *testing.T) {
 	for _, err := range past(t, 3, 1000).All(ctxOf(t), customizers.ListOptions{Offset: 5}) {
 		failed = err
 	}
-	require.ErrorIs(t, failed, customizers.ErrInvalidRequest)
+	require.ErrorIs(t, failed, customizers.ErrBadRequest)
 }
 
 func TestAllYieldsAnErrorOnceAfterTheRecordsBefore(t *testing.T) {
@@ -210,7 +210,7 @@ func TestListOptionsAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	c := clientOf(t, srv)
 	for _, opts := range []customizers.ListOptions{{Offset: -1}, {Limit: -1}, {Limit: 251}, {Offset: 1 << 31}} {
 		_, err := c.List(ctxOf(t), opts)
-		require.ErrorIs(t, err, customizers.ErrInvalidRequest, "%+v", opts)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument, "%+v", opts)
 		for seq := range 2 {
 			var errs []error
 			if seq == 0 {
@@ -224,7 +224,7 @@ func TestListOptionsAreCheckedBeforeAnythingIsSent(t *testing.T) {
 				}
 			}
 			require.Len(t, errs, 1)
-			require.ErrorIs(t, errors.Join(errs...), customizers.ErrInvalidRequest)
+			require.ErrorIs(t, errors.Join(errs...), customizers.ErrInvalidArgument)
 		}
 	}
 	assert.Empty(t, srv.Requests())

@@ -10,36 +10,27 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
 )
 
-// scripted is a limiter that answers what it is told to, and then lets all through.
-type scripted struct {
-	slots   []customizers.Slot
-	err     error
-	taken   int
-	done    []bool
-	refused []time.Duration
+// every is a limiter that grants a slot each period.
+type every struct {
+	period time.Duration
+	last   time.Time
+	err    error
 }
 
-func (s *scripted) Take(context.Context) (customizers.Slot, error) {
-	if s.err != nil {
-		return customizers.Slot{}, s.err
+func (e *every) Wait(ctx context.Context) error {
+	if e.err != nil {
+		return e.err
 	}
-	s.taken++
-	if len(s.slots) > 0 {
-		slot := s.slots[0]
-		s.slots = s.slots[1:]
-		return slot, nil
-	}
-	return customizers.Slot{Done: func(sent bool) { s.done = append(s.done, sent) }}, nil
-}
-
-func (s *scripted) Refused(ctx context.Context, d time.Duration) {
-	if ctx.Err() == nil {
-		s.refused = append(s.refused, d)
+	select {
+	case <-time.After(time.Until(e.last.Add(e.period))):
+		e.last = time.Now()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -47,29 +38,26 @@ func TestRateLimiter(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no connection to the store")
 	for name, tt := range map[string]struct {
-		limiter  scripted
-		statuses []int         // of the answers; 200 afterwards
-		within   time.Duration // the deadline; none when zero
-		took     time.Duration
-		done     []bool
-		refused  []time.Duration
-		failed   error
+		limiter  every
+		statuses []int         // of the first responses; the others are 200
+		within   time.Duration // deadline; none if zero
+		took     time.Duration // for three lists
+		sent     int
+		errs     []error
 		says     string
 	}{
-		"a slot at once":            {done: []bool{true}},
-		"a wait":                    {limiter: scripted{slots: []customizers.Slot{{Wait: 3 * time.Second}, {Wait: 4 * time.Second}}}, took: 7 * time.Second, done: []bool{true}},
-		"a pause of another":        {limiter: scripted{slots: []customizers.Slot{{Wait: 50 * time.Second, Paused: true}}}, took: 50 * time.Second, done: []bool{true}},
-		"a 429 is told":             {statuses: []int{429}, took: 9 * time.Second, done: []bool{true, true}, refused: []time.Duration{9 * time.Second}},
-		"a pause too long":          {limiter: scripted{slots: []customizers.Slot{{Wait: 20 * time.Minute, Paused: true}}}, failed: customizers.ErrRateLimited, says: "try again in 20m0s"},
-		"a wait beyond the context": {limiter: scripted{slots: []customizers.Slot{{Wait: time.Hour}}}, within: time.Minute, failed: context.DeadlineExceeded, says: "no slot free"},
-		"it fails":                  {limiter: scripted{err: broken}, failed: broken, says: "not sent: the rate limiter failed: no connection to the store"},
+		"slots at once":         {sent: 3},
+		"a slot each 4 s":       {limiter: every{period: 4 * time.Second}, took: 8 * time.Second, sent: 3},
+		"a retry needs a slot":  {limiter: every{period: 20 * time.Second}, statuses: []int{429}, took: 60 * time.Second, sent: 4},
+		"a pause holds it back": {statuses: []int{429}, took: 9 * time.Second, sent: 4},
+		"the context ends":      {limiter: every{period: time.Hour}, within: time.Minute, took: time.Minute, sent: 1, errs: []error{context.DeadlineExceeded, customizers.ErrRateLimited}, says: "not sent: the rate limit has no slot free"},
+		"it fails":              {limiter: every{err: broken}, errs: []error{broken, customizers.ErrRateLimited}, says: "not sent: the rate limiter failed: no connection to the store"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := tt.limiter
 				n := 0
-				c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithRateLimiter(&l),
+				c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithRateLimiter(&tt.limiter),
 					customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 						resp, err := fixed([]byte("[]"))(req)
 						if n < len(tt.statuses) {
@@ -79,68 +67,28 @@ func TestRateLimiter(t *testing.T) {
 						n++
 						return resp, err
 					})}))
-				ctx := t.Context()
+				ctx, cancel := t.Context(), func() {}
 				if tt.within > 0 {
-					var cancel context.CancelFunc
 					ctx, cancel = context.WithTimeout(ctx, tt.within)
-					defer cancel()
 				}
+				defer cancel()
 				start := time.Now()
-				_, err := c.List(ctx, customizers.ListOptions{})
-				assert.Equal(t, tt.took, time.Since(start))
-				assert.Equal(t, tt.done, l.done)
-				assert.Equal(t, tt.refused, l.refused)
-				if tt.failed == nil {
-					require.NoError(t, err)
-					return
+				var err error
+				for i := 0; i < 3 && err == nil; i++ {
+					_, err = c.List(ctx, customizers.ListOptions{})
 				}
-				require.ErrorIs(t, err, tt.failed)
-				assert.ErrorContains(t, err, tt.says)
-				assert.Zero(t, n, "nothing was sent")
+				assert.Equal(t, tt.took, time.Since(start))
+				assert.Equal(t, tt.sent, n)
+				if tt.errs == nil {
+					require.NoError(t, err)
+				}
+				for _, want := range tt.errs {
+					require.ErrorIs(t, err, want)
+				}
+				if tt.says != "" {
+					assert.ErrorContains(t, err, tt.says)
+				}
 			})
 		})
-	}
-}
-
-// A slot of a request that was never sent is given back as such.
-func TestRateLimiterLearnsThatNothingWasSent(t *testing.T) {
-	t.Parallel()
-	var l scripted
-	broken := errors.New("no token")
-	c := newClient(t, "acme", customizers.WithRateLimiter(&l), customizers.WithTokenSource(tokenSource(func() (*oauth2.Token, error) {
-		return nil, broken
-	})))
-	_, err := c.List(ctxOf(t), customizers.ListOptions{})
-	require.ErrorIs(t, err, broken)
-	assert.Equal(t, []bool{false}, l.done)
-}
-
-// ending ends the context while it is asked.
-type ending struct {
-	scripted
-	end context.CancelFunc
-}
-
-func (e *ending) Take(ctx context.Context) (customizers.Slot, error) {
-	e.end()
-	return e.scripted.Take(ctx)
-}
-
-// A slot that came too late is given back, and what is none is not.
-func TestRateLimiterOfACallThatHasEnded(t *testing.T) {
-	t.Parallel()
-	for _, wait := range []time.Duration{0, time.Second} {
-		ctx, cancel := context.WithCancel(t.Context())
-		l := &ending{end: cancel}
-		done := func(sent bool) { l.done = append(l.done, sent) }
-		l.slots = []customizers.Slot{{Wait: wait, Done: done}}
-		c := newClient(t, "acme", customizers.WithRateLimiter(l), customizers.WithTokenSource(static("token")))
-		_, err := c.List(ctx, customizers.ListOptions{})
-		require.ErrorIs(t, err, context.Canceled)
-		if wait == 0 {
-			assert.Equal(t, []bool{false}, l.done)
-		} else {
-			assert.Empty(t, l.done)
-		}
 	}
 }

@@ -145,7 +145,7 @@ func TestCreateAfterAFailedDial(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
 	}
-	c := newClient(t, srv.URL, customizers.WithClientCredentials(srv.ClientID, srv.ClientSecret), quick,
+	c := newClient(t, srv.URL, customizers.ClientCredentials(srv.ClientID, srv.ClientSecret), quick,
 		customizers.WithHTTPClient(&http.Client{Transport: transport}))
 	create(t, c, "once")
 	assert.EqualValues(t, 3, dials.Load())
@@ -158,7 +158,7 @@ func TestNothingListens(t *testing.T) {
 	require.NoError(t, err)
 	url := "http://" + l.Addr().String()
 	require.NoError(t, l.Close())
-	c := newClient(t, url, customizers.WithTokenSource(static("t")), quick)
+	c := newClient(t, url, customizers.TokenSource(static("t")), quick)
 	_, err = c.Create(ctxOf(t), customizers.CreateRequest{Name: "n"})
 	var e *customizers.Error
 	require.ErrorAs(t, err, &e)
@@ -177,7 +177,7 @@ func TestUntrustedCertificateIsNotRetried(t *testing.T) {
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	c := newClient(t, srv.URL, customizers.WithTokenSource(static("t")), quick)
+	c := newClient(t, srv.URL, customizers.TokenSource(static("t")), quick)
 	_, err := c.Create(ctxOf(t), customizers.CreateRequest{Name: "n"})
 	var e *customizers.Error
 	require.ErrorAs(t, err, &e)
@@ -214,7 +214,7 @@ func TestBodyThatBreaksOffIsReadAgain(t *testing.T) {
 	var e *customizers.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, 200, e.StatusCode)
-	require.ErrorContains(t, err, "the body broke off after 1000 bytes of application/json")
+	require.ErrorContains(t, err, "the body broke off after 1000 bytes: ")
 }
 
 // Every body is closed, of successes, failures and bodies over the bound.
@@ -223,7 +223,7 @@ func TestBodiesAreClosed(t *testing.T) {
 	opened, closed := 0, 0
 	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
 		for _, status := range []int{200, 400, 503} {
-			c := newClient(t, "acme", quick, customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+			c := newClient(t, "acme", customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{
 				Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 					resp, _ := fixed([]byte(body))(req)
 					resp.StatusCode = status
@@ -350,7 +350,7 @@ func TestNilContext(t *testing.T) {
 	t.Parallel()
 	srv := sandbox(t)
 	for op, call := range calls(clientOf(t, srv), "one") {
-		require.ErrorIs(t, call(nil), customizers.ErrInvalidRequest, op)
+		require.ErrorIs(t, call(nil), customizers.ErrInvalidArgument, op)
 	}
 	assert.Empty(t, srv.Requests())
 }
@@ -426,13 +426,13 @@ func TestUploadThatCantBe(t *testing.T) {
 	atEnd := bytes.NewReader([]byte("PK"))
 	_, _ = atEnd.Seek(0, io.SeekEnd)
 	for want, r := range map[string]io.Reader{
-		"is a folder":                 dir,
-		"file already closed":         closed,
-		"has 0 bytes":                 bytes.NewReader(nil),
-		"has 2 bytes and stands at 2": atEnd,
+		"is a folder":                     dir,
+		"file already closed":             closed,
+		"has 0 bytes":                     bytes.NewReader(nil),
+		"has 2 bytes and its offset is 2": atEnd,
 	} {
 		_, err := c.CreateVersion(ctxOf(t), "one", r)
-		require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 		require.ErrorContains(t, err, want)
 	}
 	assert.Empty(t, srv.Requests())
@@ -493,7 +493,7 @@ func TestRateLimitOfTheSandboxIsNeverHit(t *testing.T) {
 func TestTheCallersHTTPClientIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := &http.Client{}
-	newClient(t, "acme", customizers.WithTokenSource(static("t")), customizers.WithHTTPClient(h))
+	newClient(t, "acme", customizers.TokenSource(static("t")), customizers.WithHTTPClient(h))
 	assert.Nil(t, h.CheckRedirect)
 	assert.Nil(t, h.Transport)
 }

@@ -57,11 +57,11 @@ func assertSecret(t *testing.T, text string, secrets ...string) {
 func TestSecretsOfPublicTypes(t *testing.T) {
 	t.Parallel()
 	const secret, token = "s3cret+&/=value", "header.payload.signature"
-	c := newClient(t, "acme", customizers.WithClientCredentials("the-id", secret))
-	withToken := newClient(t, "acme", customizers.WithTokenSource(static(token)))
+	c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret))
+	withToken := newClient(t, "acme", customizers.TokenSource(static(token)))
 	for _, v := range []any{
 		c, *c, withToken, *withToken, struct{ C *customizers.Client }{c},
-		customizers.WithClientCredentials("the-id", secret), customizers.WithTokenSource(static(token)),
+		customizers.ClientCredentials("the-id", secret), customizers.TokenSource(static(token)),
 		customizers.RetryPolicy{}, customizers.ListOptions{}, customizers.Customizer{}, customizers.Version{}, customizers.Page{}, customizers.Error{},
 	} {
 		assertSecret(t, printed(v), secret, token)
@@ -131,7 +131,7 @@ func TestSecretsInErrorsAndLogs(t *testing.T) {
 				srv.Start()
 				t.Cleanup(srv.Close)
 				var out syncBuffer
-				c := newClient(t, srv.URL, customizers.WithClientCredentials(id, secret), customizers.WithRateLimit(0, 0),
+				c := newClient(t, srv.URL, customizers.ClientCredentials(id, secret), customizers.WithRateLimit(0, 0),
 					customizers.WithLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 					customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}))
 				text, secrets := "", []string{secret, token}
@@ -175,7 +175,7 @@ func TestCredentialsDoNotFollowRedirects(t *testing.T) {
 			t.Cleanup(srv.Close)
 			// A client that would follow, were it not for ours.
 			follows := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
-			c := newClient(t, srv.URL, customizers.WithClientCredentials("id", "secret"), customizers.WithHTTPClient(follows), quick)
+			c := newClient(t, srv.URL, customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(follows), quick)
 			for op, call := range calls(c, "one") {
 				err := call(ctxOf(t))
 				var e *customizers.Error
@@ -203,7 +203,7 @@ func TestTLS(t *testing.T) {
 		roots.AddCert(srv.Certificate())
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 		t.Cleanup(transport.CloseIdleConnections)
-		c := newClient(t, srv.URL, customizers.WithTokenSource(static("token")), quick,
+		c := newClient(t, srv.URL, customizers.TokenSource(static("token")), quick,
 			customizers.WithHTTPClient(&http.Client{Transport: transport}))
 		_, err := c.List(ctxOf(t), customizers.ListOptions{})
 		if ok {
@@ -245,7 +245,7 @@ func TestResponseBombs(t *testing.T) { // not parallel: it reads the heap
 		"deep error": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(400)
 			_, _ = w.Write(bytes.Repeat([]byte(`{"error":`), 8<<20/9))
-		}, "where a JSON error was due"},
+		}, "instead of a JSON error"},
 		"headers": {func(w http.ResponseWriter, _ *http.Request) {
 			for i := range 2000 {
 				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1000))
@@ -272,7 +272,7 @@ func TestResponseBombs(t *testing.T) { // not parallel: it reads the heap
 func TestTokensComeFromTheTenantOnly(t *testing.T) {
 	t.Parallel()
 	var hosts []string
-	c := newClient(t, "acme", customizers.WithClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{
+	c := newClient(t, "acme", customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{
 		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			hosts = append(hosts, req.URL.Scheme+"://"+req.URL.Host+req.URL.Path)
 			return fixed([]byte(`{"access_token":"a","expires_in":1,"token_url":"https://elsewhere.example"}`))(req)

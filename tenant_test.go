@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -79,7 +78,7 @@ func TestTenantAccepted(t *testing.T) {
 			t.Parallel()
 			recorder := &urlRecorder{}
 			client := newClient(t, tt.tenant,
-				customizers.WithClientCredentials("the-id", "the-secret"),
+				customizers.ClientCredentials("the-id", "the-secret"),
 				customizers.WithHTTPClient(&http.Client{Transport: recorder}))
 			require.Empty(t, recorder.seen(), "New sends nothing")
 
@@ -151,9 +150,9 @@ func TestTenantRefused(t *testing.T) {
 			t.Parallel()
 			recorder := &urlRecorder{}
 			client, err := customizers.New(tt.tenant,
-				customizers.WithClientCredentials("the-id", "the-secret"),
+				customizers.ClientCredentials("the-id", "the-secret"),
 				customizers.WithHTTPClient(&http.Client{Transport: recorder}))
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.Nil(t, client)
 			assert.Contains(t, err.Error(), "tenant")
 			assert.Contains(t, err.Error(), tt.says)
@@ -167,11 +166,11 @@ func TestTenantRefused(t *testing.T) {
 func TestAPIVersionPaths(t *testing.T) {
 	t.Parallel()
 	for version, base := range map[customizers.APIVersion]string{
-		"":                "/v2024/connector-customizers", // not given
-		customizers.V2024: "/v2024/connector-customizers",
-		customizers.V2025: "/v2025/connector-customizers",
-		customizers.V2026: "/v2026/connector-customizers",
-		customizers.V1:    "/connector-customizers/v1",
+		"":                         "/v2024/connector-customizers", // not given
+		customizers.APIVersion2024: "/v2024/connector-customizers",
+		customizers.APIVersion2025: "/v2025/connector-customizers",
+		customizers.APIVersion2026: "/v2026/connector-customizers",
+		customizers.APIVersion1:    "/connector-customizers/v1",
 	} {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()
@@ -218,7 +217,7 @@ func TestAPIVersionPaths(t *testing.T) {
 func TestAPIVersionLeavesIDsAlone(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"connector-customizers", "v1", "versions", "a?b", "a#b", "100%", "é", "a%2Fb", "a;b=c", "..."} {
-		for _, version := range []customizers.APIVersion{customizers.V2024, customizers.V1} {
+		for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersion1} {
 			srv := sandbox(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"}))
 			c := clientOf(t, srv, customizers.WithAPIVersion(version))
 			got, err := c.Get(ctxOf(t), id)
@@ -232,37 +231,25 @@ func TestAPIVersionLeavesIDsAlone(t *testing.T) {
 
 func TestOptionRefused(t *testing.T) {
 	t.Parallel()
-	credentials := customizers.WithClientCredentials("the-id", "the-secret")
-	source := customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "the-token"}))
 	retry := func(p customizers.RetryPolicy) []customizers.Option {
-		return []customizers.Option{credentials, customizers.WithRetry(p)}
+		return []customizers.Option{customizers.WithRetry(p)}
 	}
 	type options = []customizers.Option
 	tests := map[string]struct {
 		opts options
 		says []string
 	}{
-		"no credentials":         {nil, []string{"no credentials", "WithClientCredentials", "WithTokenSource", "NewFromEnv"}},
-		"both credentials":       {options{credentials, source}, []string{"WithClientCredentials and WithTokenSource"}},
-		"both, the other way":    {options{source, credentials}, []string{"WithClientCredentials and WithTokenSource"}},
 		"nil option":             {options{nil}, []string{"option 1 of 1 is nil"}},
-		"nil among options":      {options{credentials, nil, source}, []string{"option 2 of 3 is nil"}},
-		"nil HTTP client":        {options{credentials, customizers.WithHTTPClient(nil)}, []string{"HTTP client is nil"}},
-		"nil rate limiter":       {options{credentials, customizers.WithRateLimiter(nil)}, []string{"rate limiter is nil"}},
-		"nil logger":             {options{credentials, customizers.WithLogger(nil)}, []string{"logger is nil"}},
-		"nil token source":       {options{customizers.WithTokenSource(nil)}, []string{"token source is nil"}},
-		"empty ID":               {options{customizers.WithClientCredentials("", "hush-hush")}, []string{"client ID is empty"}},
-		"empty secret":           {options{customizers.WithClientCredentials("the-id", "")}, []string{"client secret is empty"}},
-		"padded ID":              {options{customizers.WithClientCredentials(" the-id", "hush-hush")}, []string{"client ID", "white space"}},
-		"padded secret":          {options{customizers.WithClientCredentials("the-id", "hush-hush\n")}, []string{"client secret", "white space"}},
-		"blank secret":           {options{customizers.WithClientCredentials("the-id", "  ")}, []string{"client secret", "white space"}},
-		"API version v3":         {options{credentials, customizers.WithAPIVersion("v3")}, []string{`API version "v3"`, "V2024, V2025, V2026 and V1"}},
-		"API version in capital": {options{credentials, customizers.WithAPIVersion("V2024")}, []string{`API version "V2024"`}},
-		"no API version":         {options{credentials, customizers.WithAPIVersion("")}, []string{`API version ""`}},
-		"negative rate limit":    {options{credentials, customizers.WithRateLimit(-1, time.Second)}, []string{"rate limit", "-1", "negative"}},
-		"too many":               {options{credentials, customizers.WithRateLimit(1<<60, time.Second)}, []string{"over a million"}},
-		"no period":              {options{credentials, customizers.WithRateLimit(1, 0)}, []string{"rate limit's period", "0s"}},
-		"negative period":        {options{credentials, customizers.WithRateLimit(1, -time.Second)}, []string{"rate limit's period", "-1s"}},
+		"nil among options":      {options{customizers.WithRateLimit(0, 0), nil}, []string{"option 2 of 2 is nil"}},
+		"nil HTTP client":        {options{customizers.WithHTTPClient(nil)}, []string{"HTTP client is nil"}},
+		"nil rate limiter":       {options{customizers.WithRateLimiter(nil)}, []string{"rate limiter is nil"}},
+		"nil logger":             {options{customizers.WithLogger(nil)}, []string{"logger is nil"}},
+		"API version v3":         {options{customizers.WithAPIVersion("v3")}, []string{`API version "v3"`, "v2024, v2025, v2026 or v1"}},
+		"API version in capital": {options{customizers.WithAPIVersion("V2024")}, []string{`API version "V2024"`}},
+		"no API version":         {options{customizers.WithAPIVersion("")}, []string{`API version ""`}},
+		"negative rate limit":    {options{customizers.WithRateLimit(-1, time.Second)}, []string{"rate limit", "-1"}},
+		"no period":              {options{customizers.WithRateLimit(1, 0)}, []string{"period of the rate limit", "0s"}},
+		"negative period":        {options{customizers.WithRateLimit(1, -time.Second)}, []string{"period of the rate limit", "-1s"}},
 		"negative attempts":      {retry(customizers.RetryPolicy{MaxAttempts: -1}), []string{"RetryPolicy.MaxAttempts", "-1"}},
 		"negative MinBackoff":    {retry(customizers.RetryPolicy{MinBackoff: -1}), []string{"RetryPolicy", "negative"}},
 		"negative MaxBackoff":    {retry(customizers.RetryPolicy{MaxBackoff: -1}), []string{"RetryPolicy", "negative"}},
@@ -271,23 +258,47 @@ func TestOptionRefused(t *testing.T) {
 			retry(customizers.RetryPolicy{MinBackoff: 2 * time.Second, MaxBackoff: time.Second}),
 			[]string{"MinBackoff, 2s", "MaxBackoff, 1s"},
 		},
-		"empty user agent":       {options{credentials, customizers.WithUserAgent("")}, []string{"user agent is blank"}},
-		"blank user agent":       {options{credentials, customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
-		"user agent, two lines":  {options{credentials, customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
-		"user agent, not ASCII":  {options{credentials, customizers.WithUserAgent("aé")}, []string{"user agent"}},
-		"a later option is good": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.V1), credentials}, []string{`"v3"`}},
+		"empty user agent":       {options{customizers.WithUserAgent("")}, []string{"user agent is blank"}},
+		"blank user agent":       {options{customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
+		"user agent, two lines":  {options{customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
+		"user agent, not ASCII":  {options{customizers.WithUserAgent("aé")}, []string{"user agent"}},
+		"a later option is good": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersion1)}, []string{`"v3"`}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client, err := customizers.New("acme", tt.opts...)
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			client, err := customizers.New("acme", customizers.ClientCredentials("the-id", "the-secret"), tt.opts...)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.Nil(t, client)
 			for _, s := range tt.says {
 				assert.Contains(t, err.Error(), s)
 			}
 			assert.NotContains(t, err.Error(), "hush-hush")
 			assert.NotContains(t, err.Error(), "the-secret")
+		})
+	}
+}
+
+func TestAuthRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		auth customizers.Auth
+		says string
+	}{
+		"none":             {customizers.Auth{}, "no credentials (want ClientCredentials or TokenSource)"},
+		"nil token source": {customizers.TokenSource(nil), "token source is nil"},
+		"empty ID":         {customizers.ClientCredentials("", "hush-hush"), "client ID is empty"},
+		"empty secret":     {customizers.ClientCredentials("the-id", ""), "client secret is empty"},
+		"padded ID":        {customizers.ClientCredentials(" the-id", "hush-hush"), "client ID begins or ends with white space"},
+		"padded secret":    {customizers.ClientCredentials("the-id", "hush-hush\n"), "client secret begins or ends with white space"},
+		"blank secret":     {customizers.ClientCredentials("the-id", "  "), "client secret begins or ends with white space"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := customizers.New("acme", tt.auth)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+			assert.ErrorContains(t, err, tt.says)
+			assert.NotContains(t, err.Error(), "hush-hush")
 		})
 	}
 }
@@ -303,13 +314,12 @@ func TestOptionAccepted(t *testing.T) {
 		"equal backoffs":       customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Second, MaxBackoff: time.Second}),
 		"logger":               customizers.WithLogger(slog.New(slog.DiscardHandler)),
 		"user agent":           customizers.WithUserAgent("acme-sync/1.4 (nightly)"),
-		"other credentials":    customizers.WithClientCredentials("another-id", "another-secret"),
 	}
 	for name, opt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			recorder := &urlRecorder{}
-			client := newClient(t, "acme", customizers.WithClientCredentials("the-id", "the-secret"),
+			client := newClient(t, "acme", customizers.ClientCredentials("the-id", "the-secret"),
 				customizers.WithHTTPClient(&http.Client{Transport: recorder}), opt)
 			_, err := client.List(ctxOf(t), customizers.ListOptions{})
 			require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,7 @@ func TestRateLimitBehindASlowToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var at []time.Time
-		c := newClient(t, "acme", customizers.WithTokenSource(&source{next: func() (*oauth2.Token, error) {
+		c := newClient(t, "acme", customizers.TokenSource(&source{next: func() (*oauth2.Token, error) {
 			time.Sleep(45 * time.Second)
 			return &oauth2.Token{AccessToken: "token"}, nil
 		}}), customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -54,7 +53,7 @@ func TestAFetchThatDoesNotFitItsCallersDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fetches := 0
-		c := newClient(t, "acme", customizers.WithClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{
+		c := newClient(t, "acme", customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{
 			Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				if req.URL.Path != "/oauth/token" {
 					return fixed([]byte("[]"))(req)
@@ -91,7 +90,7 @@ func TestWaitInTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithRateLimit(1, 30*time.Second),
+		c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithRateLimit(1, 30*time.Second),
 			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				resp, _ := fixed([]byte("[]"))(req)
 				if n.Add(1) == 2 {
@@ -133,44 +132,13 @@ func TestWaitInTheQueue(t *testing.T) {
 	})
 }
 
-// A 429 counts when its headers have come, and a body that explains is not waited for
-// long.
-func TestLimitedWithABodyThatHangs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var n atomic.Int32
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
-			Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-				if n.Add(1) > 1 {
-					return fixed([]byte("[]"))(req)
-				}
-				resp, err := hanging(429)(req)
-				resp.Header = http.Header{"Retry-After": {"30"}}
-				return resp, err
-			}),
-		}))
-		start := time.Now()
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() {
-				_, err := c.List(t.Context(), customizers.ListOptions{})
-				assert.NoError(t, err)
-				assert.GreaterOrEqual(t, time.Since(start), 30*time.Second)
-				assert.LessOrEqual(t, time.Since(start), 35*time.Second)
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-	})
-}
-
 // A Retry-After of years, such as a time in seconds since 1970, is told but does not
 // silence the client for good.
 func TestAbsurdRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		c := newClient(t, "acme", customizers.WithTokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+		c := newClient(t, "acme", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
 			Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 				resp, _ := fixed([]byte("[]"))(req)
 				if n++; n == 1 {
@@ -192,10 +160,10 @@ func TestAbsurdRetryAfter(t *testing.T) {
 
 func TestTokenSourceThatPanics(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, "acme", customizers.WithTokenSource(&source{next: func() (*oauth2.Token, error) { panic("a bug") }}))
+	c := newClient(t, "acme", customizers.TokenSource(&source{next: func() (*oauth2.Token, error) { panic("a bug") }}))
 	for range 2 {
 		_, err := c.List(t.Context(), customizers.ListOptions{})
-		require.ErrorContains(t, err, "no token: fetching it panicked: a bug")
+		require.ErrorContains(t, err, "fetching a token panicked: a bug")
 	}
 }
 
@@ -204,10 +172,10 @@ func TestAttemptsCountWhatWasSent(t *testing.T) {
 	t.Parallel()
 	for _, statuses := range [][]int{{401, 401}, {401, 404}, {503, 401, 503, 404}, {401, 503, 503, 503, 503}} {
 		sent, tokens := 0, 0
-		c := newClient(t, "acme", quick, customizers.WithTokenSource(&source{next: func() (*oauth2.Token, error) {
+		c := newClient(t, "acme", customizers.TokenSource(&source{next: func() (*oauth2.Token, error) {
 			tokens++
 			return &oauth2.Token{AccessToken: fmt.Sprint("token-", tokens)}, nil
-		}}), customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		}}), quick, customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			resp, _ := fixed([]byte("{}"))(req)
 			resp.StatusCode = statuses[sent]
 			sent++
@@ -219,50 +187,4 @@ func TestAttemptsCountWhatWasSent(t *testing.T) {
 		assert.Len(t, statuses, e.Attempts)
 		assert.Len(t, statuses, sent)
 	}
-}
-
-// A call that has its slot and waits for a token when a pause begins keeps its place.
-func TestOrderThroughAPauseDuringATokenFetch(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		fetched := 0
-		src := &source{next: func() (*oauth2.Token, error) {
-			if fetched++; fetched == 1 {
-				return &oauth2.Token{AccessToken: "first", Expiry: time.Now().Add(5 * time.Second)}, nil
-			}
-			time.Sleep(3 * time.Second)
-			return &oauth2.Token{AccessToken: "second"}, nil
-		}}
-		var mu sync.Mutex
-		var order []string
-		c := newClient(t, "acme", customizers.WithTokenSource(src), customizers.WithRateLimit(2, 10*time.Second),
-			customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-				mu.Lock()
-				first := len(order) == 0
-				order = append(order, path.Base(req.URL.Path))
-				mu.Unlock()
-				resp, err := fixed([]byte(`{"id":"x"}`))(req)
-				if first {
-					time.Sleep(6 * time.Second)
-					resp.StatusCode = http.StatusTooManyRequests
-					resp.Header.Set("Retry-After", "5")
-				}
-				return resp, err
-			})}))
-		var wg sync.WaitGroup
-		get := func(id string) {
-			wg.Go(func() {
-				_, err := c.Get(t.Context(), id)
-				assert.NoError(t, err)
-			})
-			synctest.Wait()
-		}
-		get("0")
-		time.Sleep(5 * time.Second)
-		for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
-			get(id)
-		}
-		wg.Wait()
-		assert.Equal(t, []string{"0", "1", "2", "0", "3", "4", "5", "6"}, order, "the call that was refused comes again behind the one at the head")
-	})
 }

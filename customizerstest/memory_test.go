@@ -100,7 +100,7 @@ func TestClosed(t *testing.T) {
 				var tries atomic.Int32
 				client := srv.Client(
 					customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond}),
-					customizers.WithObserver(customizers.Observer{Try: func(context.Context, customizers.Try) { tries.Add(1) }}),
+					customizers.WithObserver(customizers.Observer{Attempt: func(context.Context, customizers.Attempt) { tries.Add(1) }}),
 				)
 				_, err := client.List(t.Context(), customizers.ListOptions{}) // has its token
 				require.NoError(t, err)

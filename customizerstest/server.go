@@ -136,11 +136,10 @@ func (s *Server) closed() bool {
 	}
 }
 
-// Client returns a client of the tenant, with its credentials and without a rate
-// limit; options win over both. It panics when an option can't be used.
+// Client returns a client of the tenant, with its credentials and without a rate limit,
+// unless an option sets one. It panics if an option can't be used.
 func (s *Server) Client(opts ...customizers.Option) *customizers.Client {
-	c, err := customizers.New(s.URL, slices.Concat([]customizers.Option{
-		customizers.WithClientCredentials(s.ClientID, s.ClientSecret),
+	c, err := customizers.New(s.URL, customizers.ClientCredentials(s.ClientID, s.ClientSecret), slices.Concat([]customizers.Option{
 		customizers.WithHTTPClient(s.client),
 		customizers.WithRateLimit(0, 0),
 	}, opts)...)

@@ -1002,7 +1002,7 @@ func TestRequests(t *testing.T) {
 func TestSeeds(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)
-	given := customizers.Customizer{ID: "an-id", Name: "given", ImageVersion: 7, ImageID: "an-image", TenantID: "a-tenant", Created: at}
+	given := customizers.Customizer{ID: "an-id", Name: "given", ImageVersion: 7, ImageID: "an-image", TenantID: "a-tenant", Created: customizers.Timestamp{Time: at}}
 	srv := serve(t, customizerstest.WithSeed(2),
 		customizerstest.WithCustomizers(given, customizers.Customizer{Name: "bare"}), customizerstest.WithCustomizers(customizers.Customizer{Name: "last"}))
 	all := srv.Customizers()

@@ -45,9 +45,13 @@ func newTenant(st State, given []customizers.Customizer, seed int) *tenant {
 	}
 	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(seed) * time.Second)
 	for i := range seed {
-		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: start.Add(time.Duration(i) * time.Second)})
+		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: customizers.Timestamp{Time: start.Add(time.Duration(i) * time.Second)}})
 	}
 	return t
+}
+
+func now() customizers.Timestamp {
+	return customizers.Timestamp{Time: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
 func newImageID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
@@ -62,7 +66,7 @@ func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c.Created.IsZero() { // in the order of the list
-		c.Created = time.Now().UTC().Truncate(time.Millisecond)
+		c.Created = now()
 	}
 	t.list = append(t.list, &c)
 	t.byID[c.ID] = &c
@@ -205,7 +209,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 			CustomizerID: c.ID,
 			ImageID:      c.ImageID,
 			Version:      c.ImageVersion,
-			Created:      time.Now().UTC().Truncate(time.Millisecond),
+			Created:      now(),
 		},
 		ArchiveSize:   size,
 		ArchiveSHA256: digest,

@@ -31,9 +31,9 @@ func open(ctx context.Context, path, record string) (*content, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: the content can't be read: %w", customizers.ErrInvalidRequest, err)
+		return nil, fmt.Errorf("%w: the content can't be read: %w", customizers.ErrInvalidArgument, err)
 	case !info.IsDir() && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: %s is neither a file nor a folder", customizers.ErrInvalidRequest, path)
+		return nil, fmt.Errorf("%w: %s is neither a file nor a folder", customizers.ErrInvalidArgument, path)
 	}
 	c := &content{temporary: info.IsDir()}
 	if c.temporary {
@@ -60,7 +60,7 @@ func open(ctx context.Context, path, record string) (*content, error) {
 		c.size = info.Size()
 		c.digest, err = digest(ctx, c.file, c.size)
 		if err != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, path, err)
+			err = fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, path, err)
 		}
 	}
 	if err != nil {

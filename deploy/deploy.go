@@ -108,7 +108,7 @@ func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
 // somebody deletes all but one. Let one program at a time deploy a new name to be sure.
 //
 // What can't be used gives an error before anything is sent, or is
-// [customizers.ErrInvalidRequest]; several customizers of the name, [ErrAmbiguous]; an
+// [customizers.ErrInvalidArgument]; several customizers of the name, [ErrAmbiguous]; an
 // upload or a create that may or may not have been carried out,
 // [customizers.ErrOutcomeUnknown], after which deploying again is safe, and looks for the
 // customizer again; a version that is not shown in time, [ErrNotShown]; a record that can't
@@ -117,10 +117,10 @@ func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
 // It needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the first.
 func Deploy(ctx context.Context, client Client, name, path string, opts Options) (*Result, error) {
 	if strings.TrimSpace(name) == "" {
-		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidRequest)
+		return nil, fmt.Errorf("%w: the name is blank", customizers.ErrInvalidArgument)
 	}
 	if opts.Timeout < 0 {
-		return nil, fmt.Errorf("%w: Options.Timeout is %v, which is negative", customizers.ErrInvalidRequest, opts.Timeout)
+		return nil, fmt.Errorf("%w: Options.Timeout is %v, which is negative", customizers.ErrInvalidArgument, opts.Timeout)
 	}
 	content, err := open(ctx, path, opts.Record)
 	if err != nil {
@@ -323,7 +323,7 @@ func (d *deployment) choose(ctx context.Context, own customizers.Customizer) (_ 
 
 // contested tells whether a customizer may be about to go, as several were created at once.
 func contested(c customizers.Customizer) bool {
-	return c.ImageVersion == 0 && (c.Created.IsZero() || time.Since(c.Created) < patience)
+	return c.ImageVersion == 0 && (c.Created.IsZero() || time.Since(c.Created.Time) < patience)
 }
 
 func is(id string) func(customizers.Customizer) bool {
@@ -372,7 +372,7 @@ func named(ctx context.Context, client Client, name string) ([]customizers.Custo
 func first(a, b customizers.Customizer) int {
 	return cmp.Or(
 		cmp.Compare(min(b.ImageVersion, 1), min(a.ImageVersion, 1)),
-		a.Created.Compare(b.Created),
+		a.Created.Compare(b.Created.Time),
 		strings.Compare(a.ID, b.ID))
 }
 

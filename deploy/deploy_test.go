@@ -459,7 +459,7 @@ func TestDeployRefusesBadInputBeforeSending(t *testing.T) {
 			t.Parallel()
 			srv := sandbox(t)
 			_, err := deploy.Deploy(t.Context(), srv.Client(), tt.name, tt.path, tt.opts)
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.ErrorContains(t, err, tt.says)
 			assert.Empty(t, srv.Requests())
 		})

@@ -208,7 +208,7 @@ func (s *slowService) Create(ctx context.Context, r customizers.CreateRequest) (
 		now := time.Now()
 		c = customizers.Customizer{ID: strconv.FormatInt(s.rnd.Int64(), 36), Name: r.Name}
 		if !s.undated {
-			c.Created = now.Add(s.chance(2*s.skew) - s.skew)
+			c.Created = customizers.Timestamp{Time: now.Add(s.chance(2*s.skew) - s.skew)}
 		}
 		s.customizers[c.ID] = listed{c, now.Add(s.behind + s.chance(s.lag))}
 		if s.lost && s.rnd.IntN(4) == 0 {

@@ -38,7 +38,7 @@ func readRecord(path string) (record, error) {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: the record of deployments %s can't be read: %w (delete it to go on without)", customizers.ErrInvalidRequest, path, err)
+		return nil, fmt.Errorf("%w: the record of deployments %s can't be read: %w (delete it to go on without)", customizers.ErrInvalidArgument, path, err)
 	}
 	if r == nil {
 		r = record{} // it was null

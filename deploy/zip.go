@@ -31,7 +31,7 @@ const IgnoreFile = ".customizerignore"
 // What [IgnoreFile] lists is left out, as are that file and any .git. A link to a file inside
 // the folder is followed; a link that leaves the folder, a link to a folder, and what is
 // neither file nor folder are refused with an error that is
-// [customizers.ErrInvalidRequest], as is a folder without files.
+// [customizers.ErrInvalidArgument], as is a folder without files.
 func Zip(w io.Writer, folder string) error {
 	var own []os.FileInfo // the archive itself, which may be in the folder
 	if f, ok := w.(*os.File); ok {
@@ -46,12 +46,12 @@ func Zip(w io.Writer, folder string) error {
 func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (err error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
+		return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidArgument, err)
 	}
 	defer func() { _ = root.Close() }()
 	ignored, err := readIgnoreFile(root)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, IgnoreFile, err)
+		return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, IgnoreFile, err)
 	}
 	z := zip.NewWriter(w)
 	files := 0
@@ -60,7 +60,7 @@ func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (
 		case ctx.Err() != nil:
 			return ended(ctx)
 		case err != nil:
-			return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidRequest, err)
+			return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidArgument, err)
 		case path == ".":
 			return nil
 		case path == IgnoreFile:
@@ -73,7 +73,7 @@ func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (
 		skip, err := ignored.MatchesOrParentMatches(path)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidRequest, IgnoreFile, err)
+			return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, IgnoreFile, err)
 		case skip && d.IsDir() && !ignored.Exclusions():
 			return fs.SkipDir
 		case skip || d.IsDir():
@@ -87,7 +87,7 @@ func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (
 		return addFile(ctx, z, root, path, info, err)
 	})
 	if err == nil && files == 0 {
-		err = fmt.Errorf("%w: the folder %s has no files to deploy", customizers.ErrInvalidRequest, folder)
+		err = fmt.Errorf("%w: the folder %s has no files to deploy", customizers.ErrInvalidArgument, folder)
 	}
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (
 
 func addFile(ctx context.Context, z *zip.Writer, root *os.Root, path string, info os.FileInfo, err error) error {
 	refuse := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s %w (list it in %s to leave it out)", customizers.ErrInvalidRequest, path, fmt.Errorf(format, args...), IgnoreFile)
+		return fmt.Errorf("%w: %s %w (list it in %s to leave it out)", customizers.ErrInvalidArgument, path, fmt.Errorf(format, args...), IgnoreFile)
 	}
 	switch {
 	case err != nil:

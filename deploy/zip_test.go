@@ -83,7 +83,7 @@ func TestZipIgnores(t *testing.T) {
 	}
 	bad := folder(t, map[string]string{"a": "", deploy.IgnoreFile: "[z-"})
 	err := deploy.Zip(io.Discard, bad)
-	require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 	assert.ErrorContains(t, err, deploy.IgnoreFile)
 }
 
@@ -114,7 +114,7 @@ func TestZipLinks(t *testing.T) {
 				assert.Equal(t, "1", files["link"])
 				return
 			}
-			require.ErrorIs(t, err, customizers.ErrInvalidRequest)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 			assert.ErrorContains(t, err, "link ")
 			assert.ErrorContains(t, err, tt.says)
 			assert.ErrorContains(t, err, "list it in "+deploy.IgnoreFile)

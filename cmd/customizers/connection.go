@@ -35,7 +35,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.clientID, "client-id", "", "client ID, such as that of a personal access token")
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
-	f.StringVar(&c.version, "api-version", string(customizers.V2024), "version of the API: v2024, v2025, v2026 or v1")
+	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "version of the API: v2024, v2025, v2026 or v1")
 	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait that the service may ask for when it limits the rate")
 	for _, name := range []string{"tenant", "client-id", "env"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
@@ -44,7 +44,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
 }
 
-var apiVersions = []string{string(customizers.V2024), string(customizers.V2025), string(customizers.V2026), string(customizers.V1)}
+var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersion1)}
 
 // check refuses flags that can't be used, before anything is looked for. One that is
 // given and empty comes from a variable that is not set, and must not lead to another
@@ -204,12 +204,11 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 	if transport == nil {
 		transport = customizers.DefaultTransport()
 	}
-	credentials := customizers.WithClientCredentials(s.id.value, s.secret.value)
+	auth := customizers.ClientCredentials(s.id.value, s.secret.value)
 	if s.token.value != "" {
-		credentials = customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.token.value}))
+		auth = customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.token.value}))
 	}
 	all := []customizers.Option{
-		credentials,
 		customizers.WithAPIVersion(customizers.APIVersion(a.connect.version)),
 		customizers.WithRetry(customizers.RetryPolicy{MaxWait: a.connect.maxWait}),
 		customizers.WithUserAgent("customizers-cli"),
@@ -217,5 +216,5 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 		customizers.WithLogger(a.logger()),
 		customizers.WithObserver(a.observer()),
 	}
-	return customizers.New(s.base.value, append(all, opts...)...)
+	return customizers.New(s.base.value, auth, append(all, opts...)...)
 }

@@ -43,7 +43,7 @@ func demoCommand() *cobra.Command {
 func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error {
 	d := &demonstration{out: out, wire: &wire{}}
 	client, err := customizers.New(srv.URL,
-		customizers.WithClientCredentials(srv.ClientID, srv.ClientSecret),
+		customizers.ClientCredentials(srv.ClientID, srv.ClientSecret),
 		customizers.WithHTTPClient(&http.Client{Transport: d.wire}),
 		customizers.WithRateLimit(20, time.Second),
 		customizers.WithUserAgent("customizers-demo"),

@@ -109,7 +109,7 @@ func (a *app) deployCommand() *cobra.Command {
 			r, err := deploy.Deploy(cmd.Context(), client, args[0], args[1], opts)
 			a.console.done()
 			switch {
-			case r == nil && errors.Is(err, customizers.ErrInvalidRequest) && !errors.As(err, new(*customizers.Error)):
+			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
 				return usageErrorf("%v", err)
 			case r == nil && errors.Is(err, deploy.ErrAmbiguous):
 				return &adviceError{err: err, advice: "upload to one of these IDs by 'customizers upload', or delete the others"}

@@ -67,8 +67,12 @@ func exitCode(err error) (int, string) {
 		return exitDenied, "no_credentials"
 	case errors.Is(err, customizers.ErrServer):
 		return exitFailure, "server"
-	case errors.Is(err, customizers.ErrInvalidRequest):
-		return exitFailure, "invalid_request"
+	case errors.Is(err, customizers.ErrInvalidArgument):
+		return exitFailure, "invalid_argument"
+	case errors.Is(err, customizers.ErrBadRequest):
+		return exitFailure, "bad_request"
+	case errors.Is(err, customizers.ErrConnection):
+		return exitFailure, "connection"
 	}
 	return exitFailure, "failure"
 }

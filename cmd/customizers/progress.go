@@ -100,7 +100,7 @@ func (a *app) observer() customizers.Observer {
 				a.console.countdown(waitText(w), w.Duration)
 			}
 		},
-		Try: func(_ context.Context, t customizers.Try) {
+		Attempt: func(_ context.Context, t customizers.Attempt) {
 			a.console.endWait()
 			if t.Operation == "CreateVersion" {
 				a.console.progress("") // the bar has ended

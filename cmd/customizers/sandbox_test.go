@@ -29,7 +29,7 @@ type served struct {
 
 func (s *served) client(t *testing.T) *customizers.Client {
 	t.Helper()
-	c, err := customizers.New(s.env["SAIL_BASE_URL"], customizers.WithClientCredentials(s.env["SAIL_CLIENT_ID"], s.env["SAIL_CLIENT_SECRET"]))
+	c, err := customizers.New(s.env["SAIL_BASE_URL"], customizers.ClientCredentials(s.env["SAIL_CLIENT_ID"], s.env["SAIL_CLIENT_SECRET"]))
 	require.NoError(t, err)
 	return c
 }

@@ -15,7 +15,7 @@ var customizerView = view[customizers.Customizer]{
 		{head: "ID", cell: func(c customizers.Customizer) string { return c.ID }},
 		{head: "NAME", cell: func(c customizers.Customizer) string { return c.Name }, narrow: shrinks},
 		{head: "VERSION", cell: func(c customizers.Customizer) string { return versionText(c.ImageVersion) }},
-		{head: "CREATED", cell: func(c customizers.Customizer) string { return ago(time.Now(), c.Created) }, narrow: goes, least: agoWidth},
+		{head: "CREATED", cell: func(c customizers.Customizer) string { return ago(time.Now(), c.Created.Time) }, narrow: goes, least: agoWidth},
 	},
 }
 
@@ -25,7 +25,7 @@ var versionView = view[customizers.Version]{
 		{head: "CUSTOMIZER", cell: func(v customizers.Version) string { return v.CustomizerID }},
 		{head: "VERSION", cell: func(v customizers.Version) string { return versionText(v.Version) }},
 		{head: "IMAGE", cell: func(v customizers.Version) string { return v.ImageID }, narrow: shrinks},
-		{head: "CREATED", cell: func(v customizers.Version) string { return ago(time.Now(), v.Created) }, narrow: goes, least: agoWidth},
+		{head: "CREATED", cell: func(v customizers.Version) string { return ago(time.Now(), v.Created.Time) }, narrow: goes, least: agoWidth},
 	},
 }
 

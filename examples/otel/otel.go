@@ -64,7 +64,7 @@ func observe(meter metric.Meter) (customizers.Observer, error) {
 		return customizers.Observer{}, err
 	}
 	return customizers.Observer{
-		Try: func(ctx context.Context, t customizers.Try) {
+		Attempt: func(ctx context.Context, t customizers.Attempt) {
 			tries.Add(ctx, 1, metric.WithAttributes(
 				attribute.String("operation", t.Operation),
 				attribute.Int("http.response.status_code", t.StatusCode),

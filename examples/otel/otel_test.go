@@ -51,7 +51,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	t.Cleanup(srv.Close)
 	opts, err := otel.Options(sdktrace.NewTracerProvider(), sdkmetric.NewMeterProvider())
 	require.NoError(t, err)
-	client, err := customizers.New(srv.URL, append(opts, customizers.WithClientCredentials(tenant.ClientID, tenant.ClientSecret))...)
+	client, err := customizers.New(srv.URL, customizers.ClientCredentials(tenant.ClientID, tenant.ClientSecret), opts...)
 	require.NoError(t, err)
 	for range 3 {
 		var wave sync.WaitGroup

@@ -27,7 +27,7 @@ func BaseURL(tenant string) (string, error) {
 		return bad(`is empty; give its name ("acme") or the URL of its API ("https://acme.api.identitynow.com")`)
 	}
 	if strings.Contains(tenant, "@") {
-		return bad("holds a user name or password; give those to WithClientCredentials")
+		return bad("holds a user name or password; give the credentials apart from it")
 	}
 	if tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil

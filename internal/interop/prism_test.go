@@ -50,7 +50,7 @@ func TestPrismMock(t *testing.T) {
 	violations := &violations{}
 	client := func(header http.Header) *customizers.Client {
 		c, err := customizers.New(url,
-			customizers.WithTokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token"})),
+			customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token"})),
 			customizers.WithHTTPClient(&http.Client{Transport: &recorder{header: header, to: violations}}),
 			customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestPrismMock(t *testing.T) {
 	const id = "7f1f0f0e"
 	created := time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC) // is what Prism makes of a date-time
 	const number = -(1<<53 - 1)                                // and of an int64
-	whole := customizers.Customizer{ID: "string", Name: "string", ImageVersion: number, ImageID: "string", TenantID: "string", Created: created}
+	whole := customizers.Customizer{ID: "string", Name: "string", ImageVersion: number, ImageID: "string", TenantID: "string", Created: customizers.Timestamp{Time: created}}
 	operations := map[string]struct {
 		do   func(c *customizers.Client) (any, error)
 		want any
@@ -74,7 +74,7 @@ func TestPrismMock(t *testing.T) {
 		}, []customizers.Customizer{whole}, []int{400, 401, 403, 429, 500}},
 		"Create": {func(c *customizers.Client) (any, error) {
 			return c.Create(t.Context(), customizers.CreateRequest{Name: "a"})
-		}, &customizers.Customizer{ID: "string", Name: "string", TenantID: "string", Created: created}, []int{400, 401, 403, 429, 500}},
+		}, &customizers.Customizer{ID: "string", Name: "string", TenantID: "string", Created: customizers.Timestamp{Time: created}}, []int{400, 401, 403, 429, 500}},
 		"Get": {func(c *customizers.Client) (any, error) {
 			return c.Get(t.Context(), id)
 		}, &whole, []int{400, 401, 403, 404, 429, 500}},
@@ -86,10 +86,10 @@ func TestPrismMock(t *testing.T) {
 		}, nil, []int{400, 401, 403, 404, 429, 500}},
 		"CreateVersion": {func(c *customizers.Client) (any, error) {
 			return c.CreateVersion(t.Context(), id, nil)
-		}, &customizers.Version{CustomizerID: "string", ImageID: "string", Version: number, Created: created}, []int{400, 401, 403, 404, 429, 500}},
+		}, &customizers.Version{CustomizerID: "string", ImageID: "string", Version: number, Created: customizers.Timestamp{Time: created}}, []int{400, 401, 403, 404, 429, 500}},
 	}
 	sentinels := map[int]error{
-		400: customizers.ErrInvalidRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
+		400: customizers.ErrInvalidArgument, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
 		404: customizers.ErrNotFound, 429: customizers.ErrRateLimited, 500: customizers.ErrServer,
 	}
 	for name, operation := range operations {
@@ -123,7 +123,7 @@ func TestPrismProxy(t *testing.T) {
 	found := &violations{}
 	credentials := clientcredentials.Config{ClientID: srv.ClientID, ClientSecret: srv.ClientSecret, TokenURL: srv.URL + "/oauth/token"}
 	client, err := customizers.New(url,
-		customizers.WithTokenSource(tokens(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
+		customizers.TokenSource(tokens(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
 		customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
 	require.NoError(t, err)
 	ctx := t.Context()

@@ -215,7 +215,7 @@ func (w *worker) checkError(kind string, c *call, err error) {
 	if errors.Is(err, customizers.ErrOutcomeUnknown) && kind != "create" && kind != "version" {
 		w.bad("%v: an unknown outcome of what can be repeated: %v", c, err)
 	}
-	if errors.Is(err, customizers.ErrInvalidRequest) || errors.Is(err, customizers.ErrForbidden) {
+	if errors.Is(err, customizers.ErrInvalidArgument) || errors.Is(err, customizers.ErrForbidden) {
 		w.bad("%v: nothing here is invalid or forbidden: %v", c, err)
 	}
 }

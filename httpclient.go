@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// noRedirects is a copy of c that hands a redirect back instead of following it.
-func noRedirects(c *http.Client) *http.Client {
+// withoutRedirects returns a copy of c that returns redirects instead of following them.
+func withoutRedirects(c *http.Client) *http.Client {
 	if c == nil {
 		c = &http.Client{Transport: DefaultTransport()}
 	}
@@ -17,14 +17,14 @@ func noRedirects(c *http.Client) *http.Client {
 	return &out
 }
 
-// DefaultTransport is the transport of the clients that were not made with
-// [WithHTTPClient], to be wrapped by one that traces or logs requests.
+// DefaultTransport returns the transport of clients made without [WithHTTPClient]. Wrap it
+// to trace or log requests.
 //
-// It is net/http's default with TLS 1.2 at least, response headers of at most 1 MiB, all
-// idle connections for the one host that calls go to, and 30 seconds for these, since one
-// that the service has closed meanwhile would leave the outcome of a create unknown. When
-// a program has put a transport that is no [*http.Transport] in place of net/http's
-// default, it is that. All clients share it and its connections: do not change it.
+// It is net/http's default, with at least TLS 1.2, response headers of at most 1 MiB, and
+// all idle connections for one host. They are closed after 30 seconds, because a create on
+// a connection that the service has just closed has an unknown outcome. If a program has
+// replaced [http.DefaultTransport] by something other than an [*http.Transport],
+// DefaultTransport returns that. All clients share the transport: do not change it.
 func DefaultTransport() http.RoundTripper { return defaultTransport() }
 
 var defaultTransport = sync.OnceValue(func() http.RoundTripper {

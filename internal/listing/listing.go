@@ -1,0 +1,213 @@
+// Package listing reads a list page by page while others may change it.
+package listing
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// MaxLimit is the most records that the service puts on a page.
+const MaxLimit = 250
+
+const (
+	// memory is how many of the records read last a reader remembers. It finds its
+	// position again in a list that has shifted by less between two requests.
+	memory = 8 * MaxLimit
+	// maxRequests bounds the requests for one page, those that look for the position included.
+	maxRequests = 16
+)
+
+// A Page is a part of a list. Total is the number of all records, or -1 if unknown.
+type Page[T any] struct {
+	Items         []T
+	Offset, Total int
+}
+
+// A Source is a list of a service.
+type Source[T any] struct {
+	// Fetch requests the page of at most limit records at offset. Count asks for the Total.
+	Fetch func(ctx context.Context, offset, limit int, count bool) (Page[T], error)
+	// ID returns what identifies a record.
+	ID func(*T) string
+	// PastEnd reports whether an error may mean that the offset is past the end.
+	PastEnd func(error) bool
+}
+
+// Pages reads the list from offset to its end, limit records a page. Every record that is
+// there for the whole time is yielded exactly once. An error ends the list.
+func (s Source[T]) Pages(ctx context.Context, offset, limit int, count bool) iter.Seq2[Page[T], error] {
+	return func(yield func(Page[T], error) bool) {
+		r := &reader[T]{Source: s, start: offset, limit: limit}
+		p, err := r.first(ctx, count)
+		for err == nil && len(p.Items) > 0 {
+			if !yield(p, nil) || r.ended {
+				return
+			}
+			p, err = r.next(ctx)
+		}
+		if err != nil {
+			yield(Page[T]{}, err)
+		} else if !r.begun {
+			yield(p, nil) // an empty list has one page
+		}
+	}
+}
+
+// A reader keeps its position in a list that shifts. Each request begins at the last
+// record read: while that is where it was, nothing before it has shifted, and so nothing
+// is missed or read twice. Otherwise the reader steps back until it meets a record that it
+// remembers, and goes on from there.
+type reader[T any] struct {
+	Source[T]
+
+	start    int // offset that the list is read from
+	limit    int // most records of a page
+	total    int // as given with the first page, or -1
+	position int // offset of the last record read
+	begun    bool
+	ended    bool
+
+	known map[string]int // IDs read last, with the number of their last reading
+	ring  []string       // IDs in the order of reading
+	reads int
+}
+
+// first reads the first page.
+func (r *reader[T]) first(ctx context.Context, count bool) (Page[T], error) {
+	p, err := r.Fetch(ctx, r.start, r.limit, count)
+	if err != nil {
+		return p, err
+	}
+	end := r.start + len(p.Items)
+	r.total, r.position = p.Total, end-1
+	switch {
+	case len(p.Items) == 0 && r.start < r.total:
+		return p, fmt.Errorf("customizers: the page at offset %d is empty, but the list has %d records", r.start, r.total)
+	case r.total >= 0:
+		r.ended = end >= r.total
+	default:
+		r.ended = len(p.Items) < r.limit
+	}
+	r.begun = len(p.Items) > 0
+	if !r.ended {
+		r.known = make(map[string]int, memory)
+		r.remember(p.Items)
+	}
+	return p, nil
+}
+
+// next reads the page that follows. It is empty at the end of the list.
+func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
+	offset, limit := r.position, min(r.limit+1, MaxLimit)
+	var (
+		refused  error // last error that may mean past the end
+		refusals int
+		found    bool // the position was found, and the request begins there
+		restart  bool // there is no position to find
+	)
+	for range maxRequests {
+		p, err := r.Fetch(ctx, offset, limit, false)
+		if err != nil && offset > 0 && r.PastEnd(err) {
+			// Deletions may have put this offset past the end. The part of the list
+			// before it shows whether they did.
+			refused, refusals = err, refusals+1
+			offset, limit = stepBack(offset), MaxLimit
+			continue
+		}
+		if err != nil {
+			return Page[T]{}, err
+		}
+		if refusals > 1 && offset+len(p.Items) > r.position {
+			return Page[T]{}, refused // twice, and there is a record at the position
+		}
+		from, ok := r.resume(&p)
+		if !ok && !restart {
+			if offset > 0 {
+				offset, limit = stepBack(offset), MaxLimit
+			} else {
+				// All that were read have been deleted: what is left comes after those
+				// that were to be skipped.
+				offset, limit, restart = r.start, MaxLimit, true
+			}
+			continue
+		}
+		full := len(p.Items) == limit
+		fresh, last := r.fresh(p.Items, from)
+		if full && (len(fresh) == 0 || len(fresh) < (r.limit+1)/2 && !found) {
+			// Little of this page is new, but after the last known record there is more.
+			if at := offset + r.lastKnown(p.Items); at > offset {
+				offset, limit, found = at, MaxLimit, true
+				continue
+			}
+		}
+		if len(fresh) == 0 {
+			return Page[T]{}, nil
+		}
+		r.position = offset + last
+		r.ended = !full && last == len(p.Items)-1 && offset+len(p.Items) >= r.total
+		r.remember(p.Items[:last+1])
+		return Page[T]{Items: fresh, Offset: r.position - len(fresh) + 1, Total: r.total}, nil
+	}
+	return Page[T]{}, fmt.Errorf("customizers: the list changes faster than it can be read: the position was lost near offset %d", r.position)
+}
+
+// stepBack returns the offset of the preceding page, which ends with the record after
+// offset, so that it shows whether there is one.
+func stepBack(offset int) int { return max(0, offset-(MaxLimit-2)) }
+
+// resume returns the index of the item from which to go on: one that is known, so that all
+// before it are known too.
+func (r *reader[T]) resume(p *Page[T]) (from int, ok bool) {
+	for i := range p.Items {
+		if r.isKnown(&p.Items[i]) {
+			// Before a known item further on there may be unread ones, except for those
+			// that come first in the list or were to be skipped.
+			return i, i == 0 || p.Offset == 0 || p.Offset < r.start
+		}
+	}
+	return 0, p.Offset == 0 && r.start == 0 // all that were read have been deleted
+}
+
+// fresh returns the unread items from an index on, at most limit, and the index of the last.
+func (r *reader[T]) fresh(items []T, from int) (fresh []T, last int) {
+	for i := from; i < len(items) && len(fresh) < r.limit; i++ {
+		if !r.isKnown(&items[i]) {
+			fresh, last = append(fresh, items[i]), i
+		}
+	}
+	return fresh, last
+}
+
+// lastKnown returns the index of the last known item, or -1.
+func (r *reader[T]) lastKnown(items []T) int {
+	i := len(items) - 1
+	for i >= 0 && !r.isKnown(&items[i]) {
+		i--
+	}
+	return i
+}
+
+func (r *reader[T]) isKnown(item *T) bool { return r.known[r.ID(item)] > 0 }
+
+// remember remembers records. One that is read again, because those after it were deleted,
+// is remembered for longer.
+func (r *reader[T]) remember(items []T) {
+	for i := range items {
+		id := r.ID(&items[i])
+		if last := r.known[id]; last > 0 && r.reads-last < memory/2 {
+			continue
+		}
+		if len(r.ring) < memory {
+			r.ring = append(r.ring, id)
+		} else {
+			oldest := &r.ring[r.reads%memory]
+			if r.known[*oldest] == r.reads-memory+1 {
+				delete(r.known, *oldest)
+			}
+			*oldest = id
+		}
+		r.reads++
+		r.known[id] = r.reads
+	}
+}

@@ -1,0 +1,99 @@
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A verdict says what follows from a failed attempt.
+type verdict struct {
+	retry        bool
+	charged      bool // to the client's budget
+	mayHaveActed bool // the service may have done what was asked
+}
+
+// classify decides from a status, or from the error that came instead of a response.
+func classify(idempotent bool, status int, err error) verdict {
+	var ended *ContextError
+	switch {
+	case errors.As(err, &ended):
+		return verdict{mayHaveActed: true}
+	case err != nil && neverSent(err):
+		return verdict{retry: true, charged: true}
+	case err != nil && isCertificateError(err):
+		return verdict{}
+	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):
+		return verdict{mayHaveActed: true}
+	case err != nil:
+		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
+	}
+	switch status {
+	case http.StatusTooManyRequests: // the one failure that says that nothing was done
+		return verdict{retry: true}
+	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
+	}
+	return verdict{mayHaveActed: status >= 500 || status/100 == 3} // a redirect may follow an action
+}
+
+// neverSent reports whether err proves that the request never left: no address was found,
+// or no connection was made, to the host or to its proxy.
+func neverSent(err error) bool {
+	var dns *net.DNSError
+	var op *net.OpError
+	return errors.As(err, &dns) ||
+		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect")
+}
+
+// isCertificateError reports whether the client refused the server's certificate, so that
+// nothing was sent and a retry would not help.
+func isCertificateError(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError
+		authority    x509.UnknownAuthorityError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+}
+
+// isNotTLS reports whether the server doesn't speak TLS, so that a retry would not help.
+func isNotTLS(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// retryAfter returns a response's Retry-After, in seconds or as a date, as a wait from
+// now; 0 if there is none. A date is compared with the response's own Date, so that a wrong
+// local clock does no harm.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil {
+		switch {
+		case !(seconds > 0): // NaN too
+			return 0
+		case seconds >= math.MaxInt64/float64(time.Second):
+			return math.MaxInt64
+		}
+		return time.Duration(math.Ceil(seconds * float64(time.Second)))
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(0, at.Sub(now))
+}

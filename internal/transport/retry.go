@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Policy bounds retries.
+type Policy struct {
+	MaxAttempts            int
+	MinBackoff, MaxBackoff time.Duration
+	MaxWait                time.Duration
+}
+
+// backoff returns the wait after the given attempt, for a random number in [0, 1).
+func (p *Policy) backoff(attempt int, random float64) time.Duration {
+	ceiling := float64(p.MinBackoff) * math.Pow(2, float64(attempt-1))
+	return time.Duration(random * min(ceiling, float64(p.MaxBackoff)))
+}
+
+// retry repeats an attempt until it succeeds or must not be repeated.
+func retry(next Handler, gate *gate, o Options) Handler {
+	return &retrier{next: next, gate: gate, policy: o.Retry, hooks: o.Hooks}
+}
+
+type retrier struct {
+	next   Handler
+	gate   *gate
+	policy Policy
+	hooks  Hooks
+	budget budget
+}
+
+// Do makes the attempts of a call. Its error is always an [*Error].
+func (r *retrier) Do(c *Call) (*Response, error) {
+	h := history{retrier: r, req: c.Request}
+	attempt := c
+	attempt.Attempt = 1
+	for {
+		resp, err := r.next.Do(attempt)
+		if err == nil {
+			r.budget.succeed(h.charged > 0)
+			resp.Attempts = attempt.Attempt
+			return resp, nil
+		}
+		e := failureOf(attempt, err)
+		if e == nil {
+			return nil, notSent(attempt, err)
+		}
+		if h.deletedBefore(e) {
+			return &Response{Response: e.Response.Response, Call: attempt, Attempts: attempt.Attempt}, nil
+		}
+		wait, ok := h.next(e)
+		if !ok {
+			return nil, e
+		}
+		if r.hooks.Retrying != nil {
+			r.hooks.Retrying(e, wait)
+		}
+		reason := Backoff
+		if wait == e.RetryAfter {
+			reason = RetryAfter
+		}
+		r.hooks.announce(attempt, attempt.Attempt+1, e, reason, wait)
+		if attempt, err = h.attempt(attempt, e); err != nil {
+			return nil, notSent(attempt, err)
+		}
+		if err := sleep(c.ctx(), wait, nil); err != nil {
+			return nil, notSent(attempt, err)
+		}
+	}
+}
+
+// history is what the failed attempts of a call leave behind.
+type history struct {
+	*retrier
+
+	req     *http.Request
+	charged int  // attempts that count against MaxAttempts
+	renewed bool // whether a token was refused
+	acted   bool // whether the service may have carried out an attempt
+}
+
+// attempt returns the attempt that follows a failed one, with its body from the start.
+func (h *history) attempt(last *Call, e *Error) (*Call, error) {
+	c := &Call{
+		Operation: last.Operation, Idempotent: last.Idempotent, Streamed: last.Streamed,
+		Request: h.req.Clone(h.req.Context()), Attempt: last.Attempt + 1, Previous: e,
+	}
+	var err error
+	if h.req.GetBody != nil {
+		c.Request.Body, err = h.req.GetBody()
+	}
+	return c, err
+}
+
+// deletedBefore reports whether a delete found nothing because an earlier attempt, whose
+// response was lost, has deleted it.
+func (h *history) deletedBefore(e *Error) bool {
+	return h.acted && e.Status() == http.StatusNotFound && h.req.Method == http.MethodDelete
+}
+
+// next decides what follows a failed attempt: a retry after a wait, or none, and then it
+// completes e.
+func (h *history) next(e *Error) (wait time.Duration, again bool) {
+	h.charged++
+	v := classify(e.Call.Idempotent, e.Status(), e.Err)
+	stop := func(reason string, err error) (time.Duration, bool) {
+		e.Reason, e.Stopped = reason, err
+		e.OutcomeUnknown = v.mayHaveActed && !e.Call.Idempotent
+		return 0, false
+	}
+	wait = max(h.policy.backoff(h.charged, rand.Float64()), e.RetryAfter)
+	if e.Status() == http.StatusTooManyRequests {
+		h.gate.pause(wait) // for all calls of the client
+	}
+	ctx := h.req.Context()
+	if ctx.Err() != nil {
+		return stop("", contextError(ctx))
+	}
+	switch {
+	case e.Status() == http.StatusUnauthorized && e.Call.Token != "" && !h.renewed:
+		h.renewed, v.retry, wait = true, true, 0
+		h.charged-- // the token failed, not the request
+	case e.Status() == http.StatusExpectationFailed && h.req.Header.Get("Expect") != "":
+		h.req = h.req.Clone(ctx)
+		h.req.Header.Del("Expect")
+		v.retry, wait = true, 0
+		h.charged--
+	}
+	switch {
+	case !v.retry, h.charged >= h.policy.MaxAttempts:
+		return stop("", nil)
+	case h.req.Body != nil && h.req.GetBody == nil:
+		return stop("not retried, as its body can be read only once", nil)
+	case e.RetryAfter > h.policy.MaxWait:
+		return stop(fmt.Sprintf("not retried, as the wait is longer than the longest allowed, %v", h.policy.MaxWait), nil)
+	case checkDeadline(ctx, wait, "") != nil:
+		return stop(fmt.Sprintf("not retried, as the deadline comes before the wait of %v is over",
+			wait.Round(time.Millisecond)), context.DeadlineExceeded)
+	case v.charged && !h.budget.take():
+		return stop("not retried, as too many of the client's requests fail", nil)
+	}
+	h.acted = h.acted || v.mayHaveActed
+	return wait, true
+}
+
+// notSent returns the error of an attempt that err kept from being sent. If an attempt
+// was made before, it is that one's failure.
+func notSent(c *Call, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e // of the token request, or of the attempt that carried the same token
+	}
+	if e = c.Previous; e == nil {
+		e = &Error{Call: c, Err: err, NotSent: true}
+	} else {
+		e.Reason, e.Stopped = "not retried: "+err.Error(), err
+	}
+	var w *WaitError
+	if errors.As(err, &w) {
+		e.RetryAfter = max(e.RetryAfter, w.Wait)
+	}
+	return e
+}
+
+// The numbers of the AWS SDK's standard mode: 100 retries, and one more for every five
+// successes.
+const (
+	budgetFull    = 500
+	budgetRetry   = 5
+	budgetSuccess = 1
+)
+
+// A budget keeps retries from multiplying an outage.
+type budget struct {
+	mu    sync.Mutex
+	spent int
+}
+
+// take spends a retry and reports whether one was left.
+func (b *budget) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spent+budgetRetry > budgetFull {
+		return false
+	}
+	b.spent += budgetRetry
+	return true
+}
+
+// succeed refunds a retry that succeeded, or adds to the budget for a first attempt.
+func (b *budget) succeed(retried bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	refund := budgetSuccess
+	if retried {
+		refund = budgetRetry
+	}
+	b.spent = max(0, b.spent-refund)
+}

@@ -1,0 +1,209 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// authorize puts an access token on an attempt. A pause that begins while the token is
+// fetched holds the attempt back, and the token is looked at anew after it.
+func authorize(next Handler, t *tokens, g *gate) Handler {
+	return handlerFunc(func(c *Call) (*Response, error) {
+		token, err := t.get(c.ctx())
+		for left, _ := g.pauseLeft(); err == nil && left > 0; left, _ = g.pauseLeft() {
+			if err = g.waitPause(c); err == nil {
+				token, err = t.get(c.ctx())
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if p := c.Previous; p != nil && p.Status() == http.StatusUnauthorized && p.Call.Token == token.AccessToken {
+			return nil, p // there is no other token
+		}
+		c.Token = token.AccessToken
+		token.SetAuthHeader(c.Request)
+		resp, err := next.Do(c)
+		if resp != nil && resp.StatusCode == http.StatusUnauthorized {
+			t.drop(token)
+		}
+		return resp, err
+	})
+}
+
+// tokens keeps a client's access token, and fetches it once for any number of callers.
+type tokens struct {
+	fetch func(context.Context) (*oauth2.Token, error)
+
+	mu      sync.Mutex
+	token   *oauth2.Token
+	renewAt time.Time // zero for never
+	current *fetch    // fetch in progress
+}
+
+// A fetch of a token is shared by all callers that wait for it.
+type fetch struct {
+	done  chan struct{}
+	token *oauth2.Token
+	err   error
+	ended bool // whether the context of the caller that began it ended it
+}
+
+// get returns the token, and fetches it if there is none or it is about to expire. If the
+// fetch ends with the context of the caller that began it, another caller begins anew.
+func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
+	for {
+		t.mu.Lock()
+		if t.token != nil && (t.renewAt.IsZero() || time.Now().Before(t.renewAt)) {
+			defer t.mu.Unlock()
+			return t.token, nil
+		}
+		f, own := t.current, false
+		if f == nil {
+			f, own = &fetch{done: make(chan struct{})}, true
+			t.current = f
+			go t.run(ctx, f)
+		}
+		t.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, contextError(ctx)
+		}
+		if own || !f.ended || ctx.Err() != nil {
+			return f.token, f.err
+		}
+	}
+}
+
+// run fetches a token, in a goroutine of its own, as the caller may leave before.
+func (t *tokens) run(ctx context.Context, f *fetch) {
+	f.err = errors.New("the token source did not return")
+	defer func() {
+		if r := recover(); r != nil { // of a token source or an observer
+			cause, _ := r.(error)
+			f.err = tokenError(cause, "fetching a token panicked: %v", r)
+		}
+		_, hasDeadline := ctx.Deadline()
+		f.ended = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if f.err == nil {
+			t.token, t.renewAt = f.token, renewalTime(f.token, time.Now())
+		}
+		t.current = nil
+		close(f.done)
+	}()
+	f.token, f.err = t.fetch(ctx)
+}
+
+// drop forgets a token that the service refused.
+func (t *tokens) drop(token *oauth2.Token) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token != nil && t.token.AccessToken == token.AccessToken {
+		t.token = nil
+	}
+}
+
+// renewalTime returns when to stop using a token fetched at now: half a minute before it
+// expires, or a tenth of its life if that is less.
+func renewalTime(t *oauth2.Token, now time.Time) time.Time {
+	if t.Expiry.IsZero() {
+		return time.Time{}
+	}
+	life := t.Expiry.Sub(now)
+	return t.Expiry.Add(-min(30*time.Second, max(0, life/10)))
+}
+
+// TokenOperation is the operation of a token request.
+const TokenOperation = "Token"
+
+func tokenError(cause error, format string, args ...any) *Error {
+	return &Error{Call: &Call{Operation: TokenOperation, Request: &http.Request{}}, Err: fmt.Errorf(format, args...), Stopped: cause}
+}
+
+// FromSource returns a fetcher that asks src.
+func FromSource(src oauth2.TokenSource) TokenFetcher {
+	return func(context.Context, Handler) (*oauth2.Token, error) {
+		t, err := src.Token()
+		if err == nil {
+			err = CheckToken(t)
+		}
+		if err != nil {
+			return nil, tokenError(err, "no token from the token source: %v", err)
+		}
+		return t, nil
+	}
+}
+
+// ErrNoToken reports a response of the token endpoint that has no token.
+var ErrNoToken = errors.New("no usable access_token")
+
+// FromCredentials returns a fetcher that requests tokens at tokenURL with the
+// client-credentials grant.
+func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header) TokenFetcher {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {clientSecret}}.Encode()
+	return func(ctx context.Context, h Handler) (*oauth2.Token, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form))
+		if err != nil {
+			return nil, tokenError(err, "%v", err)
+		}
+		req.Header = header.Clone()
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := h.Do(&Call{Operation: TokenOperation, Request: req, Idempotent: true})
+		if err != nil {
+			return nil, err
+		}
+		var body struct {
+			AccessToken string  `json:"access_token"`
+			TokenType   string  `json:"token_type"`
+			ExpiresIn   seconds `json:"expires_in"`
+		}
+		err = json.Unmarshal(resp.Data, &body)
+		t := &oauth2.Token{AccessToken: body.AccessToken, TokenType: body.TokenType}
+		if body.ExpiresIn > 0 {
+			t.Expiry = time.Now().Add(time.Duration(body.ExpiresIn))
+		}
+		if err != nil || CheckToken(t) != nil {
+			return nil, &Error{Call: resp.Call, Response: resp, Err: ErrNoToken, Attempts: resp.Attempts}
+		}
+		return t, nil
+	}
+}
+
+// seconds is a JSON number of seconds, or a string that holds one. Anything else is zero:
+// a token that came is used, whatever is said of its life.
+type seconds time.Duration
+
+func (s *seconds) UnmarshalJSON(data []byte) error {
+	var n json.Number
+	if json.Unmarshal(data, &n) == nil {
+		if f, err := n.Float64(); err == nil && f > 0 && f < 1e9 {
+			*s = seconds(f * float64(time.Second))
+		}
+	}
+	return nil
+}
+
+// CheckToken returns an error if a header can't carry the token. It does not quote it.
+func CheckToken(t *oauth2.Token) error {
+	if t == nil || t.AccessToken == "" {
+		return errors.New("the access token is empty")
+	}
+	for _, r := range t.AccessToken {
+		if r <= ' ' || r > '~' {
+			return errors.New("the access token has characters that a header can't carry")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// observe reports each attempt to the hooks.
+func observe(next Handler, hooks Hooks) Handler {
+	if hooks.Attempted == nil {
+		return next
+	}
+	return handlerFunc(func(c *Call) (*Response, error) {
+		start := time.Now()
+		resp, err := next.Do(c)
+		hooks.Attempted(c, resp, failureOf(c, err), time.Since(start))
+		return resp, err
+	})
+}
+
+// status makes an error of a response that is not a success, and of a failure to get one.
+func status(next Handler) Handler {
+	return handlerFunc(func(c *Call) (*Response, error) {
+		resp, err := next.Do(c)
+		if err == nil && resp.StatusCode/100 == 2 {
+			return resp, nil
+		}
+		e := &Error{Call: c, Response: resp, Err: err, Attempts: c.Attempt}
+		if err == nil {
+			e.RetryAfter = retryAfter(resp.Header, time.Now())
+		}
+		return resp, e
+	})
+}
+
+const (
+	maxBody      = 16 << 20 // a page of 250 records has some 60 KiB
+	maxErrorBody = 64 << 10
+
+	stallAfter      = 2 * time.Minute // without a byte in either direction
+	errorStallAfter = 5 * time.Second // the same for the body of an error, which the status explains too
+)
+
+var (
+	errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
+	errStalled  = fmt.Errorf("nothing came for %v", stallAfter)
+)
+
+// wire sends a request and reads the response, whatever it is, within bounds. A response
+// whose body can't be read is returned with the error.
+func wire(client *http.Client) Handler {
+	return handlerFunc(func(c *Call) (*Response, error) {
+		w := newWatchdog(c.ctx())
+		defer w.stop()
+		c.sent = true
+		resp, err := client.Do(w.guardRequest(c)) //nolint:gosec // to the tenant that the caller named
+		if err != nil {
+			return nil, w.cause(&ConnectionError{err})
+		}
+		body := resp.Body
+		defer func() { _ = body.Close() }()
+		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
+		if resp.StatusCode/100 != 2 {
+			r.Data, _ = io.ReadAll(io.LimitReader(w.guard(body, errorStallAfter), maxErrorBody))
+			return r, nil // the status says what matters
+		}
+		r.Data, err = readBounded(w.guard(body, stallAfter), resp.ContentLength)
+		if err != nil && !errors.Is(err, errTooLarge) {
+			err = w.cause(&ConnectionError{fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
+		}
+		return r, err
+	})
+}
+
+// readBounded reads a body of at most maxBody bytes; length is its length, or -1.
+func readBounded(body io.Reader, length int64) ([]byte, error) {
+	if length > maxBody {
+		return nil, errTooLarge
+	}
+	var b bytes.Buffer
+	if length > 0 {
+		b.Grow(int(length) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(body, maxBody+1))
+	if n > maxBody {
+		err = errTooLarge
+	}
+	return b.Bytes(), err
+}
+
+// A watchdog cancels an attempt once no byte has moved for stallAfter. An attempt that
+// makes progress may take any time.
+type watchdog struct {
+	ctx    context.Context //nolint:containedctx // of the one attempt that it watches
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func newWatchdog(ctx context.Context) *watchdog {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &watchdog{ctx: ctx, cancel: cancel, timer: time.AfterFunc(stallAfter, func() { cancel(errStalled) })}
+}
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// guardRequest returns the call's request with the watchdog's context. A body in memory
+// stays as it is, because net/http then sends it in one write with the header.
+func (w *watchdog) guardRequest(c *Call) *http.Request {
+	req := c.Request.WithContext(w.ctx)
+	if c.Streamed {
+		req.Body = w.guard(req.Body, stallAfter)
+		if open := req.GetBody; open != nil { // for net/http, after an idle connection was closed
+			req.GetBody = func() (io.ReadCloser, error) {
+				body, err := open()
+				return w.guard(body, stallAfter), err
+			}
+		}
+	}
+	return req
+}
+
+// guard wraps body; each read restarts the timer.
+func (w *watchdog) guard(body io.ReadCloser, after time.Duration) io.ReadCloser {
+	w.timer.Reset(after)
+	return &guarded{ReadCloser: body, watchdog: w, after: after}
+}
+
+// cause returns err, or what ended the attempt: the call's context, or a stall.
+func (w *watchdog) cause(err error) error {
+	switch {
+	case w.ctx.Err() == nil:
+		return err
+	case context.Cause(w.ctx) == errStalled: //nolint:errorlint // not one that the caller's cause wraps
+		return &ConnectionError{errStalled}
+	}
+	return contextError(w.ctx)
+}
+
+// guarded is a body whose reads restart the watchdog's timer. Once the attempt is over it
+// returns an error: net/http may still be reading, but the archive is the caller's again.
+type guarded struct {
+	io.ReadCloser
+
+	watchdog *watchdog
+	after    time.Duration
+}
+
+func (g *guarded) Read(p []byte) (int, error) {
+	if g.watchdog.ctx.Err() != nil {
+		return 0, context.Cause(g.watchdog.ctx)
+	}
+	n, err := g.ReadCloser.Read(p)
+	if n > 0 && g.watchdog.ctx.Err() == nil {
+		g.watchdog.timer.Reset(g.after)
+	}
+	return n, err
+}

@@ -1,0 +1,76 @@
+package customizers
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+
+	"github.com/connector-customizers/customizers/internal/listing"
+)
+
+// Pages reads a list page by page, to its end or until the loop breaks. It requests each
+// page, and retries it, when the loop asks for it. An error is yielded once, with a nil
+// page, and ends the list. It needs the scope sp:connector:read.
+//
+// Every record that is there for the whole time is yielded exactly once, even if others
+// are created or deleted meanwhile, which shifts the offsets: each request overlaps the
+// page before by one record, and if that record has moved, Pages looks for it nearer the
+// start. A loop may therefore delete the records that it gets, and a page after the first
+// has one record less than the service's 250 if that is the Limit. Only if over a thousand
+// records come or go between two requests may records be yielded twice, or an error report
+// that the position was lost.
+//
+// The list ends with a page shorter than asked for, as the service documents. With Count
+// it does not end before Total records have come, unless a page brings nothing new; every
+// page has the Total of the first, and an empty first page beside a Total is an error.
+func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
+	return func(yield func(*Page, error) bool) {
+		if err := opts.check(); err != nil {
+			yield(nil, err)
+			return
+		}
+		source := listing.Source[Customizer]{
+			Fetch: func(ctx context.Context, offset, limit int, count bool) (listing.Page[Customizer], error) {
+				p, err := c.List(ctx, ListOptions{Offset: offset, Limit: limit, Count: count})
+				if err != nil {
+					return listing.Page[Customizer]{}, err
+				}
+				return listing.Page[Customizer](*p), nil
+			},
+			ID: func(c *Customizer) string { return c.ID },
+			PastEnd: func(err error) bool {
+				var e *Error
+				return errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
+			},
+		}
+		for p, err := range source.Pages(ctx, opts.Offset, opts.limit(), opts.Count) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if page := Page(p); !yield(&page, nil) {
+				return
+			}
+		}
+	}
+}
+
+// All reads every record of a list, with one page in memory at a time. It ends as
+// [Client.Pages] does. An error is yielded once, with a zero Customizer, after the records
+// before it. It needs the scope sp:connector:read; its requests are retried.
+func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer, error] {
+	return func(yield func(Customizer, error) bool) {
+		for p, err := range c.Pages(ctx, opts) {
+			if err != nil {
+				yield(Customizer{}, err)
+				return
+			}
+			for _, item := range p.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}

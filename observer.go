@@ -1,0 +1,151 @@
+package customizers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/connector-customizers/customizers/internal/transport"
+)
+
+// An Observer is notified of what a client does inside its calls: see [WithObserver].
+// Either function may be nil. They run in the goroutine of the call, with its context, so
+// any number may run at once; for a token request the context is that of the call that
+// needed it first. A call waits for them, and so may the calls that queue for the rate
+// limit behind it. They must not call the client. A panic is the caller's, except while a
+// token is fetched: then it is an error of the calls that need the token.
+type Observer struct {
+	// Attempt is called after each attempt of a request, token requests included.
+	Attempt func(context.Context, Attempt)
+	// Wait is called before each wait whose length is known, and again if the wait turns
+	// out longer. A call that queues for the rate limit is notified when the next slot
+	// frees up, and again when that slot is its own. Waits inside a [RateLimiter] are
+	// unknown to the client.
+	Wait func(context.Context, Wait)
+}
+
+// An Attempt is one request of a call.
+type Attempt struct {
+	Operation  string        // method of Client, or Token
+	Method     string        // GET, POST, PUT or DELETE
+	Path       string        // with the version and the ID, without the tenant
+	Attempt    int           // counts from 1
+	StatusCode int           // 0 if no response came
+	Duration   time.Duration // until the response was read, or the failure
+	RequestID  string        // service's name of the request; may be empty
+	Deprecated bool          // whether the response has X-Deprecated
+	Err        *Error        // nil if it succeeded; never ErrOutcomeUnknown, which is decided later
+}
+
+// A Wait is a time during which a call sends nothing.
+type Wait struct {
+	Operation string // method of Client, or Token
+	Attempt   int    // attempt that follows, from 1
+	Reason    WaitReason
+	Duration  time.Duration
+	Err       *Error // of the attempt before; nil before the first
+}
+
+// A WaitReason says why a call waits.
+type WaitReason string
+
+// The reasons to wait.
+const (
+	WaitBackoff    WaitReason = "backoff"     // between attempts, by the retry policy
+	WaitRetryAfter WaitReason = "retry_after" // asked for by the service, in this call or another
+	WaitRateLimit  WaitReason = "rate_limit"  // for the client's own rate limit
+)
+
+// hooks returns what the chain calls for the log and the observer.
+func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
+	var h transport.Hooks
+	if log != nil {
+		h.Retrying = c.retrying(log)
+	}
+	if log != nil || o.Attempt != nil {
+		h.Attempted = c.attempted(log, o)
+	}
+	if o.Wait != nil {
+		h.Waiting = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
+			w := Wait{Operation: call.Operation, Attempt: attempt, Reason: WaitReason(reason), Duration: d}
+			if last != nil {
+				w.Err = c.newError(last)
+			}
+			o.Wait(call.Request.Context(), w)
+		}
+	}
+	return h
+}
+
+func (c *Client) attempted(log *slog.Logger, o Observer) func(*transport.Call, *transport.Response, *transport.Error, time.Duration) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	var deprecated sync.Map // operations whose endpoint has been logged
+	return func(call *transport.Call, resp *transport.Response, failure *transport.Error, d time.Duration) {
+		ctx, req := call.Request.Context(), call.Request
+		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Attempt: call.Attempt, Duration: d}
+		if resp != nil {
+			a.StatusCode, a.RequestID, a.Deprecated = resp.StatusCode, requestID(resp), isDeprecated(resp.Header)
+		}
+		if a.Deprecated {
+			if _, known := deprecated.LoadOrStore(a.Operation, true); !known {
+				log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", requestAttrs(call)...)
+			}
+		}
+		if failure != nil && (o.Attempt != nil || log.Enabled(ctx, slog.LevelDebug)) {
+			a.Err = c.newError(failure)
+		}
+		if o.Attempt != nil {
+			o.Attempt(ctx, a)
+		}
+		if log.Enabled(ctx, slog.LevelDebug) {
+			a.log(ctx, log, requestAttrs(call))
+		}
+	}
+}
+
+func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) {
+	attrs = append(attrs, slog.Int("attempt", a.Attempt), slog.Duration("duration", a.Duration))
+	if a.StatusCode != 0 {
+		attrs = append(attrs, slog.Int("status", a.StatusCode))
+	}
+	if a.RequestID != "" {
+		attrs = append(attrs, slog.String("request_id", a.RequestID))
+	}
+	if a.Err != nil {
+		attrs = append(attrs, slog.String("error", a.Err.Error()))
+		if a.Err.TrackingID != "" {
+			attrs = append(attrs, slog.String("tracking_id", a.Err.TrackingID))
+		}
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
+}
+
+func (c *Client) retrying(log *slog.Logger) func(*transport.Error, time.Duration) {
+	return func(f *transport.Error, wait time.Duration) {
+		log.LogAttrs(f.Call.Request.Context(), slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
+			slog.Int("attempt", f.Call.Attempt), slog.Duration("wait", wait), slog.String("error", c.newError(f).Error()))...)
+	}
+}
+
+func requestAttrs(c *transport.Call) []slog.Attr {
+	return []slog.Attr{
+		slog.String("operation", c.Operation),
+		slog.String("method", c.Request.Method),
+		slog.String("path", c.Request.URL.Path),
+	}
+}
+
+func isDeprecated(h http.Header) bool {
+	deprecated, _ := strconv.ParseBool(strings.TrimSpace(h.Get("X-Deprecated")))
+	return deprecated
+}
+
+// requestID returns the service's name of a request. The header is not in its
+// specification; clients in use print it.
+func requestID(resp *transport.Response) string { return resp.Header.Get("SLPT-Request-ID") }
