@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"context"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -57,11 +56,13 @@ func changes(srv *customizerstest.Server) []customizerstest.Operation {
 	return operations(srv, customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion)
 }
 
-// A stub is a client whose list hides customizers, and that calls a function after a create.
+// A stub is a client of a service that is behind: its list hides customizers, and it shows a
+// version only after some time.
 type stub struct {
 	deploy.Client
 
 	hides       func(customizers.Customizer) bool
+	shownAt     time.Time
 	afterCreate func()
 }
 
@@ -75,18 +76,20 @@ func (s *stub) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[
 	}
 }
 
+func (s *stub) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
+	c, err := s.Client.Get(ctx, id)
+	if err == nil && time.Now().Before(s.shownAt) {
+		c.ImageVersion--
+	}
+	return c, err
+}
+
 func (s *stub) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
 	c, err := s.Client.Create(ctx, r)
 	if s.afterCreate != nil {
 		s.afterCreate()
 	}
 	return c, err
-}
-
-// hidden hides every customizer for some time.
-func hidden(d time.Duration) func(customizers.Customizer) bool {
-	end := time.Now().Add(d)
-	return func(customizers.Customizer) bool { return time.Now().Before(end) }
 }
 
 func TestRun(t *testing.T) {
@@ -193,29 +196,111 @@ func TestRunAmbiguous(t *testing.T) {
 	}
 }
 
-// However a create fails, there is one customizer of the name, or an error.
-func TestRunCreatesOnce(t *testing.T) {
+// The list may not show the new customizer yet.
+func TestRunUsesACreateThatIsNotListed(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		client := &stub{Client: srv.Client(), hides: func(customizers.Customizer) bool { return true }}
+		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{})
+		require.NoError(t, err)
+		assert.Len(t, srv.Versions(r.Customizer.ID), 1)
+	})
+}
+
+// Whatever fails, there is one customizer of the name in the end, and running again is safe.
+func TestRunWithFaults(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		fault   customizerstest.Fault
-		created int
-		failed  error
+		operation customizerstest.Operation
+		fault     customizerstest.Fault
+		failed    error
+		says      string
 	}{
-		"cut after the service acted":     {customizerstest.Fault{Cut: true, Acted: true}, 1, nil},
-		"500 after the service acted":     {customizerstest.Fault{Status: 500, Acted: true}, 1, nil},
-		"HTML after the service acted":    {customizerstest.Fault{Status: 200, Body: "<html>", Acted: true}, 1, nil},
-		"cut before the service acted":    {customizerstest.Fault{Cut: true}, 0, customizers.ErrOutcomeUnknown},
-		"refused":                         {customizerstest.Fault{Status: 403}, 0, customizers.ErrForbidden},
-		"rate limited, and retried later": {customizerstest.Fault{Status: 429}, 1, nil},
+		"create is cut after the service acted":  {customizerstest.Create, customizerstest.Fault{Cut: true, Acted: true}, nil, ""},
+		"create is 500 after the service acted":  {customizerstest.Create, customizerstest.Fault{Status: 500, Acted: true}, nil, ""},
+		"create is HTML after the service acted": {customizerstest.Create, customizerstest.Fault{Status: 200, Body: "<html>", Acted: true}, nil, ""},
+		"create is cut before the service acted": {customizerstest.Create, customizerstest.Fault{Cut: true}, customizers.ErrOutcomeUnknown, ""},
+		"create is rate limited":                 {customizerstest.Create, customizerstest.Fault{Status: 429}, nil, ""},
+		"create is refused":                      {customizerstest.Create, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
+		"list is refused":                        {customizerstest.List, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
+		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but not used: "},
+		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrInvalidRequest, ", which was at version 0: "},
+		"upload finds it deleted":                {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, customizers.ErrNotFound, "uploading to hr-feed ("},
+		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Cut: true, Acted: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
+		"the new version can't be read":          {customizerstest.Get, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "version 1 of hr-feed ("},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				tt.fault.Operation = tt.operation
+				srv.Inject(tt.fault)
+				r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+				if tt.failed != nil {
+					require.ErrorIs(t, err, tt.failed)
+					require.ErrorContains(t, err, tt.says)
+					assert.NoFileExists(t, record)
+					r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+					require.NoError(t, err)
+				} else {
+					require.NoError(t, err)
+					assert.True(t, r.Created)
+				}
+				assert.Equal(t, []customizers.Customizer{r.Customizer}, srv.Customizers())
+				assert.FileExists(t, record)
+			})
+		})
+	}
+}
+
+// Run waits for a customizer whose create has an unknown outcome, and for the new version.
+func TestRunWaits(t *testing.T) {
+	t.Parallel()
+	lost := customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true}
+	unnumbered := customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 200, Body: "{}", Acted: true}
+	const never = time.Hour
+	for name, tt := range map[string]struct {
+		fault              customizerstest.Fault
+		listed, shown      time.Duration
+		timeout, cancelled time.Duration
+		least, most        time.Duration
+		failed             error
+	}{
+		"for a lost create":             {fault: lost, listed: 25 * time.Second, least: 25 * time.Second, most: 30 * time.Second},
+		"for a lost create in vain":     {fault: lost, listed: never, least: 30 * time.Second, most: 30 * time.Second, failed: customizers.ErrOutcomeUnknown},
+		"cancelled, for a lost create":  {fault: lost, listed: never, cancelled: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: customizers.ErrOutcomeUnknown},
+		"for the version":               {shown: 10 * time.Second, least: 10 * time.Second, most: 15 * time.Second},
+		"for a version of no number":    {fault: unnumbered, shown: time.Second, least: time.Second, most: 2 * time.Second},
+		"for the version for 2 minutes": {shown: never, least: 2 * time.Minute, most: 2 * time.Minute, failed: deploy.ErrNotShown},
+		"for the version for less":      {shown: never, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrNotShown},
+		"cancelled, for the version":    {shown: never, cancelled: 7 * time.Second, least: 7 * time.Second, most: 7 * time.Second, failed: context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := simple(t)
 			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-				tt.fault.Operation = customizerstest.Create
-				srv.Inject(tt.fault)
-				r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
-				assert.Len(t, srv.Customizers(), tt.created)
+				if tt.fault.Operation != "" {
+					srv.Inject(tt.fault)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.cancelled > 0 {
+					time.AfterFunc(tt.cancelled, cancel)
+				}
+				start := time.Now()
+				client := &stub{
+					Client:  srv.Client(),
+					hides:   func(customizers.Customizer) bool { return time.Since(start) < tt.listed },
+					shownAt: start.Add(tt.shown),
+				}
+				r, err := deploy.Run(ctx, client, "hr-feed", dir, deploy.Options{Timeout: tt.timeout})
+				assert.GreaterOrEqual(t, time.Since(start), tt.least)
+				assert.LessOrEqual(t, time.Since(start), tt.most)
+				assert.Len(t, srv.Requests(customizerstest.Create), 1)
+				if tt.cancelled > 0 {
+					require.ErrorIs(t, err, context.Canceled)
+				}
 				if tt.failed != nil {
 					require.ErrorIs(t, err, tt.failed)
 					return
@@ -223,169 +308,6 @@ func TestRunCreatesOnce(t *testing.T) {
 				require.NoError(t, err)
 				assert.True(t, r.Created)
 				assert.EqualValues(t, 1, r.NewVersion)
-			})
-		})
-	}
-}
-
-// After a create of unknown outcome, Run looks for the customizer, and sends no second create.
-func TestRunFindsALostCreate(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		shownAfter, cancelledAfter time.Duration
-		least, most                time.Duration
-		failed                     []error
-	}{
-		"at once":   {},
-		"soon":      {shownAfter: 3 * time.Second, least: 3 * time.Second, most: 8 * time.Second},
-		"late":      {shownAfter: 25 * time.Second, least: 25 * time.Second, most: 30 * time.Second},
-		"never":     {shownAfter: time.Hour, least: 30 * time.Second, most: 30 * time.Second, failed: []error{customizers.ErrOutcomeUnknown}},
-		"cancelled": {shownAfter: time.Hour, cancelledAfter: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: []error{customizers.ErrOutcomeUnknown, context.Canceled}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := simple(t)
-			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-				srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true})
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				if tt.cancelledAfter > 0 {
-					time.AfterFunc(tt.cancelledAfter, cancel)
-				}
-				start := time.Now()
-				client := &stub{Client: srv.Client(), hides: hidden(tt.shownAfter)}
-				r, err := deploy.Run(ctx, client, "hr-feed", dir, deploy.Options{})
-				assert.GreaterOrEqual(t, time.Since(start), tt.least)
-				assert.LessOrEqual(t, time.Since(start), tt.most)
-				assert.Len(t, srv.Requests(customizerstest.Create), 1)
-				for _, failed := range tt.failed {
-					require.ErrorIs(t, err, failed)
-				}
-				if tt.failed == nil {
-					require.NoError(t, err)
-					assert.True(t, r.Created)
-					assert.EqualValues(t, 1, r.NewVersion)
-				}
-			})
-		})
-	}
-}
-
-// The list may not show the new customizer yet.
-func TestRunUsesACreateThatIsNotListed(t *testing.T) {
-	t.Parallel()
-	dir := simple(t)
-	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-		client := &stub{Client: srv.Client(), hides: hidden(time.Hour)}
-		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{})
-		require.NoError(t, err)
-		assert.True(t, r.Created)
-		assert.Len(t, srv.Versions(r.Customizer.ID), 1)
-	})
-}
-
-func TestRunFailures(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		fault  customizerstest.Fault
-		failed error
-		says   string
-	}{
-		"the first list": {customizerstest.Fault{Operation: customizerstest.List, Status: 403}, customizers.ErrForbidden, "403"},
-		"the list after the create": {customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 403},
-			customizers.ErrForbidden, ") was created, but not used: "},
-		"the upload": {customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 400},
-			customizers.ErrInvalidRequest, ", which was at version 0: "},
-		"the customizer is deleted before the upload": {customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 404},
-			customizers.ErrNotFound, "uploading to hr-feed ("},
-		"the outcome of the upload is unknown": {customizerstest.Fault{Operation: customizerstest.CreateVersion, Cut: true, Acted: true},
-			customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
-		"the wait for the new version": {customizerstest.Fault{Operation: customizerstest.Get, Status: 403},
-			customizers.ErrForbidden, "version 1 of hr-feed ("},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
-			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-				srv.Inject(tt.fault)
-				_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
-				require.ErrorIs(t, err, tt.failed)
-				require.ErrorContains(t, err, tt.says)
-				assert.NoFileExists(t, record)
-
-				// Running again is safe.
-				_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
-				require.NoError(t, err)
-				assert.Len(t, srv.Customizers(), 1)
-			})
-		})
-	}
-}
-
-// A lagging service shows a version only after some time.
-type lagging struct {
-	deploy.Client
-
-	shownAt time.Time
-	version int64
-}
-
-func (l *lagging) All(context.Context, customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
-	return func(yield func(customizers.Customizer, error) bool) {
-		yield(customizers.Customizer{ID: "x", Name: "hr-feed", ImageVersion: 6}, nil)
-	}
-}
-
-func (l *lagging) CreateVersion(context.Context, string, io.Reader) (*customizers.Version, error) {
-	return &customizers.Version{CustomizerID: "x", Version: l.version}, nil
-}
-
-func (l *lagging) Get(context.Context, string) (*customizers.Customizer, error) {
-	c := &customizers.Customizer{ID: "x", Name: "hr-feed", ImageVersion: 6}
-	if !time.Now().Before(l.shownAt) {
-		c.ImageVersion = 7
-	}
-	return c, nil
-}
-
-func TestRunWaitsForTheVersion(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		after, timeout, deadline time.Duration
-		version                  int64
-		least, most              time.Duration
-		failed                   error
-	}{
-		"at once":                    {version: 7},
-		"soon":                       {after: 10 * time.Second, version: 7, least: 10 * time.Second, most: 15 * time.Second},
-		"the response has no number": {after: time.Second, least: time.Second, most: 2 * time.Second},
-		"not in 2 minutes":           {after: time.Hour, version: 7, least: 2 * time.Minute, most: 2 * time.Minute, failed: deploy.ErrNotShown},
-		"not in Options.Timeout":     {after: time.Hour, version: 7, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrNotShown},
-		"the context ends":           {after: time.Hour, version: 7, deadline: 7 * time.Second, least: 7 * time.Second, most: 7 * time.Second, failed: context.DeadlineExceeded},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := simple(t)
-			synctest.Test(t, func(t *testing.T) {
-				ctx := t.Context()
-				if tt.deadline > 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.deadline)
-					defer cancel()
-				}
-				start := time.Now()
-				client := &lagging{shownAt: start.Add(tt.after), version: tt.version}
-				r, err := deploy.Run(ctx, client, "hr-feed", dir, deploy.Options{Timeout: tt.timeout})
-				assert.GreaterOrEqual(t, time.Since(start), tt.least)
-				assert.LessOrEqual(t, time.Since(start), tt.most)
-				if tt.failed != nil {
-					require.ErrorIs(t, err, tt.failed)
-					assert.ErrorContains(t, err, "version 7 of hr-feed (x) was uploaded")
-					return
-				}
-				require.NoError(t, err)
-				assert.EqualValues(t, 6, r.OldVersion)
-				assert.EqualValues(t, 7, r.NewVersion)
 			})
 		})
 	}

@@ -25,7 +25,7 @@ func zipFolder(ctx context.Context, folder, record string) (_ *os.File, skipped 
 	case err != nil:
 		return nil, nil, err
 	case len(names) == 0:
-		return nil, nil, fmt.Errorf("no files to deploy (left out: %q)", skipped)
+		return nil, nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder do not count)")
 	}
 	f, err := os.CreateTemp("", "customizer-*.zip")
 	if err != nil {
