@@ -15,7 +15,7 @@ import (
 
 // What a pipeline does on each merge. The second time nothing is new, and nothing is
 // uploaded.
-func ExampleDeploy() {
+func ExampleRun() {
 	srv := customizerstest.NewServer()
 	defer srv.Close()
 	dir, err := os.MkdirTemp("", "example")
@@ -30,7 +30,7 @@ func ExampleDeploy() {
 
 	opts := deploy.Options{Record: filepath.Join(dir, "deployed.json")} // kept between runs
 	for range 2 {
-		r, err := deploy.Deploy(context.Background(), srv.Client(), "hr-feed", dist, opts)
+		r, err := deploy.Run(context.Background(), srv.Client(), "hr-feed", dist, opts)
 		switch {
 		case errors.Is(err, customizers.ErrOutcomeUnknown):
 			log.Fatal("deploy again: ", err)

@@ -1,10 +1,9 @@
 package deploy_test
 
 import (
-	"io/fs"
+	"archive/zip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,84 +13,64 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// A record that is a link, as into the folder of a cache, stays one.
-func TestRecordThroughLinks(t *testing.T) {
+// With a record, only new content is uploaded.
+func TestRecord(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		links map[string]string // from a name to what it says
-		file  string            // where the record is then
-		there bool              // from the start
-	}{
-		"to a file":                     {links: map[string]string{"deployed.json": "real.json"}, file: "real.json", there: true},
-		"to a file that is not there":   {links: map[string]string{"deployed.json": "real.json"}, file: "real.json"},
-		"to a folder that is not there": {links: map[string]string{"deployed.json": "new/real.json"}, file: "new/real.json"},
-		"to a link": {
-			links: map[string]string{"deployed.json": "deep/link.json", "deep/link.json": "../real.json"},
-			file:  "real.json",
-		},
-		"upwards from a linked folder": {
-			links: map[string]string{"linked": "deep/down", "deployed.json": "linked/link.json", "deep/down/link.json": "../real.json"},
-			file:  "deep/real.json",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, content := t.TempDir(), simple(t)
-			require.NoError(t, os.MkdirAll(filepath.Join(dir, "deep", "down"), 0o700))
-			for link, to := range tt.links {
-				if err := os.Symlink(filepath.FromSlash(to), filepath.Join(dir, link)); err != nil {
-					t.Skip("links need a privilege here:", err)
-				}
-			}
-			file := filepath.Join(dir, filepath.FromSlash(tt.file))
-			if tt.there {
-				require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
-			}
-			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-				opts := deploy.Options{Record: filepath.Join(dir, "deployed.json")}
-				for _, uploaded := range []bool{true, false} {
-					r, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", content, opts)
-					require.NoError(t, err)
-					assert.Equal(t, uploaded, r.Uploaded)
-				}
-			})
-			for link := range tt.links {
-				info, err := os.Lstat(filepath.Join(dir, link))
-				require.NoError(t, err)
-				assert.Equal(t, fs.ModeSymlink, info.Mode().Type(), link)
-			}
-			info, err := os.Lstat(file)
+	dir, other := simple(t), filepath.Join(t.TempDir(), "other.zip")
+	require.NoError(t, os.WriteFile(other, zipOf(t, zip.Store, "index.js", "exports.x = 1\n"), 0o600))
+	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.json")}
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		run := func(name, path string) *deploy.Result {
+			t.Helper()
+			r, err := deploy.Run(t.Context(), srv.Client(), name, path, opts)
 			require.NoError(t, err)
-			assert.True(t, info.Mode().IsRegular())
-		})
-	}
+			return r
+		}
+		first := run("hr-feed", dir)
+		id := first.Customizer.ID
+		assert.True(t, first.Uploaded)
+
+		before := changes(srv)
+		second := run("hr-feed", dir)
+		assert.Equal(t, &deploy.Result{Customizer: first.Customizer, OldVersion: 1, NewVersion: 1, SHA256: first.SHA256}, second)
+		assert.False(t, run(id, dir).Uploaded, "by ID")
+		assert.False(t, run("hr-feed", other).Uploaded, "another program zipped the same content")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "hr-feed-0.1.0.zip"), []byte("packed"), 0o600))
+		assert.False(t, run("hr-feed", dir).Uploaded, "npm run pack-zip")
+		assert.Equal(t, before, changes(srv))
+
+		require.True(t, run("badge-sync", dir).Uploaded, "of another customizer")
+		assert.False(t, run("hr-feed", dir).Uploaded)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.x = 2\n"), 0o600))
+		assert.True(t, run("hr-feed", dir).Uploaded)
+		assert.False(t, run("hr-feed", dir).Uploaded)
+
+		// Somebody else deploys.
+		_, err := srv.Client().CreateVersion(t.Context(), id, nil)
+		require.NoError(t, err)
+		third := run("hr-feed", dir)
+		assert.True(t, third.Uploaded)
+		assert.EqualValues(t, 4, third.NewVersion)
+
+		// Somebody deletes it.
+		require.NoError(t, srv.Client().Delete(t.Context(), id))
+		fourth := run("hr-feed", dir)
+		assert.True(t, fourth.Created)
+		assert.True(t, fourth.Uploaded)
+	})
+	files, err := os.ReadDir(filepath.Dir(opts.Record))
+	require.NoError(t, err)
+	assert.Len(t, files, 1, "no temporary file is left")
 }
 
-// A record keeps the permissions that somebody gave it.
-func TestRecordKeepsItsMode(t *testing.T) {
+// A record that can't be written comes with the result of the deployment.
+func TestRecordNotWritable(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("there are no such permissions there")
-	}
-	for name, tt := range map[string]struct{ before, after fs.FileMode }{
-		"new":        {0, 0o600},
-		"for all":    {0o644, 0o644},
-		"of a group": {0o660, 0o660},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			record, content := filepath.Join(t.TempDir(), "deployed.json"), simple(t)
-			if tt.before != 0 {
-				require.NoError(t, os.WriteFile(record, []byte("{}"), 0o600))
-				require.NoError(t, os.Chmod(record, tt.before)) // whatever the umask
-			}
-			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-				_, err := deploy.Deploy(t.Context(), srv.Client(), "hr-feed", content, deploy.Options{Record: record})
-				require.NoError(t, err)
-			})
-			info, err := os.Stat(record)
-			require.NoError(t, err)
-			assert.Equal(t, tt.after, info.Mode())
-		})
-	}
+	dir, parent := simple(t), filepath.Join(t.TempDir(), "parent")
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		client := &stub{Client: srv.Client(), afterCreate: func() { _ = os.WriteFile(parent, nil, 0o600) }}
+		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: filepath.Join(parent, "deployed.json")})
+		require.ErrorIs(t, err, deploy.ErrNotRecorded)
+		assert.EqualValues(t, 1, r.NewVersion)
+	})
 }

@@ -8,131 +8,87 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
+	"strings"
 	"time"
-
-	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
-
-	"github.com/connector-customizers/customizers"
 )
 
-// IgnoreFile is the name of the file, at the top of a folder, that lists what [Zip]
-// leaves out, in the syntax of .dockerignore: a pattern a line, relative to the folder,
-// with **, comments after # and exceptions after !.
-const IgnoreFile = ".customizerignore"
-
-// Zip writes the files of a folder to w as a zip archive. The same names and contents give
-// the same bytes, whatever the system and the files' times and permissions, while the
-// version of Go is the same: another may compress in another way. The files are sorted,
-// dated 1980-01-01, and have the permissions 0644, as the service runs JavaScript, and
-// not every system has executable files. Zip what needs others by other means.
-//
-// What [IgnoreFile] lists is left out, as are that file and any .git. A link to a file inside
-// the folder is followed; a link that leaves the folder, a link to a folder, and what is
-// neither file nor folder are refused with an error that is
-// [customizers.ErrInvalidArgument], as is a folder without files.
-func Zip(w io.Writer, folder string) error {
-	var own []os.FileInfo // the archive itself, which may be in the folder
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil {
-			own = append(own, info)
-		}
-	}
-	return zipTo(context.Background(), w, folder, own)
-}
-
-// zipTo is Zip without the files that are Deploy's own.
-func zipTo(ctx context.Context, w io.Writer, folder string, own []os.FileInfo) (err error) {
+// zipFolder zips the files of a folder into a temporary file. The same names and contents
+// give the same bytes: the files are sorted, dated 1980-01-01 and have the mode 0644.
+func zipFolder(ctx context.Context, folder, record string) (_ *os.File, skipped []string, err error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidArgument, err)
+		return nil, nil, err
 	}
 	defer func() { _ = root.Close() }()
-	ignored, err := readIgnoreFile(root)
+	names, skipped, err := list(root, record)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(names) == 0:
+		return nil, nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder do not count)")
+	}
+	f, err := os.CreateTemp("", "customizer-*.zip")
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, IgnoreFile, err)
+		return nil, nil, err
 	}
-	z := zip.NewWriter(w)
-	files := 0
-	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+	z := zip.NewWriter(f)
+	for _, name := range names {
+		if err = errors.Join(ctx.Err(), addFile(z, root, name)); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, z.Close()); err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return nil, nil, err
+	}
+	return f, skipped, nil
+}
+
+// list returns the files to zip, and the names at the top of the folder that are left
+// out: dot files, and archives, which npm run pack-zip writes beside index.js.
+func list(root *os.Root, record string) (names, skipped []string, err error) {
+	own, _ := os.Stat(record) // it may be in the folder
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		top := !strings.Contains(name, "/")
 		switch {
-		case ctx.Err() != nil:
-			return ended(ctx)
-		case err != nil:
-			return fmt.Errorf("%w: the folder can't be read: %w", customizers.ErrInvalidArgument, err)
-		case path == ".":
+		case err != nil || name == ".":
+			return err
+		case top && (strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".zip") && !d.IsDir()):
+			skipped = append(skipped, name)
+			if d.IsDir() {
+				return fs.SkipDir
+			}
 			return nil
-		case path == IgnoreFile:
-			return nil
-		case d.Name() == ".git" && d.IsDir():
-			return fs.SkipDir
-		case d.Name() == ".git": // of a worktree or a submodule
+		case d.IsDir():
 			return nil
 		}
-		skip, err := ignored.MatchesOrParentMatches(path)
+		info, err := root.Stat(name) // fails for a link out of the folder
 		switch {
 		case err != nil:
-			return fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, IgnoreFile, err)
-		case skip && d.IsDir() && !ignored.Exclusions():
-			return fs.SkipDir
-		case skip || d.IsDir():
+			return err
+		case os.SameFile(info, own):
 			return nil
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%s is not a file, or links to a folder", name)
 		}
-		info, err := root.Stat(path) // follows links, and no further than the folder
-		if err == nil && slices.ContainsFunc(own, func(o os.FileInfo) bool { return os.SameFile(o, info) }) {
-			return nil
-		}
-		files++
-		return addFile(ctx, z, root, path, info, err)
+		names = append(names, name)
+		return nil
 	})
-	if err == nil && files == 0 {
-		err = fmt.Errorf("%w: the folder %s has no files to deploy", customizers.ErrInvalidArgument, folder)
-	}
+	return names, skipped, err
+}
+
+func addFile(z *zip.Writer, root *os.Root, name string) error {
+	f, err := root.Open(name)
 	if err != nil {
 		return err
 	}
-	return z.Close()
-}
-
-func addFile(ctx context.Context, z *zip.Writer, root *os.Root, path string, info os.FileInfo, err error) error {
-	refuse := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s %w (list it in %s to leave it out)", customizers.ErrInvalidArgument, path, fmt.Errorf(format, args...), IgnoreFile)
-	}
-	switch {
-	case err != nil:
-		return refuse("can't be read, or links out of the folder: %w", err)
-	case info.IsDir():
-		return refuse("is a link to a folder")
-	case !info.Mode().IsRegular():
-		return refuse("is neither a file nor a folder")
-	}
-	f, err := root.Open(path)
-	if err != nil {
-		return refuse("can't be read: %w", err)
-	}
 	defer func() { _ = f.Close() }()
-	h := &zip.FileHeader{Name: path, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
 	h.SetMode(0o644)
-	to, err := z.CreateHeader(h)
+	w, err := z.CreateHeader(h)
 	if err == nil {
-		_, err = io.Copy(to, &until{ctx, f})
+		_, err = io.Copy(w, f)
 	}
 	return err
-}
-
-func readIgnoreFile(root *os.Root) (*patternmatcher.PatternMatcher, error) {
-	f, err := root.Open(IgnoreFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return patternmatcher.New(nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	patterns, err := ignorefile.ReadAll(f)
-	if err != nil {
-		return nil, err
-	}
-	return patternmatcher.New(patterns)
 }

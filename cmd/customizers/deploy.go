@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,22 +74,20 @@ func (a *app) deployCommand() *cobra.Command {
 	var opts deploy.Options
 	var noRecord bool
 	cmd := &cobra.Command{
-		Use:   "deploy <name> <file.zip|folder>",
+		Use:   "deploy <id|name> <file.zip|folder>",
 		Short: "Create a customizer if need be, and upload what is new",
-		Long: "Brings the content of a zip archive or a folder to the customizer of the given name:\n" +
-			"creates it when there is none, uploads the content as a version, and waits until the\n" +
-			"service shows it. Writes the version before and after.\n\n" +
-			"A folder is zipped, the same content to the same bytes. A file\n" +
-			deploy.IgnoreFile + " in it lists what is left out, in the syntax of .dockerignore. A link that\n" +
-			"leaves the folder is refused.\n\n" +
-			"The service does not tell the content of a version. So a record of what was uploaded,\n" +
-			"with a digest of names and contents, is kept in a file: deploying the same content\n" +
-			"again uploads nothing as long as the version is still that one. Keep the file in your\n" +
-			"pipeline's cache; without it the content is uploaded once more.",
+		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
+			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
+			"service shows the new version. Writes the version before and after.\n\n" +
+			"Zips a folder, the same content to the same bytes. Leaves out *.zip and dot files at\n" +
+			"the top of the folder. Refuses links out of the folder.\n\n" +
+			"The service does not return the content of a version. So a record file keeps a digest\n" +
+			"of what was uploaded: while the newest version is the recorded one, the same content is\n" +
+			"not uploaded again. Keep the file in your pipeline's cache.",
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
-		Args:              arguments("<name>", "<file.zip|folder>"),
+		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.Timeout <= 0 {
@@ -106,31 +105,31 @@ func (a *app) deployCommand() *cobra.Command {
 				return err
 			}
 			a.console.doing("deploying " + printable(args[0]))
-			r, err := deploy.Deploy(cmd.Context(), client, args[0], args[1], opts)
+			r, err := deploy.Run(cmd.Context(), client, args[0], args[1], opts)
 			a.console.done()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
 				return usageErrorf("%v", err)
-			case r == nil && errors.Is(err, deploy.ErrAmbiguous):
-				return &adviceError{err: err, advice: "upload to one of these IDs by 'customizers upload', or delete the others"}
+			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
+				return &adviceError{err: err, advice: "deploy to one of these IDs, or delete the others"}
 			case r == nil:
 				return err
-			case err != nil && !own: // the default place need not be writable
+			case err != nil && !own: // the default file need not be writable
 				a.console.note("%v: the next deployment will upload again.", err)
 				err = nil
 			}
-			a.tell(r)
+			a.summarize(r)
 			return errors.Join(one(a, deploymentView, *r), err)
 		},
 	}
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "tell what would be done, and do nothing")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
 	return cmd
 }
 
-// defaultRecord is the place of the record; none when the user has no cache folder.
+// defaultRecord returns the path of the record, or "" if the user has no cache folder.
 func defaultRecord() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -139,9 +138,12 @@ func defaultRecord() string {
 	return filepath.Join(dir, "customizers", "deployed.json")
 }
 
-// tell says what a deployment did, for people.
-func (a *app) tell(r *deploy.Result) {
+// summarize says what a deployment did, for people.
+func (a *app) summarize(r *deploy.Result) {
 	name := r.Customizer.Name
+	if len(r.Skipped) > 0 {
+		a.console.note("Left out %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
+	}
 	switch {
 	case r.DryRun && r.Created:
 		a.console.note("Would create %s and upload its first version.", name)

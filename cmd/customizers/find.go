@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/deploy"
 )
 
 // find returns the customizer with the given ID or name. An ID is looked for first; a
@@ -40,5 +39,5 @@ func find(ctx context.Context, client *customizers.Client, idOrName string) (*cu
 	case 1:
 		return &named[0], nil
 	}
-	return nil, &adviceError{err: &deploy.AmbiguousError{Name: idOrName, Customizers: named}, advice: "use one of these IDs"}
+	return nil, &adviceError{err: &customizers.AmbiguousError{Name: idOrName, Customizers: named}, advice: "use one of these IDs"}
 }

@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "let scripts take what the program write
 //	exits CODE PROGRAM [args]      run a program that is to exit with this code
 //	expand FILE...                 replace the variables that files mention
 //	zip ARCHIVE FILE...            make a zip archive
+//	pipelines                      write the shell of docs/pipelines.md to files
 //
 // Each script has testdata/tenant.json, the state of a sandbox whose IDs are known.
 func TestScripts(t *testing.T) {
@@ -46,10 +47,11 @@ func TestScripts(t *testing.T) {
 			return false, errors.New("there is no condition " + cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sandbox": cmdSandbox,
-			"exits":   cmdExits,
-			"expand":  cmdExpand,
-			"zip":     cmdZip,
+			"sandbox":   cmdSandbox,
+			"exits":     cmdExits,
+			"expand":    cmdExpand,
+			"zip":       cmdZip,
+			"pipelines": cmdPipelines,
 		},
 	})
 }

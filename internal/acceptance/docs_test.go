@@ -1,0 +1,135 @@
+package acceptance
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// The sessions in README and docs show what the command writes.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	n := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, session := range fenced(string(text), "console") {
+			n++
+			_, run := newShell(t)
+			for _, step := range strings.Split("\n"+session, "\n$ ")[1:] {
+				line, want, _ := strings.Cut(step, "\n")
+				got, _ := run(line)
+				assert.Equal(t, settled(want), settled(got), "%s: %s", page, line)
+			}
+		}
+	}
+	assert.Equal(t, 2, n)
+}
+
+// settled replaces the parts of a text that differ from run to run.
+func settled(text string) string {
+	for pattern, constant := range map[string]string{
+		`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`: "ea09e09f-4147-46cf-9c2d-636101ab11ab",
+		`127\.0\.0\.1:\d+`:                          "127.0.0.1:8787",
+		`sandbox-[a-z0-9]{8}`:                       "sandbox-5eqeseav",
+		`\b(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`:           "1s",
+		`\d{4}-\d\d-\d\dT[\d:]+Z`:                   "2026-11-23T21:29:42Z",
+	} {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, constant)
+	}
+	return strings.TrimRight(text, "\n") + "\n"
+}
+
+// The commands that docs/migrating.md gives for those of SailPoint's CLI work in their order.
+func TestMigratedCommands(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/migrating.md")
+	require.NoError(t, err)
+	_, part, _ := strings.Cut(string(text), "## From the CLI")
+	commands := regexp.MustCompile("(?m)^\\| .* \\| `(customizers [^`]+)`.* \\|$").FindAllStringSubmatch(part, -1)
+	require.Len(t, commands, 7)
+	dist, run := newShell(t)
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	require.NoError(t, errors.Join(z.AddFS(os.DirFS(dist)), z.Close()))
+	require.NoError(t, os.WriteFile(filepath.Join(dist, "hr-feed-0.1.0.zip"), archive.Bytes(), 0o600))
+	for _, m := range commands {
+		out, err := run(m[1])
+		require.NoError(t, err, "%s\n%s", m[1], out)
+	}
+	names, err := run("customizers list")
+	require.NoError(t, err)
+	assert.Contains(t, names, "hr-feed")
+	assert.NotContains(t, names, "badge-sync")
+}
+
+// newShell returns the dist folder of a new customizer project, and a function that runs a
+// line in the project with a sandbox as its tenant. It returns all that the line writes.
+func newShell(t *testing.T) (dist string, run func(line string) (string, error)) {
+	t.Helper()
+	env, _ := serve(t, "--seed", "3")
+	dir := t.TempDir()
+	dist = filepath.Join(dir, "dist")
+	require.NoError(t, os.Mkdir(dist, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.x = 1\n"), 0o600))
+	return dist, func(line string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir, cmd.Env = dir, env
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+}
+
+// fenced returns the code blocks in a language.
+func fenced(text, language string) (blocks []string) {
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+// cmdPipelines writes the shell of docs/pipelines.md to gitlab-JOB.sh, github-JOB.sh and several.sh.
+func cmdPipelines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: pipelines")
+	}
+	page, err := os.ReadFile("../../docs/pipelines.md")
+	ts.Check(err)
+	var gitlab map[string]struct {
+		Extends string
+		Before  []string `yaml:"before_script"`
+		Script  []string
+	}
+	var github struct {
+		Jobs map[string]struct{ Steps []struct{ Run string } }
+	}
+	configs := fenced(string(page), "yaml")
+	ts.Check(yaml.Unmarshal([]byte(configs[0]), &gitlab))
+	ts.Check(yaml.Unmarshal([]byte(configs[1]), &github))
+	scripts := map[string][]string{"several": fenced(string(page), "sh")[:1]}
+	for name, job := range gitlab {
+		scripts["gitlab-"+name] = slices.Concat(gitlab[job.Extends].Before, job.Script)
+	}
+	for name, job := range github.Jobs {
+		for _, step := range job.Steps {
+			scripts["github-"+name] = append(scripts["github-"+name], step.Run)
+		}
+	}
+	for name, lines := range scripts {
+		ts.Check(os.WriteFile(ts.MkAbs(name+".sh"), []byte(strings.Join(lines, "\n")), 0o600))
+	}
+}
