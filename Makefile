@@ -11,7 +11,7 @@ tested = $(filter-out internal/interop $(tools),$(modules))
 # Of what only a release runs nothing is downloaded before: it is hundreds of modules.
 untidied = $(patsubst %,internal/tools/%,goreleaser sbom cosign)
 
-.PHONY: help demo test check generate drift tidy vet lint contract bench times fuzz soak cover upstream-diff upstream-accept interop release-check release-test
+.PHONY: help demo test check generate drift tidy vet lint contract bench fuzz soak cover upstream-diff upstream-accept interop release-check release-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,6 @@ test: ## run the tests, with the race detector
 	@command -v chromium chromium-browser google-chrome >/dev/null || echo "no chromium: the test of the sandbox's page is skipped"
 	@set -e; for m in $(tested); do echo "go test -C $$m -race ./..."; go test -C $$m -race ./...; done
 	go test -race ./...
-	go test ./internal/bench # allocations and the heap, which are others with the race detector
 
 soak: ## run mixed operations over a network that misbehaves, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
@@ -34,7 +33,7 @@ interop: ## hold contract, sandbox and client against what others wrote (needs n
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-check: drift contract release-test tidy vet lint times test ## everything that CI runs
+check: drift contract release-test tidy vet lint test ## everything that CI runs
 
 generate: ## regenerate the code, from openapi.yaml, and the man pages and completions
 	go generate ./...
@@ -74,9 +73,6 @@ lint: ## run golangci-lint, and actionlint on the workflows
 
 bench: ## compare the SDK with the same work by hand, and write BENCHMARKS.md
 	go run ./internal/bench
-
-times: ## print what calls take beside the same work by hand, roughly
-	go test -run '^$$' -bench 'Get|List|Mixed' -benchtime 0.2s ./internal/bench
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)

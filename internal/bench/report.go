@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+const head = `# Benchmarks
+
+%s wrote this page, with %s on %s/%s and %d cores.
+
+Each row compares the SDK with the same work by hand: net/http and encoding/json, with an
+Authorization header, a check of the status and a body read to its end. The last row
+compares with a program that only links net/http. Both sides use the same transport
+settings and one server, over plain HTTP on loopback. The SDK's rate limit is off.
+
+The two sides take turns for %d rounds. The table shows medians. The ratio is SDK to by
+hand within a round; its quartiles show the noise.
+
+| what | by hand | SDK | ratio | quartiles | goal |
+|---|---|---|---|---|---|
+`
+
+// report measures all rows and returns the page.
+func report(rows []row, rounds int) string {
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, head, "`make bench`", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds)
+	for _, r := range rows {
+		b.WriteString(r.measure(rounds))
+	}
+	return b.String()
+}
+
+// measure returns r as a line of the table. The sides swap places each round, so that a
+// change in the machine's speed affects both.
+func (r row) measure(rounds int) string {
+	for _, work := range r.work {
+		work() // opens connections, fills caches
+	}
+	var hand, sdk, ratios []float64
+	for round := range rounds {
+		var value [2]float64
+		for turn := range 2 {
+			side := (round + turn) % 2
+			runtime.GC() // collects the other side's garbage
+			value[side] = r.meter(r.work[side])
+		}
+		hand, sdk, ratios = append(hand, value[0]), append(sdk, value[1]), append(ratios, value[1]/value[0])
+	}
+	return fmt.Sprintf("| %s | "+r.format+" | "+r.format+" | %.2f | %.2f–%.2f | %s |\n", r.what,
+		quantile(hand, 0.5), quantile(sdk, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75), r.goal)
+}
+
+// quantile sorts values and returns the one at q, from 0 to 1.
+func quantile(values []float64, q float64) float64 {
+	slices.Sort(values)
+	return values[int(q*float64(len(values)-1))]
+}
