@@ -10,7 +10,8 @@ sums() {
 	find . -name '*.gen.go' -exec cksum {} + | sort -k 3
 }
 sums >"$copy/found"
-cp -R . "$copy/tree"
+mkdir "$copy/tree"
+tar -cf - --exclude .git --exclude node_modules . | tar -xf - -C "$copy/tree"
 (cd "$copy/tree" && find . -name '*.gen.go' -exec rm {} + && go generate ./... && sums >"$copy/generated")
 diff "$copy/found" "$copy/generated" >&2 || {
 	echo "generated files differ: run 'make generate' and commit the result" >&2
