@@ -22,9 +22,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the credentials and the connection",
-		Long: "Shows where each setting comes from, reaches the tenant, fetches a token, tells its\n" +
-			"scopes and when it expires, lists, and measures the latency. Of each failure it says\n" +
-			"what to do. The exit code is that of the first failure.",
+		Long: "Shows where each setting comes from, reaches the tenant, fetches a token, shows its\n" +
+			"scopes and expiry, lists, and measures the latency. It says what to do about each\n" +
+			"failure. The exit code is that of the first failure.",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,7 +38,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 }
 
-// A check is one thing that doctor looked at.
+// A check is one thing that doctor examined.
 type check struct {
 	Name   string `json:"check"`
 	OK     bool   `json:"ok"`
@@ -60,10 +60,12 @@ var checkView = view[check]{
 // state is empty for the line that says what to do about the check above it.
 func (c check) state() string {
 	switch {
-	case c.OK:
-		return "ok"
 	case c.Name == todo:
 		return ""
+	case c.OK && c.Advice != "":
+		return "note"
+	case c.OK:
+		return "ok"
 	}
 	return "FAILED"
 }
@@ -76,27 +78,30 @@ type doctor struct {
 	failed error // the first failure
 }
 
-func (d *doctor) good(name, format string, args ...any) {
-	_ = d.p.print(check{Name: name, OK: true, Detail: fmt.Sprintf(format, args...)})
+func (d *doctor) print(c check) {
+	_ = d.p.print(c)
+	if c.Advice != "" && d.app.output.format == formatTable {
+		_ = d.p.print(check{Name: todo, Detail: c.Advice})
+	}
 	_ = d.p.flush()
+}
+
+func (d *doctor) good(name, format string, args ...any) {
+	d.print(check{Name: name, OK: true, Detail: fmt.Sprintf(format, args...)})
 }
 
 func (d *doctor) bad(name string, err error, advice string) {
 	if errors.Is(err, context.Canceled) {
-		d.failed = err // the check was interrupted, and tells nothing
+		d.failed = err // an interrupted check says nothing
 		return
 	}
-	_ = d.p.print(check{Name: name, Detail: messageOf(err), Advice: advice})
-	if d.app.output.format == formatTable {
-		_ = d.p.print(check{Name: todo, Detail: advice})
-	}
-	_ = d.p.flush()
+	d.print(check{Name: name, Detail: messageOf(err), Advice: advice})
 	if d.failed == nil {
 		d.failed = &examined{check: name, err: err}
 	}
 }
 
-// examined is the error of a check that failed. The table has said why, and what to do.
+// examined is the error of a failed check. The table says why, and what to do.
 type examined struct {
 	check string
 	err   error
@@ -125,14 +130,18 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	page, err := client.List(ctx, customizers.ListOptions{Limit: 1, Count: true})
-	if !d.token(watch, err) {
+	if !d.token(watch, err, s.base.value) {
 		return
 	}
 	if err != nil {
 		d.bad("list", err, listAdvice(err))
 		return
 	}
-	d.good("list", "%d customizers", page.Total)
+	if page.Total < 0 {
+		d.good("list", "permitted")
+	} else {
+		d.good("list", "%d customizers", page.Total)
+	}
 	d.latency(ctx, client)
 }
 
@@ -152,7 +161,7 @@ func (d *doctor) settings(s *settings) {
 	}
 }
 
-// masked tells of a secret that it is there, and enough to see a truncated one.
+// masked returns the length of a secret, which shows a truncated one.
 func masked(secret string) string {
 	if len(secret) == 1 {
 		return "set, 1 character"
@@ -163,16 +172,19 @@ func masked(secret string) string {
 // reach asks the tenant for its endpoints, which needs no token.
 func (d *doctor) reach(ctx context.Context, base string) bool {
 	const maxInfo = 64 << 10
+	if proxy := proxyOf(base); proxy != "none" {
+		d.good("proxy", "%s", proxy)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	start := time.Now()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/oauth/info", nil)
 	var resp *http.Response
 	if err == nil {
-		resp, err = http.DefaultClient.Do(req)
+		resp, err = customizers.DefaultTransport().RoundTrip(req)
 	}
 	if err != nil {
-		d.bad("oauth/info", err, "check the tenant's name, the DNS, a proxy (HTTPS_PROXY) and a firewall between here and "+base)
+		d.bad("oauth/info", err, connectionAdvice(err, base))
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -185,23 +197,32 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		d.bad("oauth/info", fmt.Errorf("%s/oauth/info answered %s", base, resp.Status), "this is no tenant's API, or it is out of service: check the tenant")
+		d.bad("oauth/info", fmt.Errorf("%s/oauth/info answered %s", base, resp.Status), "check the tenant: this is not its API, or the API is out of service")
 		return false
 	case err != nil:
-		d.bad("oauth/info", fmt.Errorf("%s/oauth/info did not answer with JSON: %w", base, err), "this is no tenant's API: check the tenant, or a proxy between here and it")
+		d.bad("oauth/info", fmt.Errorf("%s/oauth/info did not answer with JSON: %w", base, err), "check the tenant, or a proxy in between: this is not its API")
 		return false
 	}
 	d.good("oauth/info", "reached in %v", time.Since(start).Round(time.Millisecond))
+	if api, ok := strings.CutSuffix(info.TokenEndpoint, "/oauth/token"); ok && !strings.EqualFold(api, base) {
+		d.print(check{
+			Name: "API address", OK: true, Detail: "the tenant names " + api + ", not " + base,
+			Advice: "set the tenant to " + api + ", unless " + base + " is a gateway to it: a vanity address leads to the user interface, not to the API",
+		})
+	}
 	return true
 }
 
-// token tells of the token that was used for a first request, which ended with err.
-func (d *doctor) token(w *watch, err error) bool {
+// token shows the token of the first list, which ended with err.
+func (d *doctor) token(w *watch, err error, base string) bool {
 	var e *customizers.Error
 	if errors.As(err, &e) && e.Path == "/oauth/token" {
-		advice := "create a new personal access token, and set its client ID and secret"
-		if !errors.Is(err, customizers.ErrUnauthorized) {
-			advice = "try again; if it stays, see the service's status"
+		advice := "try again; if it stays, see the service's status"
+		switch {
+		case errors.Is(err, customizers.ErrUnauthorized):
+			advice = "create a new personal access token, and set its client ID and secret"
+		case errors.Is(err, customizers.ErrConnection):
+			advice = connectionAdvice(err, base)
 		}
 		d.bad("token", err, advice)
 		return false
@@ -213,7 +234,7 @@ func (d *doctor) token(w *watch, err error) bool {
 	}
 	claims, jwtErr := claimsOf(raw)
 	if jwtErr != nil {
-		d.good("token", "got one; it is no JWT, so its scopes and expiry can't be told")
+		d.good("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
 		return true
 	}
 	left := "no expiry"
@@ -222,41 +243,25 @@ func (d *doctor) token(w *watch, err error) bool {
 		left = fmt.Sprintf("expires in %v, at %s", time.Until(expires).Round(time.Second), expires.UTC().Format(time.RFC3339))
 	}
 	d.good("token", "%s", left)
-	if len(claims.Scope) == 0 {
-		d.good("scopes", "the token does not tell them")
-		return true
-	}
-	has := func(scope string) bool {
-		return slices.Contains(claims.Scope, scope) || slices.Contains(claims.Scope, "sp:scopes:all")
-	}
-	all := strings.Join(claims.Scope, " ")
-	switch {
-	case !has("sp:connector:read"):
-		d.bad("scopes", fmt.Errorf("%w: the token has %s", customizers.ErrForbidden, all),
-			"give the personal access token sp:connector:read for list and get, and sp:connector:manage for the rest")
-	case !has("sp:connector:manage"):
-		d.good("scopes", "%s; without sp:connector:manage only list and get are permitted", all)
-	default:
-		d.good("scopes", "%s", all)
-	}
+	d.good("scopes", "%s", claims.scopes())
 	return true
 }
 
 func listAdvice(err error) string {
 	switch {
 	case errors.Is(err, customizers.ErrUnauthorized):
-		return "the tenant does not take the token: is it of another tenant, or expired?"
+		return "check that the token belongs to this tenant and has not expired"
 	case errors.Is(err, customizers.ErrForbidden):
 		return "give the token's user the level ORG_ADMIN, and the token the scope sp:connector:read"
-	case errors.Is(err, customizers.ErrNotFound):
-		return "the tenant has no connector customizers: check --api-version"
+	case statusOf(err) == http.StatusNotFound:
+		return "check the tenant's address and --api-version: it has no connector customizers there"
 	case errors.Is(err, customizers.ErrRateLimited):
 		return "other programs use the same client ID: wait, or give this one a client ID of its own"
 	}
 	return "try again; if it stays, see the service's status, and tell its support the tracking id"
 }
 
-// latency measures requests one after the other, over a connection that is there.
+// latency measures requests one after the other, over an open connection.
 func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
 	var took []time.Duration
 	for range 5 {
@@ -278,7 +283,7 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// A watch sees the token that is sent.
+// A watch keeps the token that is sent.
 type watch struct {
 	next http.RoundTripper
 
@@ -301,22 +306,36 @@ func (w *watch) bearer() string {
 	return w.token
 }
 
-// claims are what a token says of itself.
+// claims are the parts of a JWT that doctor shows.
 type claims struct {
-	Expires float64 `json:"exp"`
-	Scope   words   `json:"scope"`
+	Expires float64         `json:"exp"`
+	Scope   json.RawMessage `json:"scope"`
 }
 
-// words are an array of strings, or a string of them.
-type words []string
-
-func (w *words) UnmarshalJSON(data []byte) error {
+// scopes describes the scope claim: names in an array or in one string. Some tenants send a
+// bitmap instead, which only the service can read; the list then shows what is permitted.
+func (c *claims) scopes() string {
+	var names []string
 	var one string
-	if err := json.Unmarshal(data, &one); err == nil {
-		*w = strings.Fields(one)
-		return nil
+	if json.Unmarshal(c.Scope, &one) == nil {
+		names = strings.Fields(one)
+	} else if json.Unmarshal(c.Scope, &names) != nil {
+		names = nil
 	}
-	return json.Unmarshal(data, (*[]string)(w))
+	for _, name := range names {
+		if !strings.Contains(name, ":") {
+			names = nil
+			break
+		}
+	}
+	all := strings.Join(names, " ")
+	switch {
+	case len(names) == 0:
+		return "unknown: the token does not name them"
+	case slices.Contains(names, "sp:scopes:all") || slices.Contains(names, "sp:connector:manage"):
+		return all
+	}
+	return all + " (create, update, delete and upload need sp:connector:manage)"
 }
 
 // claimsOf reads a JWT, without checking its signature.

@@ -77,30 +77,6 @@ func exitCode(err error) (int, string) {
 	return exitFailure, "failure"
 }
 
-// adviceOn tells what to do about an error, when there is something.
-func adviceOn(err error) string {
-	var own *adviceError
-	var seen *examined
-	switch {
-	case errors.As(err, &seen):
-		return ""
-	case errors.As(err, &own) && own.advice != "":
-		return own.advice
-	}
-	var e *customizers.Error
-	switch code, _ := exitCode(err); code {
-	case exitFailure:
-		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
-			return "run 'customizers doctor' to see what can be reached"
-		}
-	case exitDenied:
-		return "run 'customizers doctor' to see what is wrong"
-	case exitUnknown:
-		return "run 'customizers list' to see what was done"
-	}
-	return ""
-}
-
 // report writes an error, if there is one, and returns the exit code.
 func (a *app) report(ctx context.Context, err error) int {
 	code, kind := exitCode(err)
