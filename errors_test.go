@@ -213,14 +213,17 @@ func TestCreateWith200(t *testing.T) {
 	assert.Equal(t, &customizers.Customizer{ID: "1", Name: "n"}, got)
 }
 
-func TestBlankNames(t *testing.T) {
+func TestNamesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	srv := sandbox(t)
 	c := clientOf(t, srv)
-	for _, name := range []string{"", " ", "\t\n"} {
+	for name, says := range map[string]string{
+		"": "CreateRequest.Name is blank", " ": "is blank", "\t\n": "is blank", "hr-feed\r": `"hr-feed\r" has white space at its ends`,
+		" hr-feed": "white space", "hr\x00feed": "control characters", "hr\nfeed": "control characters", "hr\xff": "not UTF-8",
+	} {
 		_, err := c.Create(ctxOf(t), customizers.CreateRequest{Name: name})
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
-		require.ErrorContains(t, err, "Name is blank")
+		require.ErrorContains(t, err, says)
 		_, err = c.Update(ctxOf(t), "x", customizers.UpdateRequest{Name: name})
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 	}
