@@ -73,11 +73,11 @@ func TestFailingTokenEndpoint(t *testing.T) {
 		},
 		"down":             {503, `<html><title>Be right back</title>`, customizers.ErrServer, 4, []string{"503", "34 bytes of application/json", "after 4 attempts"}},
 		"limited":          {429, `{"message":" Rate Limit Exceeded "}`, customizers.ErrRateLimited, 4, []string{"429", "Rate Limit Exceeded"}},
-		"empty":            {200, ``, customizers.ErrUnauthorized, 1, []string{"200 OK", "no usable access_token in an empty body"}},
-		"no token":         {200, `{"token_type":"bearer"}`, customizers.ErrUnauthorized, 1, []string{"200 OK", "no usable access_token in 23 bytes"}},
-		"HTML":             {200, `<html>the-secret+&</html>`, customizers.ErrUnauthorized, 1, []string{"no usable access_token in 25 bytes"}},
+		"empty":            {200, ``, nil, 1, []string{"200 OK", "no usable access_token in an empty body"}},
+		"no token":         {200, `{"token_type":"bearer"}`, nil, 1, []string{"200 OK", "no usable access_token in 23 bytes"}},
+		"HTML":             {200, `<html>the-secret+&</html>`, nil, 1, []string{"no usable access_token in 25 bytes"}},
 		"error with 200":   {200, `{"error":"invalid_client","error_description":"Locked"}`, customizers.ErrUnauthorized, 1, []string{"Locked", "invalid_client"}},
-		"unusable":         {200, `{"access_token":"a\nb"}`, customizers.ErrUnauthorized, 1, []string{"no usable access_token"}},
+		"unusable":         {200, `{"access_token":"a\nb"}`, nil, 1, []string{"no usable access_token"}},
 		"redirect":         {302, ``, nil, 1, []string{"302 Found", "redirects to https://elsewhere.example are not followed"}},
 		"error no strings": {400, `{"error":{"code":7}}`, customizers.ErrUnauthorized, 1, []string{"400 Bad Request"}},
 	} {
@@ -101,6 +101,8 @@ func TestFailingTokenEndpoint(t *testing.T) {
 			}
 			if tt.sentinel != nil {
 				require.ErrorIs(t, err, tt.sentinel)
+			} else {
+				require.NotErrorIs(t, err, customizers.ErrUnauthorized)
 			}
 			require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown, "the create was not sent")
 			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "the-secret")

@@ -271,7 +271,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 		},
 		"JSON: a tenant that can't be used": {
 			set: func(t *testing.T, dir, _ string) {
-				inConfigJSON(t, dir, "https://acme.identitynow.com", "an-id", "hush-hush")
+				inConfigJSON(t, dir, "https://api.identitynow.com", "an-id", "hush-hush")
 			},
 			says: []string{"BaseURL in ./config.json", "user interface"},
 		},

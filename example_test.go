@@ -30,12 +30,12 @@ func ExampleNew() {
 }
 
 func ExampleNew_invalid() {
-	_, err := customizers.New("https://acme.identitynow.com", customizers.ClientCredentials("id", "secret"))
+	_, err := customizers.New("http://acme.api.identitynow.com", customizers.ClientCredentials("id", "secret"))
 	fmt.Println(errors.Is(err, customizers.ErrInvalidArgument))
 	fmt.Println(err)
 	// Output:
 	// true
-	// customizers: invalid argument: the tenant URL "https://acme.identitynow.com" is that of the user interface; its API is at https://acme.api.identitynow.com
+	// customizers: invalid argument: the tenant URL of "acme.api.identitynow.com" is not encrypted (want https, except for a loopback host)
 }
 
 func ExampleTokenSource() {

@@ -56,7 +56,7 @@ func BaseURL(tenant string) (string, error) {
 		return bad("%q is neither a name nor an https URL", tenant)
 	}
 	if !isHost(host) || !isPort(u.Port()) {
-		return bad("URL %q has no valid host", tenant)
+		return bad("URL has no valid host: %q", u.Host)
 	}
 	for _, domain := range uiDomains {
 		name, ok := strings.CutSuffix(host, domain.ui)
@@ -64,7 +64,7 @@ func BaseURL(tenant string) (string, error) {
 			continue
 		}
 		if name == "api" || u.Port() != "" && u.Port() != "443" {
-			return bad("URL %q is not an address of the user interface (want https://acme%s)", tenant, domain.ui)
+			return bad("URL has the host %q, which is no address of the user interface (want https://acme%s)", u.Host, domain.ui)
 		}
 		return "https://" + name + domain.api, nil
 	}
@@ -74,7 +74,7 @@ func BaseURL(tenant string) (string, error) {
 	case u.Path != "" && u.Path != "/":
 		return bad("URL has the path %q (want scheme and host only; the API version is a setting of its own)", u.Path)
 	case u.Scheme == "http" && !IsLoopback(host):
-		return bad("URL %q is not encrypted (want https, except for a loopback host)", tenant)
+		return bad("URL of %q is not encrypted (want https, except for a loopback host)", u.Host)
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }

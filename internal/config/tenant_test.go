@@ -63,14 +63,16 @@ func TestBaseURL(t *testing.T) {
 		api + "/connector-customizers/v1":   "the API version is a setting of its own",
 		"http://acme.com":                   "not encrypted",
 		"http://127.0.0.1.acme.com":         "not encrypted",
+		"https://acme..com?hush-hush":       "no valid host",
 		"https://a b.com":                   "neither a name nor a valid URL",
 		"https://acme.com:0":                "no valid host",
 		"https://acme.com:99999":            "no valid host",
-		"https://acme.identitynow.com:8443": "not an address of the user interface",
-		"https://api.identitynow.com":       "not an address of the user interface",
+		"https://acme.identitynow.com:8443": "no address of the user interface",
+		"https://api.identitynow.com":       "no address of the user interface",
 	} {
 		_, err := BaseURL(tenant)
 		assert.ErrorContains(t, err, says, tenant)
+		assert.NotContains(t, err.Error(), "hush-hush")
 	}
 }
 
