@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
@@ -150,15 +151,16 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	return c.customizer(resp, err)
 }
 
-// Create creates a customizer without a version, and returns it. A blank name is
-// [ErrInvalidArgument]. It needs the scope sp:connector:manage.
+// Create creates a customizer without a version, and returns it. A name that is empty, has
+// white space at its ends or has control characters is [ErrInvalidArgument]. The service may
+// have several customizers of one name. Create needs the scope sp:connector:manage.
 //
 // Create is retried only if the service cannot have acted: after a 429, or if no
 // connection was made. If it may have acted, the error is [ErrOutcomeUnknown]: look for the
 // customizer, for example with [Client.All], before creating it again.
 func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, error) {
-	if strings.TrimSpace(r.Name) == "" {
-		return nil, fmt.Errorf("%w: CreateRequest.Name is blank", ErrInvalidArgument)
+	if err := checkName("CreateRequest.Name", r.Name); err != nil {
+		return nil, err
 	}
 	req, err := api.NewCreateConnectorCustomizerRequest(c.server, api.ConnectorCustomizerCreateRequest{Name: r.Name})
 	resp, err := c.send(ctx, "Create", req, err)
@@ -166,14 +168,14 @@ func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, erro
 }
 
 // Update changes the customizer with the given ID and returns it as it is afterwards, or
-// [ErrNotFound]. A blank name is [ErrInvalidArgument]. It needs the scope
+// [ErrNotFound]. The name must be one that [Client.Create] accepts. Update needs the scope
 // sp:connector:manage, and is retried.
 func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Customizer, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	if strings.TrimSpace(r.Name) == "" {
-		return nil, fmt.Errorf("%w: UpdateRequest.Name is blank", ErrInvalidArgument)
+	if err := checkName("UpdateRequest.Name", r.Name); err != nil {
+		return nil, err
 	}
 	req, err := api.NewPutConnectorCustomizerRequest(c.server, id, api.ConnectorCustomizerUpdateRequest{Name: r.Name})
 	resp, err := c.send(ctx, "Update", req, err)
@@ -325,6 +327,22 @@ func checkID(id string) error {
 		return fmt.Errorf("%w: the id %q has a slash", ErrInvalidArgument, id)
 	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return fmt.Errorf("%w: the id %q has white space or control characters", ErrInvalidArgument, id)
+	}
+	return nil
+}
+
+// checkName refuses the names that the service may change: one that trims them would create
+// a customizer that the caller does not find again.
+func checkName(field, name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return fmt.Errorf("%w: %s is blank", ErrInvalidArgument, field)
+	case name != strings.TrimSpace(name):
+		return fmt.Errorf("%w: %s %q has white space at its ends", ErrInvalidArgument, field, name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("%w: %s %q has control characters", ErrInvalidArgument, field, name)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%w: %s %q is not UTF-8", ErrInvalidArgument, field, name)
 	}
 	return nil
 }

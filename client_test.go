@@ -106,7 +106,7 @@ func TestArgumentsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
 	c := srv.Client()
-	for _, name := range []string{"", " ", "\t\n"} {
+	for _, name := range []string{"", " ", "\t\n", "hr-feed\r", " hr-feed", "hr\x00feed", "hr\nfeed", "hr\xff"} {
 		_, err := c.Create(t.Context(), customizers.CreateRequest{Name: name})
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 		_, err = c.Update(t.Context(), "one", customizers.UpdateRequest{Name: name})

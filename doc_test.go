@@ -152,7 +152,7 @@ func TestPagesCommands(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile("Makefile")
 	require.NoError(t, err)
-	sources, err := filepath.Glob("cmd/customizers/*.go")
+	sources, err := filepath.Glob("internal/cli/*.go")
 	require.NoError(t, err)
 	var command strings.Builder
 	for _, path := range sources {
@@ -171,11 +171,11 @@ func TestPagesCommands(t *testing.T) {
 		if path == "CHANGELOG.md" {
 			continue // it names what was
 		}
-		each(text, "(?m)(?:^|`)make ([a-z-]+)", func(name string) {
-			assert.Regexp(t, `(?m)^`+name+`:`, string(makefile), path)
+		each(text, "(?m)(?:^|`)make ([a-z0-9-]+)", func(name string) {
+			assert.True(t, regexp.MustCompile(`(?m)^`+name+`:`).Match(makefile), "%s: make %s", path, name)
 		})
 		each(text, "(?m)(?:^|`|^\\$ )customizers ([a-z]+)", func(name string) {
-			assert.Regexp(t, `Use: *"`+name+`\b`, command.String(), path)
+			assert.True(t, regexp.MustCompile(`Use: *"`+name+`\b`).MatchString(command.String()), "%s: customizers %s", path, name)
 		})
 		each(text, `go (?:run|install) \./(\S+?)[\s`+"`]", func(name string) { assert.DirExists(t, name, path) })
 	}

@@ -153,7 +153,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 		},
 		"JSON: no secret":   {set: func(p *place) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret not set in ./config.json"}, not: []string{"ClientId"}},
 		"JSON: secret only": {set: func(p *place) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId not set in ./config.json"}},
-		"JSON: UI address":  {set: func(p *place) { p.json(jsonOf("https://acme.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
+		"JSON: UI address":  {set: func(p *place) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
 		"JSON: truncated":   {set: func(p *place) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "byte"}},
 		"JSON: no quotes":   {set: func(p *place) { p.json(`{"ClientSecret": hush-hush}`) }, says: []string{"./config.json is not JSON", "byte"}},
 		"JSON: number":      {set: func(p *place) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},

@@ -104,7 +104,9 @@ func (c *Client) newError(err error) *Error {
 	case errors.Is(f.Err, transport.ErrNoToken):
 		e.what = f.Err.Error() + " in " + describeBody(f.Response)
 		e.readBody(f.Response, redact, false)
-		e.wrap(ErrUnauthorized)
+		if e.DetailCode != "" || len(e.Messages) > 0 { // an OAuth error with a status of success
+			e.wrap(ErrUnauthorized)
+		}
 	case f.Err != nil:
 		e.what = f.Err.Error()
 	case f.Response.StatusCode/100 == 3:
@@ -112,7 +114,11 @@ func (c *Client) newError(err error) *Error {
 	default:
 		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType
 		e.readBody(f.Response, redact, quote)
-		e.wrap(sentinelOf(e.Operation, e.StatusCode))
+		sentinel := sentinelOf(e.Operation, e.StatusCode)
+		if sentinel == nil && e.StatusCode == http.StatusNotFound {
+			e.reason = "check the tenant's address and the API version"
+		}
+		e.wrap(sentinel)
 	}
 	if what := redact(e.what); what != e.what {
 		e.what, cause = what, nil // it has a secret

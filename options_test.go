@@ -23,6 +23,7 @@ func TestTenant(t *testing.T) {
 		"acme":                              "https://acme.api.identitynow.com",
 		"https://ACME.api.identitynow.com/": "https://acme.api.identitynow.com",
 		"https://api.acme.example:8443":     "https://api.acme.example:8443",
+		"https://acme.identitynow.com/ui/":  "https://acme.api.identitynow.com",
 		"http://127.0.0.1:8787":             "http://127.0.0.1:8787",
 	} {
 		wire := newScript(respond(200, `{"access_token":"a"}`), respond(200, "[]"))
@@ -32,7 +33,7 @@ func TestTenant(t *testing.T) {
 		assert.Equal(t, base+"/oauth/token", wire.requests[0].URL.String())
 		assert.Equal(t, base+"/v2024/connector-customizers?limit=250", wire.requests[1].URL.String())
 	}
-	for _, tenant := range []string{"", "acme sb", "http://acme.api.identitynow.com", "https://acme.identitynow.com", "https://a:hush-hush@acme.com"} {
+	for _, tenant := range []string{"", "acme sb", "http://acme.api.identitynow.com", "https://api.identitynow.com", "https://a:hush-hush@acme.com"} {
 		c, err := customizers.New(tenant, customizers.ClientCredentials("the-id", "the-secret"))
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 		assert.Nil(t, c)

@@ -10,7 +10,7 @@ import (
 
 const (
 	id         = "7f1f0f0e-6d25-4a39-9c69-000000000000"
-	token      = "an-access-token-of-some-length" //nolint:gosec // no secret
+	token      = "an-access-token-of-some-length"
 	goroutines = 32
 )
 

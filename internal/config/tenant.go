@@ -13,23 +13,33 @@ import (
 
 var tenantName = lazy(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
-// lazy compiles an expression when it is first used, which keeps programs quick to start.
+// lazy compiles an expression on first use, so that programs start fast.
 func lazy(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
-// BaseURL turns a tenant's name or URL into the URL of its API, without a final slash.
+// uiDomains are the domains of SailPoint's user interface, and where the API of their
+// tenants is. The interface of a tenant is at a host right under the domain. A vanity
+// address belongs to no known domain, and may as well be an API behind a gateway.
+var uiDomains = []struct{ ui, api string }{
+	{".identitynow.com", ".api.identitynow.com"},
+	{".identitynow-demo.com", ".api.identitynow-demo.com"},
+	{".saas.sailpointfedramp.com", ".api.saas.sailpointfedramp.com"},
+	{".identitysoon.com", ".api.cloud.sailpoint.com"},
+}
+
+// BaseURL turns a tenant's name or URL into the URL of its API, without a final slash. An
+// address of the user interface under a known domain leads to the tenant's API.
 func BaseURL(tenant string) (string, error) {
 	bad := func(format string, args ...any) (string, error) {
 		return "", errors.New("the tenant " + fmt.Sprintf(format, args...))
 	}
-	if tenant == "" {
-		return bad(`is empty; give its name ("acme") or the URL of its API ("https://acme.api.identitynow.com")`)
-	}
-	if strings.Contains(tenant, "@") {
-		return bad("holds a user name or password; give the credentials apart from it")
-	}
-	if tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost") {
+	switch {
+	case tenant == "":
+		return bad(`is empty (want its name, "acme", or the URL of its API, "https://acme.api.identitynow.com")`)
+	case strings.Contains(tenant, "@"):
+		return bad("holds a user name or password (want the credentials in settings of their own)")
+	case tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost"):
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
 	}
 	raw := tenant
@@ -39,23 +49,32 @@ func BaseURL(tenant string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The parser's error quotes the URL, and with it a secret that it may hold.
-		return bad("is neither a name nor a URL that can be read")
+		return bad("is neither a name nor a valid URL")
 	}
-	host := strings.TrimSuffix(u.Hostname(), ".")
-	switch {
-	case u.Scheme != "https" && u.Scheme != "http" || host == "":
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if u.Scheme != "https" && u.Scheme != "http" || host == "" {
 		return bad("%q is neither a name nor an https URL", tenant)
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return bad("URL has a query or a fragment; give scheme and host only")
-	case u.Path != "" && u.Path != "/":
-		return bad("URL has the path %q; give scheme and host only, and the version by WithAPIVersion", u.Path)
-	case !isHost(host) || !isPort(u.Port()):
-		return bad("URL %q has no host that can be reached", tenant)
-	case u.Scheme == "http" && !IsLoopback(host):
-		return bad("URL %q is not encrypted; credentials go over https only, but to a loopback host", tenant)
 	}
-	if name, ok := strings.CutSuffix(strings.ToLower(host), ".identitynow.com"); ok && !strings.Contains(name, ".") {
-		return bad("URL %q is that of the user interface; its API is at https://%s.api.identitynow.com", tenant, name)
+	if !isHost(host) || !isPort(u.Port()) {
+		return bad("URL has no valid host: %q", u.Host)
+	}
+	for _, domain := range uiDomains {
+		name, ok := strings.CutSuffix(host, domain.ui)
+		if !ok || strings.Contains(name, ".") {
+			continue
+		}
+		if name == "api" || u.Port() != "" && u.Port() != "443" {
+			return bad("URL has the host %q, which is no address of the user interface (want https://acme%s)", u.Host, domain.ui)
+		}
+		return "https://" + name + domain.api, nil
+	}
+	switch {
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("URL has a query or a fragment (want scheme and host only)")
+	case u.Path != "" && u.Path != "/":
+		return bad("URL has the path %q (want scheme and host only; the API version is a setting of its own)", u.Path)
+	case u.Scheme == "http" && !IsLoopback(host):
+		return bad("URL of %q is not encrypted (want https, except for a loopback host)", u.Host)
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }
@@ -69,7 +88,7 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0 && n < 1<<16
 }
 
-// IsLoopback tells whether a host is this machine.
+// IsLoopback reports whether a host is this machine.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

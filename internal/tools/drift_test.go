@@ -1,11 +1,8 @@
-// Package tools_test tests what the make targets run.
+// Package tools_test tests the generation of code from openapi.yaml.
 package tools_test
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"errors"
-	"io/fs"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,225 +14,184 @@ import (
 )
 
 const (
-	typesFile  = "types.gen.go"
 	apiFile    = "api/api.gen.go"
 	serverFile = "internal/server/server.gen.go"
-	manFile    = "cmd/customizers/man/customizers-list.1"
-	bashFile   = "cmd/customizers/completions/customizers.bash"
+	strayFile  = "api/stray.gen.go"
 )
 
-// A repo is a committed copy of this repository.
-type repo struct {
-	t   *testing.T
-	dir string
-}
-
-func newRepo(t *testing.T) *repo {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it generates code")
-	}
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git")
-	}
-	top, err := command(t, ".", "git", "rev-parse", "--show-toplevel").Output()
-	if err != nil {
-		t.Skip("this is no git repository")
-	}
-	from := strings.TrimSpace(string(top))
-	list, err := command(t, from, "git", "ls-files", "-z").Output()
-	require.NoError(t, err)
-
-	r := &repo{t, t.TempDir()}
-	for _, name := range strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-		info, err := os.Stat(filepath.Join(from, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		require.NoError(t, err)
-		data, err := os.ReadFile(filepath.Join(from, name))
-		require.NoError(t, err)
-		r.write(name, data, info.Mode().Perm())
-	}
-	r.git("init", "--quiet")
-	r.git("add", "--all", "--force")
-	r.git("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "copy")
-	return r
-}
-
-// command runs without the variables by which git, in a hook, points to a repository.
-func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "GIT_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, "PWD="+dir)
-	return cmd
-}
-
-func (r *repo) git(args ...string) {
-	r.t.Helper()
-	out, err := command(r.t, r.dir, "git", args...).CombinedOutput()
-	require.NoError(r.t, err, "git %v: %s", args, out)
-}
-
-func (r *repo) write(name string, data []byte, mode fs.FileMode) {
-	r.t.Helper()
-	path := filepath.Join(r.dir, name)
-	require.NoError(r.t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(r.t, os.WriteFile(path, data, mode))
-}
-
-func (r *repo) read(name string) []byte {
-	r.t.Helper()
-	data, err := os.ReadFile(filepath.Join(r.dir, name))
-	require.NoError(r.t, err)
-	return data
-}
-
-// drift runs the script, and checks that it leaves the work tree as it is. It returns
-// the lines that complain about a file, by file.
-func (r *repo) drift() (code int, complaints map[string][]string, output string) {
-	r.t.Helper()
-	before := r.tree()
-	cmd := command(r.t, r.dir, filepath.Join("internal", "tools", "drift.sh"))
-	tmp := r.t.TempDir()
-	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		require.NoError(r.t, err)
-	}
-	assert.Equal(r.t, before, r.tree(), "the work tree has changed")
-	assertNoCopy(r.t, tmp)
-	complaints = map[string][]string{}
-	for line := range strings.Lines(stderr.String()) {
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "drift: "); ok {
-			if file, what, ok := strings.Cut(rest, ": "); ok {
-				complaints[file] = append(complaints[file], what)
-			}
-		}
-	}
-	return cmd.ProcessState.ExitCode(), complaints, stderr.String()
-}
-
-// assertNoCopy checks that no copy of the repository is left in dir.
-func assertNoCopy(t *testing.T, dir string) {
-	t.Helper()
-	left, err := filepath.Glob(filepath.Join(dir, "*", "tree"))
-	require.NoError(t, err)
-	assert.Empty(t, left)
-}
-
-// tree is a digest of every file, git's own left out, and git's view of them.
-func (r *repo) tree() map[string]any {
-	r.t.Helper()
-	out := map[string]any{}
-	err := filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if d.Name() == ".git" {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		out[path] = sha256.Sum256(data)
-		return err
-	})
-	require.NoError(r.t, err)
-	status, err := command(r.t, r.dir, "git", "status", "--porcelain").Output()
-	require.NoError(r.t, err)
-	out["git status"] = string(status)
-	return out
-}
-
-func TestDriftNone(t *testing.T) {
+func TestDrift(t *testing.T) {
 	t.Parallel()
-	code, complaints, output := newRepo(t).drift()
-	assert.Equal(t, 0, code, output)
-	assert.Empty(t, complaints)
+	c := newCheckout(t)
+	output, err := c.run("internal/tools/drift.sh")
+	require.NoError(t, err, output)
 }
 
 func TestDriftOfFiles(t *testing.T) {
 	t.Parallel()
-	r := newRepo(t)
-	r.write(apiFile, append(r.read(apiFile), "\n// edited\n"...), 0o600)
-	require.NoError(t, os.Remove(filepath.Join(r.dir, serverFile)))
-	r.write(typesFile, bytes.ReplaceAll(r.read(typesFile), []byte("TenantID string"), []byte("Tenant string")), 0o600)
-	r.write("api/stale.gen.go", []byte("package api\n"), 0o600)
-	r.git("add", "api/stale.gen.go")
-	require.NoError(t, os.Remove(filepath.Join(r.dir, manFile)))
-	r.write(bashFile, append(r.read(bashFile), "\n# edited\n"...), 0o600)
-	r.write("cmd/customizers/man/customizers-stale.1", []byte(".TH STALE 1\n"), 0o600)
+	c := newCheckout(t)
+	c.replace(apiFile, "\npackage api\n", "\npackage api // edited\n")
+	require.NoError(t, os.Remove(filepath.Join(c.dir, serverFile)))
+	c.write(strayFile, "package api\n")
 
-	code, complaints, output := r.drift()
-	assert.NotEqual(t, 0, code)
-	assert.Equal(t, map[string][]string{
-		typesFile:          {"differs from what is generated"},
-		apiFile:            {"differs from what is generated"},
-		serverFile:         {"is missing"},
-		"api/stale.gen.go": {"is not generated any more"},
-		manFile:            {"is missing"},
-		bashFile:           {"differs from what is generated"},
-		"cmd/customizers/man/customizers-stale.1": {"is not generated any more"},
-	}, complaints, output)
-	assert.Contains(t, output, "-// edited", "a part of the difference")
+	output, err := c.run("internal/tools/drift.sh")
+	require.Error(t, err)
+	assert.Regexp(t, `(?m)^< .*/`+apiFile, output)
+	assert.Regexp(t, `(?m)^> .*/`+apiFile, output)
+	assert.Regexp(t, `(?m)^> .*/`+serverFile, output)
+	assert.Regexp(t, `(?m)^< .*/`+strayFile, output)
+	assert.NotContains(t, output, "types.gen.go")
 	assert.Contains(t, output, "make generate")
+	assert.Contains(t, c.read(apiFile), "// edited", "the check changed a file")
 }
 
-func TestDriftUntracked(t *testing.T) {
+func TestDriftOfContract(t *testing.T) {
 	t.Parallel()
-	r := newRepo(t)
-	r.git("rm", "--cached", "--quiet", serverFile)
-	code, complaints, output := r.drift()
-	assert.NotEqual(t, 0, code)
-	assert.Equal(t, map[string][]string{serverFile: {"is not tracked by git"}}, complaints, output)
+	c := newCheckout(t)
+	c.replace("openapi.yaml", "description: Name of the customizer.", "description: What people call the customizer.")
+	output, err := c.run("internal/tools/drift.sh")
+	require.Error(t, err)
+	assert.Contains(t, output, apiFile)
+	assert.Contains(t, output, serverFile)
 }
 
-func TestDriftOfTheContract(t *testing.T) {
+// A contract that can't be read is an error, not a lack of differences.
+func TestDriftOfBrokenContract(t *testing.T) {
 	t.Parallel()
-	r := newRepo(t)
-	const was = "description: Name of the customizer."
-	contract := string(r.read("openapi.yaml"))
-	require.Contains(t, contract, was)
-	r.write("openapi.yaml", []byte(strings.ReplaceAll(contract, was, "description: What people call the customizer.")), 0o600)
-
-	code, complaints, output := r.drift()
-	assert.NotEqual(t, 0, code)
-	assert.Equal(t, map[string][]string{
-		typesFile:  {"differs from what is generated"},
-		apiFile:    {"differs from what is generated"},
-		serverFile: {"differs from what is generated"},
-	}, complaints, output)
+	c := newCheckout(t)
+	c.write("openapi.yaml", "openapi: [")
+	output, err := c.run("internal/tools/drift.sh")
+	require.Error(t, err, output)
 }
 
-// A command whose words change has another man page.
-func TestDriftOfACommand(t *testing.T) {
+// A new property reaches the types, the client, the sandbox and the command without an edit
+// by hand.
+func TestNewProperty(t *testing.T) {
 	t.Parallel()
-	r := newRepo(t)
-	const file, was = "cmd/customizers/list.go", "List all customizers"
-	require.Contains(t, string(r.read(file)), was)
-	r.write(file, bytes.ReplaceAll(r.read(file), []byte(was), []byte("List every customizer")), 0o600)
-
-	code, complaints, output := r.drift()
-	assert.NotEqual(t, 0, code)
-	assert.Equal(t, map[string][]string{manFile: {"differs from what is generated"}}, complaints, output)
+	c := newCheckout(t)
+	const name = "          description: Name of the customizer.\n          example: hr-feed-customizer\n          x-order: 2\n"
+	c.replace("openapi.yaml", name, name+"        description: {type: string}\n        reviewed: {type: string, format: date-time}\n")
+	c.generate()
+	c.write("cmd/added/main.go", useProperty)
+	output, err := c.run("go", "run", "./cmd/added")
+	require.NoError(t, err, output)
+	decoder := json.NewDecoder(strings.NewReader(output))
+	for _, from := range []string{"get", "update", "list", "command"} {
+		var customizer map[string]any
+		require.NoError(t, decoder.Decode(&customizer), output)
+		assert.Equal(t, "Maps cost centres.", customizer["description"], from)
+		assert.Equal(t, "2009-11-10T23:00:00Z", customizer["reviewed"], from)
+	}
 }
 
-// A contract that can't be read must not pass for one without drift.
-func TestDriftOfABrokenContract(t *testing.T) {
+const useProperty = `package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+func main() {
+	seed := customizers.Customizer{Name: "hr-feed", Description: "Maps cost centres."}
+	_ = json.Unmarshal([]byte("\"2009-11-10T23:00:00Z\""), &seed.Reviewed)
+	srv := customizerstest.NewServer(customizerstest.WithCustomizers(seed))
+	defer srv.Close()
+	ctx, client, id := context.Background(), srv.Client(), srv.Customizers()[0].ID
+	got, err := client.Get(ctx, id)
+	write(got, err)
+	updated, err := client.Update(ctx, id, customizers.UpdateRequest{Name: "hr-feed-2"})
+	write(updated, err)
+	page, err := client.List(ctx, customizers.ListOptions{})
+	write(page.Items[0], err)
+	get := exec.Command("go", "run", "./cmd/customizers", "get", id, "-o", "json")
+	get.Env = append(os.Environ(), "SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
+	out, err := get.Output()
+	write(json.RawMessage(out), err)
+}
+
+func write(v any, err error) {
+	if err != nil {
+		panic(err)
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(v)
+}
+`
+
+// A new operation does not compile until the sandbox has it.
+func TestNewOperation(t *testing.T) {
 	t.Parallel()
-	r := newRepo(t)
-	r.write("openapi.yaml", []byte("openapi: ["), 0o600)
-	code, _, output := r.drift()
-	assert.NotEqual(t, 0, code, output)
+	c := newCheckout(t)
+	c.replace("openapi.yaml", "\npaths:\n", `
+paths:
+  /connector-customizers/{id}/logs:
+    get:
+      operationId: getConnectorCustomizerLogs
+      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+      responses: {'204': {description: Nothing.}}
+`)
+	c.generate()
+	output, err := c.run("go", "build", "./api", "./internal/server")
+	require.NoError(t, err, output)
+	output, err = c.run("go", "build", "./customizerstest")
+	require.Error(t, err)
+	assert.Contains(t, output, "missing method GetConnectorCustomizerLogs")
+}
+
+// A checkout is a copy of the work tree.
+type checkout struct {
+	t   *testing.T
+	dir string
+}
+
+func newCheckout(t *testing.T) *checkout {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("generates code")
+	}
+	c := &checkout{t, t.TempDir()}
+	top, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	output, err := c.run("sh", "-c", "tar -C '"+top+"' -cf - --exclude .git --exclude node_modules . | tar -xf -")
+	require.NoError(t, err, output)
+	return c
+}
+
+// run runs a command at the top of the checkout and returns all that it wrote.
+func (c *checkout) run(name string, args ...string) (output string, err error) {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), name, args...)
+	cmd.Dir = c.dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (c *checkout) generate() {
+	c.t.Helper()
+	output, err := c.run("go", "generate", "./...")
+	require.NoError(c.t, err, output)
+}
+
+func (c *checkout) read(name string) string {
+	c.t.Helper()
+	data, err := os.ReadFile(filepath.Join(c.dir, name))
+	require.NoError(c.t, err)
+	return string(data)
+}
+
+func (c *checkout) write(name, content string) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	require.NoError(c.t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(c.t, os.WriteFile(path, []byte(content), 0o600))
+}
+
+func (c *checkout) replace(name, old, replacement string) {
+	c.t.Helper()
+	content := c.read(name)
+	require.Contains(c.t, content, old)
+	c.write(name, strings.ReplaceAll(content, old, replacement))
 }

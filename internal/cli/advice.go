@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// adviceOn returns what to do about an error, or nothing.
+func adviceOn(err error) string {
+	var own *adviceError
+	var seen *examined
+	switch {
+	case errors.As(err, &seen):
+		return ""
+	case errors.As(err, &own) && own.advice != "":
+		return own.advice
+	}
+	var e *customizers.Error
+	switch code, _ := exitCode(err); code {
+	case exitFailure:
+		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
+			return "run 'customizers doctor' to see what can be reached"
+		}
+	case exitDenied:
+		return "run 'customizers doctor' to see what is wrong"
+	case exitUnknown:
+		return "run 'customizers list' to see what was done"
+	}
+	return ""
+}
+
+// connectionAdvice returns what to do if the tenant at base can't be reached.
+func connectionAdvice(err error, base string) string {
+	var (
+		proxy     interface{ Proxy() string }
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		record    tls.RecordHeaderError
+		dns       *net.DNSError
+		op        *net.OpError
+	)
+	switch {
+	case errors.As(err, &proxy):
+		return "ask for access to " + base + " at the proxy " + proxy.Proxy() + ", or set HTTPS_PROXY or NO_PROXY"
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return "check the proxy in HTTPS_PROXY (" + proxyOf(base) + ")"
+	case errors.As(err, &authority):
+		return "install the certificate of the authority that signed the server's: in the system's store, or on Linux in a file that SSL_CERT_FILE names. A proxy that inspects TLS has one of its own"
+	case errors.As(err, &hostname):
+		return "check the tenant's address: the server's certificate is for another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "check this machine's clock; if it is right, the server's certificate has expired"
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return "check the tenant's address and port: the server does not speak TLS"
+	case errors.As(err, &dns):
+		return "check the tenant's name and the DNS: " + base + " has no address"
+	}
+	return "check the network, a firewall and the proxy (" + proxyOf(base) + ") between here and " + base
+}
+
+// proxyOf returns the proxy that applies to base, without its password, or "none".
+func proxyOf(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "none"
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	switch {
+	case err != nil:
+		return "HTTPS_PROXY can't be read"
+	case proxy == nil:
+		return "none"
+	}
+	return proxy.Scheme + "://" + proxy.Host
+}
+
+// statusOf returns the status that an error holds, or 0.
+func statusOf(err error) int {
+	var e *customizers.Error
+	if errors.As(err, &e) {
+		return e.StatusCode
+	}
+	return 0
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/deploy"
+)
+
+func (a *app) uploadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "upload <id|name> <file.zip>",
+		Short: "Upload a zip archive as the next version of a customizer",
+		Long: "Uploads a zip archive as the next version of a customizer. 'customizers deploy' also\n" +
+			"creates the customizer, zips a folder, and uploads only what is new.",
+		Example:           "  customizers upload hr-feed dist/hr-feed.zip",
+		Args:              arguments("<id|name>", "<file.zip>"),
+		ValidArgsFunction: a.complete(1, zipFiles),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := openArchive(args[1])
+			if err != nil {
+				return err
+			}
+			defer func() { _ = f.Close() }()
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			c, err := find(cmd.Context(), client, args[0])
+			if err != nil {
+				return err
+			}
+			v, err := client.CreateVersion(cmd.Context(), c.ID, f)
+			if err != nil {
+				return err
+			}
+			return one(a, versionView, *v)
+		},
+	}
+}
+
+// openArchive opens a zip archive that is whole.
+func openArchive(path string) (*os.File, error) {
+	f, err := os.Open(path) //nolint:gosec // the file that the user names
+	if err != nil {
+		return nil, usageErrorf("the archive can't be read: %v", err)
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = usageErrorf("%s is a folder: zip it, or use 'customizers deploy'", path)
+	case !info.Mode().IsRegular():
+		err = usageErrorf("%s is not a file", path)
+	default:
+		if _, digestErr := deploy.Digest(f, info.Size()); digestErr != nil {
+			err = usageErrorf("%s: %v", path, digestErr)
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (a *app) deployCommand() *cobra.Command {
+	var opts deploy.Options
+	var noRecord bool
+	cmd := &cobra.Command{
+		Use:   "deploy <id|name> <file.zip|folder>",
+		Short: "Create a customizer if need be, and upload what is new",
+		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
+			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
+			"service shows the new version. Writes the version before and after.\n\n" +
+			"Zips a folder, the same content to the same bytes. Leaves out *.zip and dot files at\n" +
+			"the top of the folder. Refuses links out of the folder.\n\n" +
+			"The service does not return the content of a version. So a record file keeps a digest\n" +
+			"of what was uploaded: while the newest version is the recorded one, the same content is\n" +
+			"not uploaded again. Keep the file in your pipeline's cache.",
+		Example: "  customizers deploy hr-feed dist/\n" +
+			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
+			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
+		Args:              arguments("<id|name>", "<file.zip|folder>"),
+		ValidArgsFunction: a.complete(1, filePaths),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.Timeout <= 0 {
+				return usageErrorf("--timeout %v is not positive", opts.Timeout)
+			}
+			own := cmd.Flags().Changed("record")
+			switch {
+			case own && noRecord:
+				return usageErrorf("--record and --no-record are both given")
+			case !own && !noRecord:
+				opts.Record = defaultRecord()
+			}
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			a.console.doing("deploying " + printable(args[0]))
+			r, err := deploy.Run(cmd.Context(), client, args[0], args[1], opts)
+			a.console.done()
+			switch {
+			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
+				return usageErrorf("%v", err)
+			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
+				return &adviceError{err: err, advice: "deploy to one of these IDs, or delete the others"}
+			case r == nil:
+				return err
+			case err != nil && !own: // the default file need not be writable
+				a.console.note("%v: the next deployment will upload again.", err)
+				err = nil
+			}
+			a.summarize(r)
+			return errors.Join(one(a, deploymentView, *r), err)
+		},
+	}
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
+	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
+	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
+	return cmd
+}
+
+// defaultRecord returns the path of the record, or "" if the user has no cache folder.
+func defaultRecord() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "customizers", "deployed.json")
+}
+
+// summarize says what a deployment did, for people.
+func (a *app) summarize(r *deploy.Result) {
+	name := r.Customizer.Name
+	if len(r.Skipped) > 0 {
+		a.console.note("Left out %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
+	}
+	switch {
+	case r.DryRun && r.Created:
+		a.console.note("Would create %s and upload its first version.", name)
+	case r.DryRun && r.Uploaded:
+		a.console.note("Would upload version %d of %s.", r.NewVersion, name)
+	case !r.Uploaded:
+		a.console.note("%s has this content already, as version %d.", name, r.NewVersion)
+	case r.Created:
+		a.console.note("Created %s, and uploaded version %d.", name, r.NewVersion)
+	default:
+		a.console.note("Uploaded version %d of %s.", r.NewVersion, name)
+	}
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+func runDoctor(ctx context.Context, t *testing.T) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(ctx, []string{"doctor"}, nil, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestDoctorScopes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scopes []string
+		code   int
+		says   []string
+	}{
+		"none that helps": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED  list", "403", "the scope sp:connector:read"}},
+		"reading only":    {[]string{"sp:connector:read"}, exitOK, []string{"sp:connector:read (create, update, delete and upload need sp:connector:manage)"}},
+		"all":             {[]string{"sp:scopes:all"}, exitOK, []string{"ok      scopes         sp:scopes:all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := customizerstest.NewServer(customizerstest.WithScopes(tt.scopes...))
+			defer srv.Close()
+			inEnvironment(t, srv)
+			code, stdout, stderr := runDoctor(t.Context(), t)
+			assert.Equal(t, tt.code, code, stderr)
+			for _, s := range tt.says {
+				assert.Contains(t, stdout, s)
+			}
+		})
+	}
+}
+
+// A successful list is the proof of what a token permits, whatever form its claims have.
+func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
+	for claims, says := range map[string]string{
+		`{"scope":["FA=="],"exp":4102444800}`:                 "scopes         unknown: the token does not name them",
+		`{"scope":"FA=="}`:                                    "scopes         unknown",
+		`{"scope":7}`:                                         "scopes         unknown",
+		`{"scope":{"a":1},"exp":"soon"}`:                      "token          fetched; it is not a JWT",
+		`{}`:                                                  "token          no expiry",
+		`{"scope":["sp:connector:read sp:connector:manage"]}`: "sp:connector:read sp:connector:manage",
+		`{"scope":"sp:scopes:all"}`:                           "scopes         sp:scopes:all",
+		`not JSON`:                                            "token          fetched; it is not a JWT",
+	} {
+		t.Run(claims, func(t *testing.T) {
+			token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+			tenantOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				switch r.URL.Path {
+				case "/oauth/token":
+					_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":749}`, token)
+				case "/oauth/info":
+					_, _ = io.WriteString(w, `{}`)
+				default:
+					_, _ = io.WriteString(w, `[]`)
+				}
+			}))
+			code, stdout, stderr := runDoctor(t.Context(), t)
+			assert.Equal(t, exitOK, code, stderr)
+			assert.Contains(t, stdout, says)
+			assert.Contains(t, stdout, "ok      list           permitted")
+			assert.NotContains(t, stdout, "FAILED")
+		})
+	}
+}
+
+// tenantOf serves a tenant that is in the environment for the test.
+func tenantOf(t *testing.T, h http.Handler) {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	t.Setenv("SAIL_BASE_URL", srv.URL)
+	t.Setenv("SAIL_CLIENT_ID", "id")
+	t.Setenv("SAIL_CLIENT_SECRET", "secret")
+}
+
+// A vanity address answers /oauth/info, and names the API elsewhere.
+func TestDoctorNamesTheAPI(t *testing.T) {
+	tenantOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth/info" {
+			_, _ = io.WriteString(w, `{"tokenEndpoint":"https://acme.api.identitynow.com/oauth/token"}`)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	code, stdout, _ := runDoctor(t.Context(), t)
+	assert.Equal(t, exitFailure, code)
+	assert.Contains(t, stdout, "note    API address    the tenant names https://acme.api.identitynow.com, not http://127.0.0.1")
+	assert.Contains(t, stdout, "set the tenant to https://acme.api.identitynow.com")
+	assert.Contains(t, stdout, "FAILED  token")
+}
+
+func TestDoctorWithAnUnknownAuthority(t *testing.T) {
+	srv := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	srv.Config.ErrorLog = nil
+	t.Setenv("SAIL_BASE_URL", srv.URL)
+	t.Setenv("SAIL_CLIENT_ID", "id")
+	t.Setenv("SAIL_CLIENT_SECRET", "secret")
+	code, stdout, _ := runDoctor(t.Context(), t)
+	assert.Equal(t, exitFailure, code)
+	assert.Contains(t, stdout, "SSL_CERT_FILE")
+	assert.NotContains(t, stdout, "DNS")
+}
+
+// An interrupted doctor gives no advice.
+func TestDoctorInterrupted(t *testing.T) {
+	srv := customizerstest.NewServer()
+	t.Cleanup(srv.Close)
+	inEnvironment(t, srv)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	code, stdout, stderr := runDoctor(ctx, t)
+	assert.Equal(t, exitFailure, code)
+	assert.NotContains(t, stdout, "FAILED")
+	assert.NotContains(t, stdout, "HTTPS_PROXY")
+	assert.Contains(t, stderr, "interrupted")
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
+version, token, info, or any of the first six. The effects are
+  status=503       answer with this status
+  retry-after=7    and with this header, in seconds
+  body=TEXT        and with this body, to the end of the rule
+  cut              reset the connection instead of answering
+  truncate=100     reset it after so many bytes of the body
+  acted            carry out what was asked before it fails
+  delay=2s         wait first
+  expire-token     refuse the request's token from now on
+  times=2          hit so many requests, or always; 1 when left out
+  skip=1           let so many pass first`
+
+var faultOperations = map[string]customizerstest.Operation{
+	"any":     "",
+	"list":    customizerstest.List,
+	"create":  customizerstest.Create,
+	"get":     customizerstest.Get,
+	"update":  customizerstest.Update,
+	"delete":  customizerstest.Delete,
+	"version": customizerstest.CreateVersion,
+	"token":   customizerstest.Token,
+	"info":    customizerstest.Info,
+}
+
+// parseFault reads a rule of --fault.
+func parseFault(rule string) (customizerstest.Fault, error) {
+	var f customizerstest.Fault
+	name, effects, ok := strings.Cut(rule, ":")
+	op, known := faultOperations[name]
+	switch {
+	case !known:
+		return f, fmt.Errorf("there is no operation %q: use list, create, get, update, delete, version, token, info or any", name)
+	case !ok || effects == "":
+		return f, fmt.Errorf("it has no effect: write %s:status=503, say", name)
+	}
+	f.Operation = op
+	for effects != "" {
+		if body, ok := strings.CutPrefix(effects, "body="); ok { // which may have commas
+			f.Body = body
+			break
+		}
+		var effect string
+		effect, effects, _ = strings.Cut(effects, ",")
+		key, value, hasValue := strings.Cut(effect, "=")
+		if err := setEffect(&f, key, value, hasValue); err != nil {
+			return f, err
+		}
+	}
+	switch {
+	case f.Status == 0 && (f.Body != "" || f.Header != nil):
+		return f, errors.New("body and retry-after need a status")
+	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
+		return f, errors.New("status, cut and truncate are one or the other")
+	case f.Acted && f.Status == 0 && !f.Cut:
+		return f, errors.New("acted needs a status or cut")
+	case f.Status == 0 && !f.Cut && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
+		return f, errors.New("nothing goes wrong by it: add status, cut, truncate, delay or expire-token")
+	}
+	return f, nil
+}
+
+func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error {
+	flag := func(to *bool) error {
+		if hasValue {
+			return fmt.Errorf("%s takes no value", key)
+		}
+		*to = true
+		return nil
+	}
+	number := func(to *int, least, most int) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("%s=%s is no number from %d to %d", key, value, least, most)
+		}
+		*to = n
+		return nil
+	}
+	const many = 1 << 30
+	switch key {
+	case "cut":
+		return flag(&f.Cut)
+	case "acted":
+		return flag(&f.Acted)
+	case "expire-token":
+		return flag(&f.ExpireToken)
+	case "status":
+		return number(&f.Status, 200, 599)
+	case "truncate":
+		return number(&f.TruncateAt, 1, many)
+	case "skip":
+		return number(&f.Skip, 0, many)
+	case "times":
+		if value == "always" {
+			f.Times = -1
+			return nil
+		}
+		return number(&f.Times, 1, many)
+	case "retry-after":
+		var seconds int
+		err := number(&seconds, 0, many)
+		f.Header = http.Header{"Retry-After": {value}}
+		return err
+	case "delay":
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("delay=%s is no time, as 2s or 500ms", value)
+		}
+		f.Delay = d
+		return nil
+	}
+	return fmt.Errorf("there is no effect %q: use status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip", key)
+}
+
+// faultText is the rule of a fault.
+func faultText(f customizerstest.Fault) string {
+	text := "any"
+	for name, op := range faultOperations {
+		if op == f.Operation {
+			text = name
+		}
+	}
+	var effects []string
+	add := func(ok bool, format string, args ...any) {
+		if ok {
+			effects = append(effects, fmt.Sprintf(format, args...))
+		}
+	}
+	add(f.Delay > 0, "delay=%v", f.Delay)
+	add(f.ExpireToken, "expire-token")
+	add(f.Acted, "acted")
+	add(f.Status != 0, "status=%d", f.Status)
+	add(f.Cut, "cut")
+	add(f.TruncateAt > 0, "truncate=%d", f.TruncateAt)
+	add(f.Skip > 0, "skip=%d", f.Skip)
+	add(f.Times < 0, "times=always")
+	add(f.Times > 0, "times=%d", f.Times)
+	add(f.Header.Get("Retry-After") != "", "retry-after=%s", f.Header.Get("Retry-After"))
+	add(f.Body != "", "body=%s", f.Body)
+	return text + ":" + strings.Join(effects, ",")
+}

@@ -1,0 +1,108 @@
+// Package cli is the customizers command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command and ends the process.
+func Main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Command returns the command tree, for its documentation.
+func Command() *cobra.Command {
+	return (&app{console: newConsole(io.Discard)}).rootCommand()
+}
+
+// An app is one run of the command.
+type app struct {
+	in      io.Reader
+	out     io.Writer
+	console *console
+	output  output
+	connect connection
+}
+
+// run executes the command line and returns the exit code: see exitCode.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{in: stdin, out: stdout, console: newConsole(stderr)}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(a.console)
+	started := false // what fails before is a command line that can't be understood
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(a.output.check(), a.connect.check(cmd)); err != nil {
+			return err
+		}
+		started = true
+		switch cmd.Name() {
+		case "completion", "help", "version": // done before they could be interrupted
+			return nil
+		}
+		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(interruptible, stop) // so that a second Ctrl-C ends what does not heed the first
+		cmd.SetContext(interruptible)
+		return nil
+	}
+	cmd, err := root.ExecuteContextC(ctx)
+	a.console.done()
+	if err != nil && !started {
+		err = &adviceError{
+			err:    &usageError{explain(root, err)},
+			code:   exitUsage,
+			advice: "run '" + cmd.CommandPath() + " --help' for usage",
+		}
+	}
+	return a.report(cmd.Context(), err)
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "customizers",
+		Short: "Connector customizers of SailPoint Identity Security Cloud",
+		Long: "Lists, creates, changes and deploys the connector customizers of SailPoint Identity\n" +
+			"Security Cloud.\n\n" + configurationHelp + "\n\n" + exitHelp,
+		Example: "  customizers list -o jsonl | jq -r .name\n" +
+			"  customizers deploy hr-feed dist/\n" +
+			"  customizers doctor",
+		Version:       thisBuild().Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddGroup(&cobra.Group{ID: groupTenant, Title: "Work with a tenant:"}, &cobra.Group{ID: groupLocal, Title: "Without an account:"})
+	root.PersistentFlags().StringVarP(&a.output.format, "output", "o", formatTable, "write table, json, jsonl, yaml or id (one ID a line)")
+	root.PersistentFlags().BoolVar(&a.output.noHeaders, "no-headers", false, "write tables without their first line")
+	root.PersistentFlags().BoolVarP(&a.console.quiet, "quiet", "q", false, "write only data and errors")
+	root.PersistentFlags().BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, try and time")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	for _, c := range []*cobra.Command{
+		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),
+		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
+	} {
+		c.GroupID = groupTenant
+		a.connect.addFlags(c)
+		root.AddCommand(c)
+	}
+	for _, c := range []*cobra.Command{a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()} {
+		c.GroupID = groupLocal
+		root.AddCommand(c)
+	}
+	root.SetHelpCommandGroupID(groupLocal)
+	strict(root)
+	return root
+}
+
+const (
+	groupTenant = "tenant"
+	groupLocal  = "local"
+)

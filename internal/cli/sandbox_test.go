@@ -1,0 +1,298 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// A served sandbox runs as the command does.
+type served struct {
+	env  map[string]string // that it prints
+	logs func() string
+	stop func() int
+}
+
+func (s *served) client(t *testing.T) *customizers.Client {
+	t.Helper()
+	c, err := customizers.New(s.env["SAIL_BASE_URL"], customizers.ClientCredentials(s.env["SAIL_CLIENT_ID"], s.env["SAIL_CLIENT_SECRET"]))
+	require.NoError(t, err)
+	return c
+}
+
+// locked is a buffer that a goroutine may write while another reads.
+type locked struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func serve(t *testing.T, args ...string) *served {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	stdout, stderr := &locked{}, &locked{}
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, append([]string{"sandbox", "--port", "0"}, args...), nil, stdout, stderr)
+	}()
+	require.Eventually(t, func() bool { return strings.Count(stdout.String(), "\n") == 3 }, 10*time.Second, 5*time.Millisecond, "%s", stderr)
+	s := &served{env: map[string]string{}, logs: stderr.String}
+	for line := range strings.Lines(stdout.String()) {
+		name, value, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "export ")), "=")
+		s.env[name] = value
+	}
+	s.stop = func() int {
+		cancel()
+		return <-code
+	}
+	return s
+}
+
+func TestSandboxKeepsItsState(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "tenant.json")
+	first := serve(t, "--state", path, "--seed", "2", "--quiet")
+	made, err := first.client(t).Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
+	require.NoError(t, err)
+
+	// What was answered is in the file, however the program ends.
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var st customizerstest.State
+	require.NoError(t, json.Unmarshal(data, &st))
+	assert.Len(t, st.Customizers, 3)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it has the secret")
+	assert.Equal(t, 0, first.stop())
+
+	second := serve(t, "--state", path, "--seed", "100", "--quiet")
+	assert.Equal(t, first.env["SAIL_CLIENT_SECRET"], second.env["SAIL_CLIENT_SECRET"])
+	c := second.client(t)
+	got, err := c.Get(ctx, made.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "hr-feed", got.Name)
+	require.NoError(t, c.Delete(ctx, made.ID))
+	p, err := c.List(ctx, customizers.ListOptions{})
+	require.NoError(t, err)
+	assert.Len(t, p.Items, 2)
+	assert.Equal(t, 0, second.stop())
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{path}, left)
+}
+
+func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ content, says string }{
+		"not JSON":     {"{\n\n  nope", "in line 3"},
+		"another file": {`{"customizers": []}`, "it has no credentials"},
+		"empty":        {"", "unexpected end of JSON input"},
+		"other types":  {`{"customizers": 3}`, "customizers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "tenant.json")
+			require.NoError(t, os.WriteFile(path, []byte(tt.content), 0o600))
+			var stdout, stderr bytes.Buffer
+			assert.Equal(t, 2, run(t.Context(), []string{"sandbox", "--port", "0", "--state", path}, nil, &stdout, &stderr))
+			assert.Contains(t, stderr.String(), tt.says)
+			assert.Contains(t, stderr.String(), path)
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, tt.content, string(data), "it is left alone")
+		})
+	}
+}
+
+func TestSandboxObeysItsFlags(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := serve(t, "--rate-limit", "2/1h", "--token-lifetime", "90s", "--fault", "list:status=418,body=a, b", "--seed", "1")
+	c := s.client(t)
+	_, err := c.List(ctx, customizers.ListOptions{})
+	var e *customizers.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, 418, e.StatusCode)
+	for range 2 {
+		_, err = c.List(ctx, customizers.ListOptions{})
+		require.NoError(t, err)
+	}
+	_, err = c.List(ctx, customizers.ListOptions{})
+	require.ErrorIs(t, err, customizers.ErrRateLimited)
+
+	// The log has every request and no secret.
+	require.Eventually(t, func() bool { return strings.Count(s.logs(), "GET ") == 4 }, 5*time.Second, 5*time.Millisecond)
+	assert.Contains(t, s.logs(), "418")
+	assert.Contains(t, s.logs(), "(fault)")
+	assert.Contains(t, s.logs(), "429")
+	assert.NotContains(t, s.logs(), s.env["SAIL_CLIENT_SECRET"])
+}
+
+func TestSandboxPage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "--seed", "250", "--fault", "get:cut,skip=3")
+	url := s.env["SAIL_BASE_URL"]
+	_, err := s.client(t).CreateVersion(t.Context(), idOf(t, s), nil)
+	require.NoError(t, err)
+	fetch := func(path, host string) (*http.Response, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		require.NoError(t, err)
+		if host != "" {
+			req.Host = host
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp, string(body)
+	}
+	resp, page := fetch("/", "")
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'")
+	assert.NotContains(t, page, "{{nonce}}")
+	_, again := fetch("/", "")
+	assert.NotEqual(t, page, again, "a nonce is used once")
+	for _, elsewhere := range []string{"http://", "https://", "//cdn", "@import"} {
+		assert.NotContains(t, page, elsewhere)
+	}
+
+	_, data := fetch("/_sandbox/state", "")
+	var st pageState
+	require.NoError(t, json.Unmarshal([]byte(data), &st))
+	assert.Equal(t, 250, st.Total)
+	assert.Len(t, st.Customizers, 200)
+	assert.Equal(t, []string{"get:cut,skip=3,times=1"}, st.Faults)
+	assert.Equal(t, s.env["SAIL_CLIENT_SECRET"], st.ClientSecret)
+	assert.Equal(t, 2, st.Used)
+	assert.Equal(t, "POST", st.Requests[0].Method)
+
+	// A name from elsewhere that points here gets neither page nor secret.
+	for _, path := range []string{"/", "/_sandbox/state"} {
+		resp, body := fetch(path, "evil.example:8787")
+		assert.Equal(t, 403, resp.StatusCode)
+		assert.NotContains(t, body, s.env["SAIL_CLIENT_SECRET"])
+	}
+	resp, _ = fetch("/", "localhost:8787")
+	assert.Equal(t, 200, resp.StatusCode)
+	resp, _ = fetch("/oauth/info", "")
+	assert.Equal(t, 200, resp.StatusCode)
+}
+
+func idOf(t *testing.T, s *served) string {
+	t.Helper()
+	p, err := s.client(t).List(t.Context(), customizers.ListOptions{Limit: 1})
+	require.NoError(t, err)
+	return p.Items[0].ID
+}
+
+func TestParseRate(t *testing.T) {
+	t.Parallel()
+	n, per, err := parseRate("100/10s")
+	require.NoError(t, err)
+	assert.Equal(t, 100, n)
+	assert.Equal(t, 10*time.Second, per)
+	for _, off := range []string{"off", "0"} {
+		n, _, err = parseRate(off)
+		require.NoError(t, err)
+		assert.Zero(t, n)
+	}
+	for _, bad := range []string{"", "100", "100/", "/10s", "-1/10s", "0/10s", "1/0s", "1/-1s", "x/1s", "1/x"} {
+		_, _, err = parseRate(bad)
+		assert.ErrorContains(t, err, "is no rate", bad)
+	}
+}
+
+func TestParseFault(t *testing.T) {
+	t.Parallel()
+	good := map[string]customizerstest.Fault{
+		"any:status=503":        {Status: 503},
+		"create:cut,acted":      {Operation: customizerstest.Create, Cut: true, Acted: true},
+		"list:delay=2s,skip=1":  {Operation: customizerstest.List, Delay: 2 * time.Second, Skip: 1},
+		"version:truncate=3":    {Operation: customizerstest.CreateVersion, TruncateAt: 3},
+		"token:status=401":      {Operation: customizerstest.Token, Status: 401},
+		"get:expire-token":      {Operation: customizerstest.Get, ExpireToken: true},
+		"any:cut,times=always":  {Cut: true, Times: -1},
+		"delete:cut,times=2":    {Operation: customizerstest.Delete, Cut: true, Times: 2},
+		"any:status=400,body=a": {Status: 400, Body: "a"},
+		`update:status=429,retry-after=7,body={"a":1,"b":2}`: {
+			Operation: customizerstest.Update, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"a":1,"b":2}`,
+		},
+	}
+	for rule, want := range good {
+		got, err := parseFault(rule)
+		require.NoError(t, err, rule)
+		assert.Equal(t, want, got, rule)
+		again, err := parseFault(faultText(got))
+		require.NoError(t, err, rule)
+		assert.Equal(t, got, again, rule)
+	}
+	bad := map[string]string{
+		"":                            `no operation ""`,
+		"lists:cut":                   `no operation "lists"`,
+		"list":                        "it has no effect",
+		"list:":                       "it has no effect",
+		"list:explode":                `no effect "explode"`,
+		"list:status=99":              "status=99 is no number from 200 to 599",
+		"list:status=x":               "status=x",
+		"list:cut=1":                  "cut takes no value",
+		"list:delay=2":                "delay=2 is no time",
+		"list:times=0,cut":            "times=0",
+		"list:skip=1":                 "nothing goes wrong by it",
+		"list:cut,status=500":         "one or the other",
+		"list:status=500,truncate=1":  "one or the other",
+		"list:acted,delay=1s":         "acted needs",
+		"list:retry-after=7,delay=1s": "need a status",
+		"list:cut,body=x":             "need a status",
+	}
+	for rule, says := range bad {
+		_, err := parseFault(rule)
+		assert.ErrorContains(t, err, says, rule)
+	}
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, 2, run(t.Context(), []string{"sandbox", "--fault", "list:explode"}, nil, &stdout, &stderr))
+	assert.Contains(t, stderr.String(), `--fault list:explode: there is no effect "explode"`)
+}
+
+func FuzzFault(f *testing.F) {
+	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "x", ":", "list:=,="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, rule string) {
+		got, err := parseFault(rule)
+		if err != nil {
+			return
+		}
+		again, err := parseFault(faultText(got))
+		require.NoError(t, err)
+		require.Equal(t, got, again)
+	})
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// A stateFile keeps a sandbox's state.
+type stateFile struct {
+	path string // empty when nothing is kept
+	mu   sync.Mutex
+}
+
+func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
+	if f.path == "" {
+		return st, false, nil
+	}
+	data, err := os.ReadFile(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return st, false, nil
+	case err != nil:
+		return st, false, usageErrorf("--state: %v", err)
+	}
+	if err := json.Unmarshal(data, &st); err != nil {
+		where := ""
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			where = fmt.Sprintf(" in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
+		}
+		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %v%s (move it away to start anew)", f.path, err, where)
+	}
+	if st.ClientID == "" || st.ClientSecret == "" {
+		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start anew)", f.path)
+	}
+	return st, true, nil
+}
+
+// write replaces the file at once, so that it is whole whenever the program is stopped.
+func (f *stateFile) write(state func() customizerstest.State) error {
+	if f.path == "" {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	data, err := json.MarshalIndent(state(), "", "  ") //nolint:gosec // the sandbox's own secret, which is to stay the same
+	if err != nil {
+		return err
+	}
+	to, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = to.Write(append(data, '\n'))
+	if err == nil {
+		err = to.Sync()
+	}
+	if err = errors.Join(err, to.Close()); err == nil {
+		err = os.Rename(to.Name(), f.path)
+	}
+	if err != nil {
+		_ = os.Remove(to.Name())
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// arguments are those that a command takes, named as in its usage line. The last may be
+// one or more, as <id|name>... is.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		most := len(names)
+		if most > 0 && strings.HasSuffix(names[most-1], "...") {
+			most = math.MaxInt
+		}
+		switch {
+		case len(args) < len(names):
+			return usageErrorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
+		case len(args) > most:
+			return usageErrorf("%q is one argument too many", args[most])
+		}
+		return nil
+	}
+}
+
+// explain says in the words of this program what is wrong with a command line that
+// could not be understood.
+func explain(root *cobra.Command, err error) string {
+	var unknown string
+	if _, scanErr := fmt.Sscanf(err.Error(), "unknown command %q for", &unknown); scanErr != nil {
+		return err.Error()
+	}
+	text := fmt.Sprintf("unknown command %q", unknown)
+	if near := root.SuggestionsFor(unknown); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return text
+}
+
+// explainFlag says what values a flag takes, where the parser names the function that
+// failed.
+func explainFlag(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	flag, wanted := invalid.GetFlag(), map[string]string{
+		"int":      "a whole number",
+		"duration": "a time such as 30s or 2m",
+		"bool":     "true or false",
+	}
+	if want, ok := wanted[flag.Value.Type()]; ok {
+		return fmt.Errorf("--%s %s is not %s", flag.Name, invalid.GetValue(), want)
+	}
+	return err
+}
+
+// strict makes an error of what the parser's own help answers with help: a topic that
+// there is not.
+func strict(root *cobra.Command) {
+	root.SetFlagErrorFunc(explainFlag)
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			help := c.Run
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
+					return usageErrorf("there is no help on %q", strings.Join(args, " "))
+				}
+				help(c, args)
+				return nil
+			}
+		}
+	}
+}

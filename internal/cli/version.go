@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// A build is what the program knows of itself.
+type build struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	Commit  string `json:"commit,omitzero"`
+	Date    string `json:"date,omitzero"` // of the commit
+}
+
+var buildView = view[build]{
+	id: func(b build) string { return b.Version },
+	columns: []column[build]{
+		{head: "VERSION", cell: func(b build) string { return b.Version }},
+		{head: "GO", cell: func(b build) string { return b.Go }},
+		{head: "COMMIT", cell: func(b build) string { return b.Commit }},
+		{head: "DATE", cell: func(b build) string { return b.Date }},
+	},
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Show the version of this program",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			return one(a, buildView, thisBuild())
+		},
+	}
+}
+
+func thisBuild() build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return build{Version: "unknown"}
+	}
+	b := build{Version: info.Main.Version, Go: info.GoVersion}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			b.Date = s.Value
+		}
+	}
+	return b
+}
