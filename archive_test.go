@@ -39,8 +39,8 @@ func TestArchiveIsSentAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := newServer(t, withOne())
 			srv.Inject(
-				customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 429},
-				customizerstest.Fault{Operation: customizerstest.CreateVersion, ExpireToken: true},
+				fault{Operation: customizerstest.CreateVersion, Status: 429},
+				fault{Operation: customizerstest.CreateVersion, ExpireToken: true},
 			)
 			before, err := r.Seek(0, io.SeekCurrent)
 			require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestArchiveThatCanBeReadOnce(t *testing.T) {
 	}
 	assert.Len(t, srv.Versions("one"), 2)
 
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 429, Header: header("Retry-After", "1")})
+	srv.Inject(fault{Operation: customizerstest.CreateVersion, Status: 429, Header: header("Retry-After", "1")})
 	_, err := c.CreateVersion(testContext(t), "one", io.MultiReader(bytes.NewReader(data)))
 	failure(t, err, customizers.ErrRateLimited)
 	require.ErrorContains(t, err, "can be read only once")

@@ -138,8 +138,8 @@ func TestTokenEndpointRecovers(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t)
 	srv.Inject(
-		customizerstest.Fault{Operation: customizerstest.Token, Status: 503},
-		customizerstest.Fault{Operation: customizerstest.Token, Cut: true},
+		fault{Operation: customizerstest.Token, Status: 503},
+		fault{Operation: customizerstest.Token, Cut: true},
 	)
 	_, err := checkedClient(t, srv).Create(testContext(t), customizers.CreateRequest{Name: "n"})
 	require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestTokenFetchIsSharedNotItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, customizerstest.WithoutSocket())
-		srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Delay: 10 * time.Second, Times: -1})
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: 10 * time.Second, Times: -1})
 		c := srv.Client()
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -206,7 +206,7 @@ func TestFailedTokenFetchIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, customizerstest.WithoutSocket())
-		srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Delay: time.Second, Status: 401})
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: time.Second, Status: 401})
 		c := srv.Client()
 		var wg sync.WaitGroup
 		for range 50 {

@@ -2,7 +2,6 @@ package customizers_test
 
 import (
 	"fmt"
-	"go/ast"
 	"go/doc"
 	"go/doc/comment"
 	"go/parser"
@@ -217,49 +216,24 @@ func anchors(text string) (out []string) {
 	return out
 }
 
-// Everything exported has a comment, whose [links] resolve.
-func TestDocComments(t *testing.T) {
+// The [links] of all comments resolve. The linter requires comments on what is exported.
+func TestDocLinks(t *testing.T) {
 	t.Parallel()
+	n := 0
 	for _, dir := range []string{".", "deploy", "customizerstest"} {
 		fset := token.NewFileSet()
-		packages, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ParseComments) //nolint:staticcheck // no build tags here
+		parsed, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ParseComments) //nolint:staticcheck // no build tags here
 		require.NoError(t, err)
-		for _, parsed := range packages {
-			p := doc.New(parsed, "github.com/connector-customizers/customizers/"+dir, doc.PreserveAST)
-			check := func(name, text string) {
-				assert.NotEmpty(t, text, "%s in %s has no comment", name, dir)
-				link := regexp.MustCompile(`\[\*?[A-Za-z]\w*(\.\w+)*\]`)
-				printed := (&comment.Printer{DocLinkURL: func(*comment.DocLink) string { return "link" }}).Markdown(p.Parser().Parse(text))
-				for _, m := range regexp.MustCompile(`\[[^\]]*\]\(link\)|`+link.String()).FindAllString(strings.ReplaceAll(string(printed), `\`, ""), -1) {
-					assert.True(t, strings.HasSuffix(m, "(link)"), "%s of %s in %s leads nowhere", m, name, dir)
-				}
-			}
-			check(dir, p.Doc)
-			for _, v := range append(p.Consts, p.Vars...) {
-				check(strings.Join(v.Names, ", "), textOf(v))
-			}
-			for _, f := range p.Funcs {
-				check(f.Name, f.Doc)
-			}
-			for _, typ := range p.Types {
-				check(typ.Name, typ.Doc)
-				for _, v := range append(typ.Consts, typ.Vars...) {
-					check(strings.Join(v.Names, ", "), textOf(v))
-				}
-				for _, f := range append(typ.Funcs, typ.Methods...) {
-					check(typ.Name+"."+f.Name, f.Doc)
+		for name, pkg := range parsed {
+			p := doc.New(pkg, "github.com/connector-customizers/customizers/"+dir, doc.PreserveAST)
+			for _, f := range pkg.Files {
+				for _, group := range f.Comments {
+					n++
+					text := string((&comment.Printer{}).Text(p.Parser().Parse(group.Text()))) // without the brackets of links
+					assert.NotRegexp(t, `\[\*?[A-Z]\w*(\.\w+)*\]`, text, "a comment in package %s", name)
 				}
 			}
 		}
 	}
-}
-
-// textOf returns the comments of a group of constants or variables.
-func textOf(v *doc.Value) string {
-	text := v.Doc
-	for _, spec := range v.Decl.Specs {
-		s := spec.(*ast.ValueSpec)
-		text += s.Doc.Text() + s.Comment.Text()
-	}
-	return text
+	assert.Greater(t, n, 100)
 }

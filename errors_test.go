@@ -171,7 +171,7 @@ func TestErrorRetryAfter(t *testing.T) {
 func TestErrorLogValue(t *testing.T) {
 	t.Parallel()
 	e := get(t, 429, `{"detailCode":"d","trackingId":"t"}`, "Retry-After", "300", "SLPT-Request-ID", "r")
-	var out buffer
+	var out strings.Builder
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "err", e)
 	var line struct{ Err map[string]any }
 	require.NoError(t, json.Unmarshal([]byte(out.String()), &line))

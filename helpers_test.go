@@ -69,6 +69,10 @@ var operations = []operation{
 // list calls List with the zero options.
 func list(ctx context.Context, c *customizers.Client) error { return operations[0].call(ctx, c) }
 
+type fault = customizerstest.Fault
+
+func header(name, value string) http.Header { return http.Header{name: {value}} }
+
 // newServer starts a fake tenant that closes with the test.
 func newServer(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
 	t.Helper()
@@ -222,22 +226,4 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// A buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

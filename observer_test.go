@@ -191,7 +191,7 @@ func TestObserverErrorIsACopy(t *testing.T) {
 
 func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	var out buffer
+	var out strings.Builder
 	var r record
 	c := clientOver(t, respond(200, `[]`, "X-Deprecated", "true"), r.option(), customizers.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
 	for range 3 {

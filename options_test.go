@@ -1,7 +1,6 @@
 package customizers_test
 
 import (
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -80,21 +79,6 @@ func TestOptionsThatCannotBeUsed(t *testing.T) {
 				assert.ErrorContains(t, err, s)
 			}
 		})
-	}
-}
-
-func TestOptionsThatCanBeUsed(t *testing.T) {
-	t.Parallel()
-	for name, opt := range map[string]customizers.Option{
-		"no rate limit":        customizers.WithRateLimit(0, 0),
-		"shortest period":      customizers.WithRateLimit(1, time.Nanosecond),
-		"default retries":      customizers.WithRetry(customizers.RetryPolicy{}),
-		"MinBackoff over 20 s": customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Minute}),
-		"equal backoffs":       customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Second, MaxBackoff: time.Second}),
-		"logger":               customizers.WithLogger(slog.New(slog.DiscardHandler)),
-		"no observer":          customizers.WithObserver(customizers.Observer{}),
-	} {
-		require.NoError(t, list(t.Context(), clientOver(t, respond(200, "[]"), opt)), name)
 	}
 }
 

@@ -37,91 +37,60 @@ type outcome struct {
 	is       []error
 }
 
-func succeeds(requests int) outcome            { return outcome{requests: requests} }
-func fails(requests int, is ...error) outcome  { return outcome{requests, true, is} }
-func header(name, value string) http.Header    { return http.Header{name: {value}} }
-func faultOf(status int) customizerstest.Fault { return customizerstest.Fault{Status: status} }
-func actedThen(status int) customizerstest.Fault {
-	return customizerstest.Fault{Acted: true, Status: status}
-}
-func html(status int, b string) customizerstest.Fault {
-	return customizerstest.Fault{Acted: true, Status: status, Header: header("Content-Type", "text/html"), Body: b}
+func succeeds(requests int) outcome           { return outcome{requests: requests} }
+func fails(requests int, is ...error) outcome { return outcome{requests, true, is} }
+
+var (
+	once, twice    = succeeds(1), succeeds(2)
+	unusable       = fails(1)
+	openOutcome    = fails(1, customizers.ErrOutcomeUnknown)
+	openServer     = fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)
+	openConnection = fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+	unauthorized   = fails(2, customizers.ErrUnauthorized)
+	limited        = fails(4, customizers.ErrRateLimited)
+)
+
+// html is a 200 of a proxy, although the tenant acted.
+func html(body string) fault {
+	return fault{Acted: true, Status: 200, Header: header("Content-Type", "text/html"), Body: body}
 }
 
 // matrix has a row for each fault: what follows for an operation that can be repeated (List,
-// Get, Update, Delete), and for one that creates (Create, CreateVersion).
+// Get, Update, Delete), for one that creates (Create, CreateVersion), and for exceptions.
 var matrix = []struct {
-	name   string
-	fault  customizerstest.Fault
-	safe   outcome
-	create outcome
-	except map[customizerstest.Operation]outcome
-	took   time.Duration // in virtual time; such faults run without a socket only
+	name         string
+	fault        fault
+	safe, create outcome
+	except       map[customizerstest.Operation]outcome
+	took         time.Duration // in virtual time; such a fault runs without a socket only
 }{
-	{name: "none", fault: customizerstest.Fault{Skip: 9}, safe: succeeds(1), create: succeeds(1)},
+	{"none", fault{Skip: 9}, once, once, nil, 0},
+	{"429 with Retry-After", fault{Status: 429, Header: header("Retry-After", "30")}, twice, twice, nil, 30 * time.Second},
+	{"429 four times", fault{Status: 429, Times: 4}, limited, limited, nil, 0},
+	{"408", fault{Status: 408}, twice, openOutcome, nil, 0},
+	{"500", fault{Status: 500}, twice, openServer, nil, 0},
+	{"502", fault{Status: 502}, twice, openServer, nil, 0},
+	{"503", fault{Status: 503}, twice, openServer, nil, 0},
+	{"504", fault{Status: 504}, twice, openServer, nil, 0},
+	{"503 after acting", fault{Status: 503, Acted: true}, twice, openServer, nil, 0},
+	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), openServer, nil, 0},
+	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), openServer, nil, 0},
+	{"401 once", fault{ExpireToken: true}, twice, twice, nil, 0},
+	{"401 twice", fault{Status: 401, Times: 2}, unauthorized, unauthorized, nil, 0},
+	{"403", fault{Status: 403}, fails(1, customizers.ErrForbidden), fails(1, customizers.ErrForbidden), nil, 0},
 	{
-		name: "429 with Retry-After", fault: customizerstest.Fault{Status: 429, Header: header("Retry-After", "30")},
-		safe: succeeds(2), create: succeeds(2), took: 30 * time.Second,
+		"404", fault{Status: 404}, fails(1, customizers.ErrNotFound), fails(1, customizers.ErrNotFound),
+		map[customizerstest.Operation]outcome{customizerstest.List: unusable, customizerstest.Create: unusable}, 0,
 	},
-	{
-		name: "429 four times", fault: customizerstest.Fault{Status: 429, Times: 4},
-		safe: fails(4, customizers.ErrRateLimited), create: fails(4, customizers.ErrRateLimited),
-	},
-	{name: "408", fault: faultOf(408), safe: succeeds(2), create: fails(1, customizers.ErrOutcomeUnknown)},
-	{name: "500", fault: faultOf(500), safe: succeeds(2), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)},
-	{name: "502", fault: faultOf(502), safe: succeeds(2), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)},
-	{name: "503", fault: faultOf(503), safe: succeeds(2), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)},
-	{name: "504", fault: faultOf(504), safe: succeeds(2), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)},
-	{name: "503 after acting", fault: actedThen(503), safe: succeeds(2), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)},
-	{
-		name: "503 four times", fault: customizerstest.Fault{Status: 503, Times: 4},
-		safe: fails(4, customizers.ErrServer), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown),
-	},
-	{
-		name: "501", fault: faultOf(501),
-		safe: fails(1, customizers.ErrServer), create: fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown),
-	},
-	{name: "401 once", fault: customizerstest.Fault{ExpireToken: true}, safe: succeeds(2), create: succeeds(2)},
-	{
-		name: "401 twice", fault: customizerstest.Fault{Status: 401, Times: 2},
-		safe: fails(2, customizers.ErrUnauthorized), create: fails(2, customizers.ErrUnauthorized),
-	},
-	{name: "403", fault: faultOf(403), safe: fails(1, customizers.ErrForbidden), create: fails(1, customizers.ErrForbidden)},
-	{
-		name: "404", fault: faultOf(404), safe: fails(1, customizers.ErrNotFound), create: fails(1, customizers.ErrNotFound),
-		except: map[customizerstest.Operation]outcome{customizerstest.List: fails(1), customizerstest.Create: fails(1)},
-	},
-	{name: "400", fault: faultOf(400), safe: fails(1, customizers.ErrBadRequest), create: fails(1, customizers.ErrBadRequest)},
-	{
-		name: "connection reset", fault: customizerstest.Fault{Cut: true},
-		safe: succeeds(2), create: fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown),
-	},
-	{
-		name: "connection reset after acting", fault: customizerstest.Fault{Cut: true, Acted: true},
-		safe: succeeds(2), create: fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown),
-	},
-	{
-		name: "broken body", fault: customizerstest.Fault{TruncateAt: 5},
-		safe: succeeds(2), create: fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown),
-		except: map[customizerstest.Operation]outcome{customizerstest.Delete: succeeds(1)}, // its response has no body
-	},
-	{name: "200 with HTML", fault: html(200, "<html>Sign in</html>"), safe: fails(1), create: fails(1, customizers.ErrOutcomeUnknown)},
-	{
-		name: "200 without a body", fault: html(200, ""), safe: fails(1), create: fails(1, customizers.ErrOutcomeUnknown),
-		except: map[customizerstest.Operation]outcome{customizerstest.Delete: succeeds(1)},
-	},
-	{
-		name: "redirect", fault: customizerstest.Fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")},
-		safe: fails(1), create: fails(1, customizers.ErrOutcomeUnknown),
-	},
-	{
-		name: "context ends", fault: customizerstest.Fault{Delay: time.Hour},
-		safe: fails(1), create: fails(1, customizers.ErrOutcomeUnknown), took: contextEnds,
-	},
-	{
-		name: "stall", fault: customizerstest.Fault{Delay: time.Hour},
-		safe: succeeds(2), create: fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown), took: 2 * time.Minute,
-	},
+	{"400", fault{Status: 400}, fails(1, customizers.ErrBadRequest), fails(1, customizers.ErrBadRequest), nil, 0},
+	{"reset", fault{Cut: true}, twice, openConnection, nil, 0},
+	{"reset after acting", fault{Cut: true, Acted: true}, twice, openConnection, nil, 0},
+	{"broken body", fault{TruncateAt: 5}, twice, openConnection, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
+	{"200 with HTML", html("<html>Sign in</html>"), unusable, openOutcome, nil, 0},
+	{"200 without a body", html(""), unusable, openOutcome, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
+	{"redirect", fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")}, unusable, openOutcome, nil, 0},
+	{"context ends", fault{Delay: time.Hour}, unusable, openOutcome, nil, contextEnds},
+	{"stall", fault{Delay: time.Hour}, twice, openConnection, nil, 2 * time.Minute},
 }
 
 const contextEnds = 5 * time.Second
@@ -131,9 +100,9 @@ func TestMatrix(t *testing.T) {
 	for _, row := range matrix {
 		for _, op := range operations {
 			run := func(t *testing.T, ctx context.Context, srv *customizerstest.Server, c *customizers.Client) {
-				fault := row.fault
-				fault.Operation = op.name
-				srv.Inject(fault)
+				f := row.fault
+				f.Operation = op.name
+				srv.Inject(f)
 				want := row.safe
 				if op.create {
 					want = row.create
@@ -240,30 +209,25 @@ func TestPromiseFaultsAreSurvived(t *testing.T) {
 	for _, op := range operations[:4] {
 		srv := newServer(t, withOne())
 		srv.Inject(
-			customizerstest.Fault{Operation: op.name, Status: 429}, customizerstest.Fault{Operation: op.name, Cut: true},
-			customizerstest.Fault{Operation: op.name, Status: 504, Acted: true},
+			fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Cut: true}, fault{Operation: op.name, Status: 504, Acted: true},
 		)
 		require.NoError(t, op.call(testContext(t), checkedClient(t, srv)), op.name)
 		assert.Len(t, srv.Requests(op.name), 4)
 	}
-	for name, tt := range map[string]struct {
-		fault customizerstest.Fault
+	for _, tt := range []struct {
+		fault fault
 		want  error
 	}{
-		"reset after acting":      {customizerstest.Fault{Cut: true, Acted: true}, nil},
-		"503 after acting":        {customizerstest.Fault{Status: 503, Acted: true}, nil},
-		"429 says it did not act": {customizerstest.Fault{Status: 429, Acted: true}, customizers.ErrNotFound},
+		{fault{Cut: true, Acted: true}, nil},
+		{fault{Status: 503, Acted: true}, nil},
+		{fault{Status: 429, Acted: true}, customizers.ErrNotFound}, // a 429 says that nothing was done
 	} {
-		t.Run("delete/"+name, func(t *testing.T) {
-			t.Parallel()
-			srv := newServer(t, withOne())
-			c := checkedClient(t, srv)
-			tt.fault.Operation = customizerstest.Delete
-			srv.Inject(tt.fault)
-			require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want)
-			assert.Empty(t, srv.Customizers())
-			require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "without a fault before it")
-		})
+		srv := newServer(t, withOne())
+		c := checkedClient(t, srv)
+		srv.Inject(tt.fault)
+		require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
+		assert.Empty(t, srv.Customizers())
+		require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "without a fault before it")
 	}
 }
 
@@ -272,7 +236,7 @@ func TestPromiseOneTokenForAll(t *testing.T) {
 	srv := newServer(t, customizerstest.WithSeed(1))
 	c := checkedClient(t, srv)
 	for round := 1; round <= 3; round++ {
-		srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { assert.NoError(t, list(testContext(t), c)) })
@@ -340,14 +304,14 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 
 func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]customizerstest.Fault{
-		"400": faultOf(400), "403": faultOf(403), "503": faultOf(503), "redirect": faultOf(302),
-		"reset": {Cut: true}, "broken body": {TruncateAt: 1000}, "HTML": html(200, "<html>"), "empty": html(200, ""), "null": {Status: 200, Body: "null"},
+	for name, f := range map[string]fault{
+		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},
+		"reset": {Cut: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
 	} {
 		for _, opts := range []customizers.ListOptions{{}, {Count: true}} {
 			srv := newServer(t, customizerstest.WithSeed(600))
-			fault.Operation, fault.Times, fault.Skip = customizerstest.List, -1, 1
-			srv.Inject(fault)
+			f.Operation, f.Times, f.Skip = customizerstest.List, -1, 1
+			srv.Inject(f)
 			records, errs := 0, 0
 			for item, err := range checkedClient(t, srv).All(testContext(t), opts) {
 				if err == nil {
@@ -718,7 +682,7 @@ func TestPromiseNoSecrets(t *testing.T) {
 	}
 	for name, response := range responses {
 		for _, atToken := range []bool{true, false} {
-			var out buffer
+			var out strings.Builder
 			log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug - 10}))
 			c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret), customizers.WithRateLimit(0, 0), customizers.WithLogger(log),
 				customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}),
