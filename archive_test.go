@@ -73,7 +73,7 @@ func TestArchiveThatCanBeReadOnce(t *testing.T) {
 
 	srv.Inject(fault{Operation: customizerstest.CreateVersion, Status: 429, Header: header("Retry-After", "1")})
 	_, err := c.CreateVersion(testContext(t), "one", io.MultiReader(bytes.NewReader(data)))
-	failure(t, err, customizers.ErrRateLimited)
+	requireFailure(t, err, customizers.ErrRateLimited)
 	require.ErrorContains(t, err, "can be read only once")
 	assert.Len(t, srv.Requests(customizerstest.CreateVersion), 3)
 }

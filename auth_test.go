@@ -134,19 +134,6 @@ func TestTokenEndpointFails(t *testing.T) {
 	}
 }
 
-func TestTokenEndpointRecovers(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t)
-	srv.Inject(
-		fault{Operation: customizerstest.Token, Status: 503},
-		fault{Operation: customizerstest.Token, Cut: true},
-	)
-	_, err := checkedClient(t, srv).Create(testContext(t), customizers.CreateRequest{Name: "n"})
-	require.NoError(t, err)
-	assert.Len(t, srv.Requests(customizerstest.Token), 3)
-	assert.Len(t, srv.Customizers(), 1)
-}
-
 // Calls of 13 minutes with tokens of 749 seconds need two tokens, and none is refused.
 func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
 	t.Parallel()

@@ -117,7 +117,7 @@ func TestArgumentsThatCannotBeUsed(t *testing.T) {
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 	}
 	for _, op := range operations {
-		require.ErrorIs(t, op.call(nil, c), customizers.ErrInvalidArgument, op.name) //nolint:staticcheck // a nil context
+		require.ErrorIs(t, op.call(nil, c), customizers.ErrInvalidArgument, op.name)
 	}
 	assert.Empty(t, srv.Requests())
 }

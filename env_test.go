@@ -104,7 +104,7 @@ func TestNewFromEnvAccessToken(t *testing.T) {
 		require.NoError(t, list(testContext(t), c))
 		srv.ExpireTokens()
 		err = list(testContext(t), c)
-		failure(t, err, customizers.ErrUnauthorized)
+		requireFailure(t, err, customizers.ErrUnauthorized)
 		assert.NotContains(t, err.Error(), token)
 		assert.Len(t, srv.Requests(customizerstest.Token), 1)
 	}

@@ -34,10 +34,10 @@ func TestStatuses(t *testing.T) {
 		415: customizers.ErrBadRequest, 422: customizers.ErrBadRequest, 429: customizers.ErrRateLimited,
 		500: customizers.ErrServer, 503: customizers.ErrServer, 599: customizers.ErrServer,
 	} {
-		failure(t, get(t, status, "{}"), want)
+		requireFailure(t, get(t, status, "{}"), want)
 	}
 	for _, status := range []int{409, 418, 302} {
-		failure(t, get(t, status, "{}"))
+		requireFailure(t, get(t, status, "{}"))
 	}
 }
 
@@ -136,24 +136,10 @@ func TestErrorWrapsItsCause(t *testing.T) {
 	t.Parallel()
 	cause := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host"}}
 	err := list(t.Context(), clientOver(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, cause }), noRetry))
-	failure(t, err, customizers.ErrConnection)
+	requireFailure(t, err, customizers.ErrConnection)
 	var op *net.OpError
 	require.ErrorAs(t, err, &op)
 	assert.Same(t, cause, op)
-}
-
-func TestErrorRedacts(t *testing.T) {
-	t.Parallel()
-	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.WriteHeader(400)
-		_, _ = w.Write([]byte("you sent " + r.Header.Get("Authorization") + " with the-secret."))
-	})
-	require.ErrorContains(t, list(testContext(t), c), "you sent Bearer [redacted] with [redacted].")
-	e := get(t, 302, "", "Location", "https://user:pw@elsewhere.example/secret?token=secret#x")
-	require.ErrorContains(t, e, "redirects to https://elsewhere.example are not followed")
-	assert.NotContains(t, e.Error(), "secret")
-	assert.NotContains(t, e.Error(), "pw")
 }
 
 func TestErrorRetryAfter(t *testing.T) {
@@ -185,7 +171,6 @@ func TestAmbiguousError(t *testing.T) {
 	t.Parallel()
 	err := &customizers.AmbiguousError{Name: "hr-feed", Customizers: []customizers.Customizer{{ID: "a"}, {ID: "b"}}}
 	require.ErrorIs(t, err, customizers.ErrAmbiguous)
-	checkSentinels(t, err)
 	require.ErrorContains(t, err, `"hr-feed": a, b`)
 }
 

@@ -50,7 +50,7 @@ func TestHTTPClientTimeout(t *testing.T) {
 		wire = newScript(hang)
 		c = newClient(t, "acme", customizers.TokenSource(static("t")), customizers.WithHTTPClient(&http.Client{Transport: wire, Timeout: time.Second}))
 		_, err := c.Create(t.Context(), customizers.CreateRequest{Name: "n"})
-		failure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+		requireFailure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
 		assert.Len(t, wire.requests, 1)
 	})
 }
@@ -73,7 +73,7 @@ func TestTLS(t *testing.T) {
 		if ok {
 			require.NoError(t, err)
 		} else {
-			failure(t, err, customizers.ErrConnection)
+			requireFailure(t, err, customizers.ErrConnection)
 		}
 	}
 }

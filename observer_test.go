@@ -3,7 +3,6 @@ package customizers_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -185,8 +184,8 @@ func TestObserverErrorIsACopy(t *testing.T) {
 	t.Parallel()
 	var r record
 	_, err := clientOver(t, respond(500, ""), r.option()).Create(t.Context(), customizers.CreateRequest{Name: "n"})
-	failure(t, err, customizers.ErrServer, customizers.ErrOutcomeUnknown)
-	failure(t, r.attempts[0].Err, customizers.ErrServer)
+	requireFailure(t, err, customizers.ErrServer, customizers.ErrOutcomeUnknown)
+	requireFailure(t, r.attempts[0].Err, customizers.ErrServer)
 }
 
 func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
@@ -211,7 +210,7 @@ func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
 func TestLogAttributes(t *testing.T) {
 	t.Parallel()
 	var got []string
-	log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	log := slog.New(slog.NewTextHandler(new(strings.Builder), &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		switch a.Key {
 		case slog.TimeKey:
 		case slog.LevelKey, slog.MessageKey:

@@ -129,7 +129,7 @@ func TestRetryPolicy(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for range 20 {
 					wire := newScript(respond(503, ""))
-					failure(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(tt.policy))), customizers.ErrServer)
+					requireFailure(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(tt.policy))), customizers.ErrServer)
 					require.Len(t, wire.times, len(tt.most)+1)
 					for i, most := range tt.most {
 						assert.LessOrEqual(t, wire.times[i+1].Sub(wire.times[i]), most)

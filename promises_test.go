@@ -246,7 +246,7 @@ func TestPromiseOneTokenForAll(t *testing.T) {
 		srv.ExpireTokens()
 	}
 	expired := newServer(t, customizerstest.WithTokenLifetime(0))
-	failure(t, list(testContext(t), checkedClient(t, expired)), customizers.ErrUnauthorized)
+	requireFailure(t, list(testContext(t), checkedClient(t, expired)), customizers.ErrUnauthorized)
 	assert.Len(t, expired.Requests(customizerstest.Token), 2, "renewed once")
 }
 
@@ -414,7 +414,7 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 		for _, op := range operations {
 			err := op.call(ctx, clientOver(t, wire))
 			require.ErrorIs(t, err, context.Canceled)
-			failure(t, err)
+			requireFailure(t, err)
 		}
 		assert.Empty(t, wire.requests)
 	})
@@ -599,7 +599,7 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 			require.ErrorContains(t, err, tt.says)
 			assert.Less(t, heap()-before, int64(64<<20))
 			assert.Less(t, len(err.Error()), 2000)
-			failure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
+			requireFailure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
 		})
 	}
 }
@@ -629,7 +629,7 @@ func TestPromiseSlowIsNotStalled(t *testing.T) {
 
 		start = time.Now()
 		err := list(t.Context(), clientOver(t, slowly(time.Hour), noRetry))
-		failure(t, err, customizers.ErrConnection)
+		requireFailure(t, err, customizers.ErrConnection)
 		require.NotErrorIs(t, err, context.Canceled)
 		assert.Equal(t, 2*time.Minute, time.Since(start))
 		time.Sleep(24 * time.Hour) // ends the writer
@@ -795,7 +795,7 @@ func TestPromiseRetryBudget(t *testing.T) {
 		}
 		n, err := requestsOf(200)
 		assert.Equal(t, 200+100, n)
-		failure(t, err, customizers.ErrServer)
+		requireFailure(t, err, customizers.ErrServer)
 		require.ErrorContains(t, err, "too many of the client's requests fail")
 		down = false
 		_, err = requestsOf(50)
