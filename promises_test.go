@@ -242,6 +242,7 @@ func TestPromiseOneTokenForAll(t *testing.T) {
 			wg.Go(func() { assert.NoError(t, list(testContext(t), c)) })
 		}
 		wg.Wait()
+		require.NoError(t, list(testContext(t), c))
 		assert.Len(t, srv.Requests(customizerstest.Token), round)
 		srv.ExpireTokens()
 	}
