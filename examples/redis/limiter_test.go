@@ -20,7 +20,7 @@ import (
 	"github.com/connector-customizers/customizers/examples/redis"
 )
 
-// Within one process the limiter of x/time/rate does.
+// The limiter of x/time/rate is a RateLimiter too.
 var _ customizers.RateLimiter = (*rate.Limiter)(nil)
 
 // startRedis starts a server of the test's own and returns its socket.
@@ -51,7 +51,7 @@ func connect(t *testing.T, socket string) *store.Client {
 	return db
 }
 
-// newClient returns a client of srv that does not retry, as a program of its own would have.
+// newClient returns a client of srv that shares l and does not retry.
 func newClient(srv *customizerstest.Server, l *redis.Limiter) *customizers.Client {
 	return srv.Client(customizers.WithRateLimiter(l),
 		customizers.WithObserver(customizers.Observer{Attempt: l.Observe}),
