@@ -3,13 +3,12 @@ package customizers_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,42 +21,67 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-func TestTokenRequest(t *testing.T) {
+func TestAuthThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	var form url.Values
-	c := withTokens(t, func(w http.ResponseWriter, r *http.Request) {
-		assert.NoError(t, r.ParseForm())
-		form = r.PostForm
-		assert.Empty(t, r.Header.Get("Authorization"), "the credentials go in the form")
-		_, _ = io.WriteString(w, `{"access_token":"a","token_type":"bearer","expires_in":749}`)
-	})
-	_, err := c.List(ctxOf(t), customizers.ListOptions{})
-	require.NoError(t, err)
-	assert.Equal(t, url.Values{"grant_type": {"client_credentials"}, "client_id": {"the-id"}, "client_secret": {"the-secret+&"}}, form)
+	for says, auth := range map[string]customizers.Auth{
+		"no credentials":                                {},
+		"the token source is nil":                       customizers.TokenSource(nil),
+		"client ID is empty":                            customizers.ClientCredentials("", "hush-hush"),
+		"client secret is empty":                        customizers.ClientCredentials("the-id", ""),
+		"client ID begins or ends with white space":     customizers.ClientCredentials(" the-id", "hush-hush"),
+		"client secret begins or ends with white space": customizers.ClientCredentials("the-id", "hush-hush\n"),
+	} {
+		_, err := customizers.New("acme", auth)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "hush-hush")
+	}
 }
 
-// withTokens makes a client of a tenant whose token endpoint is h and whose lists are empty.
-func withTokens(t *testing.T, h http.HandlerFunc, opts ...customizers.Option) *customizers.Client {
+// tenantWithTokens returns a client of a tenant whose token endpoint is h.
+func tenantWithTokens(t *testing.T, h http.HandlerFunc) *customizers.Client {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		h(w, r)
-	})
+	mux.HandleFunc("POST /oauth/token", h)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), append([]customizers.Option{quick}, opts...)...)
+	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), quick)
 }
 
-func TestFailingTokenEndpoint(t *testing.T) {
+func TestTokenRequest(t *testing.T) {
+	t.Parallel()
+	c := tenantWithTokens(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.NoError(t, r.ParseForm())
+		assert.Equal(t, url.Values{"grant_type": {"client_credentials"}, "client_id": {"the-id"}, "client_secret": {"the-secret+&"}}, r.PostForm)
+		assert.Empty(t, r.URL.RawQuery)
+		assert.Empty(t, r.Header.Get("Authorization"), "the credentials are in the form")
+		_, _ = io.WriteString(w, `{"access_token":"a","token_type":"bearer","expires_in":749}`)
+	})
+	require.NoError(t, list(testContext(t), c))
+}
+
+// Token requests use the caller's HTTP client and context.
+func TestTokenRequestContext(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	wire := newScript(respond(200, `{"access_token":"a"}`), respond(200, "[]"))
+	c := newClient(t, "acme", customizers.ClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: wire}))
+	require.NoError(t, list(context.WithValue(t.Context(), key{}, "mine"), c))
+	require.Len(t, wire.requests, 2)
+	for _, req := range wire.requests {
+		assert.Equal(t, "mine", req.Context().Value(key{}))
+	}
+}
+
+func TestTokenEndpointFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		status    int
-		body      string
-		sentinel  error
-		requests  int
-		wantTexts []string
+		status   int
+		body     string
+		is       error
+		requests int
+		says     []string
 	}{
 		"wrong secret": {
 			401, `{"error":"invalid_client","error_description":"Bad client credentials"}`,
@@ -67,254 +91,166 @@ func TestFailingTokenEndpoint(t *testing.T) {
 			400, `{"error":"invalid_request","error_description":"No such grant for the-secret+& or the-secret%2B%26"}`,
 			customizers.ErrUnauthorized, 1, []string{"400 Bad Request", "No such grant for [redacted] or [redacted]"},
 		},
-		"service's shape": {
+		"the service's shape": {
 			403, `{"detailCode":"403 Forbidden","trackingId":"tr-1","messages":[{"text":"No."}]}`,
 			customizers.ErrUnauthorized, 1, []string{"403", "No.", "tr-1"},
 		},
-		"down":             {503, `<html><title>Be right back</title>`, customizers.ErrServer, 4, []string{"503", "34 bytes of application/json", "after 4 attempts"}},
-		"limited":          {429, `{"message":" Rate Limit Exceeded "}`, customizers.ErrRateLimited, 4, []string{"429", "Rate Limit Exceeded"}},
-		"empty":            {200, ``, nil, 1, []string{"200 OK", "no usable access_token in an empty body"}},
-		"no token":         {200, `{"token_type":"bearer"}`, nil, 1, []string{"200 OK", "no usable access_token in 23 bytes"}},
+		"not found":        {404, ``, nil, 1, []string{"404 Not Found"}},
+		"down":             {503, `<html>`, customizers.ErrServer, 4, []string{"503", "after 4 attempts"}},
+		"rate limited":     {429, `{"message":" Rate Limit Exceeded "}`, customizers.ErrRateLimited, 4, []string{"429", "Rate Limit Exceeded"}},
+		"empty":            {200, ``, nil, 1, []string{"no usable access_token in an empty body"}},
+		"no token":         {200, `{"token_type":"bearer"}`, nil, 1, []string{"no usable access_token"}},
 		"HTML":             {200, `<html>the-secret+&</html>`, nil, 1, []string{"no usable access_token in 25 bytes"}},
 		"error with 200":   {200, `{"error":"invalid_client","error_description":"Locked"}`, customizers.ErrUnauthorized, 1, []string{"Locked", "invalid_client"}},
 		"unusable":         {200, `{"access_token":"a\nb"}`, nil, 1, []string{"no usable access_token"}},
-		"redirect":         {302, ``, nil, 1, []string{"302 Found", "redirects to https://elsewhere.example are not followed"}},
+		"redirect":         {302, ``, nil, 1, []string{"redirects to https://elsewhere.example are not followed"}},
 		"error no strings": {400, `{"error":{"code":7}}`, customizers.ErrUnauthorized, 1, []string{"400 Bad Request"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var requests atomic.Int32
-			c := withTokens(t, func(w http.ResponseWriter, _ *http.Request) {
-				requests.Add(1)
+			requests := 0
+			c := tenantWithTokens(t, func(w http.ResponseWriter, _ *http.Request) {
+				requests++
+				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Location", "https://elsewhere.example/x?client_secret=the-secret")
 				w.WriteHeader(tt.status)
 				_, _ = io.WriteString(w, tt.body)
 			})
-			_, err := c.Create(ctxOf(t), customizers.CreateRequest{Name: "n"})
-			var e *customizers.Error
-			require.ErrorAs(t, err, &e)
-			assert.Equal(t, "/oauth/token", e.Path)
-			assert.Equal(t, http.MethodPost, e.Method)
+			_, err := c.Create(testContext(t), customizers.CreateRequest{Name: "n"})
+			var want []error
+			if tt.is != nil {
+				want = []error{tt.is}
+			}
+			e := failure(t, err, want...) // never ErrOutcomeUnknown: the create was not sent
+			assert.Equal(t, "Token", e.Operation)
+			assert.Equal(t, "POST /oauth/token", e.Method+" "+e.Path)
 			assert.Equal(t, tt.status, e.StatusCode)
-			for _, want := range append(tt.wantTexts, "POST /oauth/token") {
-				require.ErrorContains(t, err, want)
+			for _, says := range tt.says {
+				require.ErrorContains(t, err, says)
 			}
-			if tt.sentinel != nil {
-				require.ErrorIs(t, err, tt.sentinel)
-			} else {
-				require.NotErrorIs(t, err, customizers.ErrUnauthorized)
-			}
-			require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown, "the create was not sent")
-			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "the-secret")
-			assert.EqualValues(t, tt.requests, requests.Load())
+			assert.NotContains(t, everyFormat(err), "the-secret")
+			assert.Equal(t, tt.requests, requests)
 		})
 	}
 }
 
-func TestTokenEndpointRecovers(t *testing.T) {
-	t.Parallel()
-	srv := sandbox(t)
-	srv.Inject(
-		customizerstest.Fault{Operation: customizerstest.Token, Status: 503},
-		customizerstest.Fault{Operation: customizerstest.Token, Cut: true},
-	)
-	_, err := clientOf(t, srv).Create(ctxOf(t), customizers.CreateRequest{Name: "n"})
-	require.NoError(t, err)
-	assert.Equal(t, 3, sent(srv, customizerstest.Token))
-	assert.Len(t, srv.Customizers(), 1)
-}
-
-func TestConcurrentCallsShareAFailedFetch(t *testing.T) {
-	t.Parallel()
-	srv := sandbox(t)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Times: -1, Delay: 100 * time.Millisecond, Status: 401})
-	c := clientOf(t, srv)
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			_, err := c.List(ctxOf(t), customizers.ListOptions{})
-			assert.ErrorIs(t, err, customizers.ErrUnauthorized)
-		})
-	}
-	wg.Wait()
-	assert.Less(t, len(srv.Requests(customizerstest.Token)), 10, "not one each")
-}
-
-// The caller that began a fetch leaves; the others still get a token.
-func TestAFetchOutlivesTheCallerThatBeganIt(t *testing.T) {
+// Calls of 13 minutes with tokens of 749 seconds need two tokens, and none is refused.
+func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var fetches atomic.Int32
-		transport := roundTripper(func(req *http.Request) (*http.Response, error) {
-			if req.URL.Path != "/oauth/token" {
-				return fixed([]byte("[]"))(req)
-			}
-			fetches.Add(1)
-			select {
-			case <-time.After(10 * time.Second):
-				return fixed([]byte(`{"access_token":"a"}`))(req)
-			case <-req.Context().Done():
-				return nil, req.Context().Err()
-			}
-		})
-		c := newClient(t, "acme", customizers.ClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
+		srv := newServer(t, customizerstest.WithoutSocket())
+		c := srv.Client()
+		for range 13 * 60 {
+			require.NoError(t, list(t.Context(), c))
+			time.Sleep(time.Second)
+		}
+		assert.Len(t, srv.Requests(customizerstest.Token), 2)
+		assert.Len(t, srv.Requests(customizerstest.List), 13*60)
+	})
+}
+
+// Renewing a refused token is no retry, so it needs neither an attempt nor a second reading
+// of the policy; a 401 is proof that nothing was done.
+func TestRefusedTokenIsRenewedWithoutRetries(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	c := checkedClient(t, srv, noRetry)
+	for _, op := range operations[4:] {
+		require.NoError(t, op.call(testContext(t), c))
+		srv.ExpireTokens()
+		require.NoError(t, op.call(testContext(t), c))
+	}
+}
+
+// A fetch ends with the context of the call that began it; the other calls begin anew.
+func TestTokenFetchIsSharedNotItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, customizerstest.WithoutSocket())
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: 10 * time.Second, Times: -1})
+		c := srv.Client()
 		start := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			_, err := c.List(ctx, customizers.ListOptions{})
-			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.ErrorIs(t, list(ctx, c), context.DeadlineExceeded)
 			assert.Equal(t, 5*time.Second, time.Since(start))
 		})
-		time.Sleep(time.Second)
+		synctest.Wait()
 		for range 3 {
 			wg.Go(func() {
-				_, err := c.List(t.Context(), customizers.ListOptions{})
-				assert.NoError(t, err)
+				assert.NoError(t, list(t.Context(), c))
 				assert.Equal(t, 15*time.Second, time.Since(start))
 			})
 		}
 		wg.Wait()
-		assert.EqualValues(t, 2, fetches.Load())
+		assert.Len(t, srv.Requests(customizerstest.Token), 2)
+	})
+}
+
+func TestFailedTokenFetchIsShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, customizerstest.WithoutSocket())
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: time.Second, Status: 401})
+		c := srv.Client()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { assert.ErrorIs(t, list(t.Context(), c), customizers.ErrUnauthorized) })
+		}
+		wg.Wait()
+		assert.Len(t, srv.Requests(customizerstest.Token), 1)
 	})
 }
 
 func TestTokenSource(t *testing.T) {
 	t.Parallel()
-	srv := sandbox(t, customizerstest.WithSeed(1))
-
-	t.Run("is asked once", func(t *testing.T) {
-		src := &source{next: func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: tokenOf(t, srv)}, nil }}
-		c := clientWithSource(t, srv, src)
-		for range 3 {
-			_, err := c.List(ctxOf(t), customizers.ListOptions{})
-			require.NoError(t, err)
-		}
-		assert.EqualValues(t, 1, src.asked.Load())
-	})
-	t.Run("is asked again for an expired one", func(t *testing.T) {
-		src := &source{next: func() (*oauth2.Token, error) {
-			return &oauth2.Token{AccessToken: tokenOf(t, srv), Expiry: time.Now().Add(-time.Second)}, nil
-		}}
-		c := clientWithSource(t, srv, src)
-		for range 3 {
-			_, err := c.List(ctxOf(t), customizers.ListOptions{})
-			require.NoError(t, err)
-		}
-		assert.EqualValues(t, 3, src.asked.Load())
-	})
-	t.Run("that fails", func(t *testing.T) {
-		broken := errors.New("the vault is sealed")
-		src := &source{next: func() (*oauth2.Token, error) { return nil, broken }}
-		_, err := clientWithSource(t, srv, src).List(ctxOf(t), customizers.ListOptions{})
-		require.ErrorIs(t, err, broken)
-		require.ErrorContains(t, err, "no token from the token source: the vault is sealed")
-	})
-	t.Run("that gives nothing", func(t *testing.T) {
-		src := &source{next: func() (*oauth2.Token, error) { return nil, nil }}
-		_, err := clientWithSource(t, srv, src).List(ctxOf(t), customizers.ListOptions{})
-		require.ErrorContains(t, err, "the access token is empty")
-	})
-	t.Run("that gives what a header can't carry", func(t *testing.T) {
-		_, err := clientWithSource(t, srv, static("a\nb")).List(ctxOf(t), customizers.ListOptions{})
-		require.ErrorContains(t, err, "characters that a header can't carry")
-	})
-	t.Run("that keeps giving a refused one", func(t *testing.T) {
-		before := len(srv.Requests(customizerstest.List))
-		_, err := clientWithSource(t, srv, static("unknown")).List(ctxOf(t), customizers.ListOptions{})
-		require.ErrorIs(t, err, customizers.ErrUnauthorized)
-		require.ErrorContains(t, err, "JWT validation failed: JWT is not valid")
-		assert.Equal(t, before+1, sent(srv, customizerstest.List), "the same token is not sent twice")
-	})
-	t.Run("that hangs", func(t *testing.T) {
-		release := make(chan struct{})
-		defer close(release)
-		src := &source{next: func() (*oauth2.Token, error) { <-release; return nil, errors.New("late") }}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		_, err := clientWithSource(t, srv, src).List(ctx, customizers.ListOptions{})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-	})
-}
-
-type source struct {
-	asked atomic.Int32
-	next  func() (*oauth2.Token, error)
-}
-
-func (s *source) Token() (*oauth2.Token, error) {
-	s.asked.Add(1)
-	return s.next()
-}
-
-func clientWithSource(t *testing.T, srv *customizerstest.Server, src oauth2.TokenSource) *customizers.Client {
-	t.Helper()
-	return newClient(t, srv.URL, customizers.TokenSource(src), quick)
-}
-
-// A token that the service refuses though it is new is an error, after one fetch more.
-func TestRefusedTwice(t *testing.T) {
-	t.Parallel()
-	srv := sandbox(t, customizerstest.WithTokenLifetime(0))
-	_, err := clientOf(t, srv).Create(ctxOf(t), customizers.CreateRequest{Name: "n"})
-	var e *customizers.Error
-	require.ErrorAs(t, err, &e)
-	require.ErrorIs(t, err, customizers.ErrUnauthorized)
-	require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown, "a 401 is proof that nothing was done")
-	assert.Equal(t, 401, e.StatusCode)
-	assert.Equal(t, []customizers.Message{{Text: "JWT validation failed: JWT is expired"}}, e.Messages)
-	assert.Equal(t, 2, sent(srv, customizerstest.Create))
-	assert.Equal(t, 2, sent(srv, customizerstest.Token))
-}
-
-// A create whose token has expired is sent again: a 401 says that nothing was done.
-func TestCreateWithAnExpiredToken(t *testing.T) {
-	t.Parallel()
-	srv := sandbox(t)
-	c := clientOf(t, srv, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
-	create(t, c, "first")
-	srv.ExpireTokens()
-	made := create(t, c, "second")
-	srv.ExpireTokens()
-	_, err := c.CreateVersion(ctxOf(t), made.ID, readerAt(archive(t)))
-	require.NoError(t, err, "renewing a token is no retry")
-	assert.Len(t, srv.Customizers(), 2)
-}
-
-func TestManyCallsWithAnExpiredToken(t *testing.T) {
-	t.Parallel()
-	srv := sandbox(t, customizerstest.WithSeed(1))
-	c := clientOf(t, srv)
-	_, err := c.List(ctxOf(t), customizers.ListOptions{})
-	require.NoError(t, err)
-	srv.ExpireTokens()
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			_, err := c.List(ctxOf(t), customizers.ListOptions{})
-			assert.NoError(t, err)
+	sealed := errors.New("the vault is sealed")
+	for name, tt := range map[string]struct {
+		source tokenSource
+		wire   roundTripper
+		asked  int // in three calls
+		sent   int
+		says   string
+		is     []error
+	}{
+		"a token":            {source: static("t").Token, asked: 1, sent: 3},
+		"expired tokens":     {source: func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "t", Expiry: time.Unix(1, 0)}, nil }, asked: 3, sent: 3},
+		"an error":           {source: func() (*oauth2.Token, error) { return nil, sealed }, asked: 3, says: "the vault is sealed", is: []error{sealed}},
+		"no token":           {source: func() (*oauth2.Token, error) { return nil, nil }, asked: 3, says: "the access token is empty"},
+		"an unusable token":  {source: static("a\nb").Token, asked: 3, says: "characters that a header can't carry"},
+		"a panic":            {source: func() (*oauth2.Token, error) { panic("a bug") }, asked: 3, says: "fetching a token panicked: a bug"},
+		"the same, refused":  {source: static("t").Token, wire: respond(401, `{"error":"JWT is expired"}`), asked: 4, sent: 3, says: "JWT is expired", is: []error{customizers.ErrUnauthorized}},
+		"another, forbidden": {source: static("t").Token, wire: respond(403, `{}`), asked: 1, sent: 3, is: []error{customizers.ErrForbidden}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			if tt.wire == nil {
+				tt.wire = respond(200, "[]")
+			}
+			wire := newScript(tt.wire)
+			c := newClient(t, "acme", customizers.TokenSource(tokenSource(func() (*oauth2.Token, error) {
+				asked++
+				return tt.source()
+			})), customizers.WithHTTPClient(&http.Client{Transport: wire}))
+			for range 3 {
+				err := list(t.Context(), c)
+				if tt.says == "" && tt.is == nil {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, tt.says)
+				for _, is := range tt.is {
+					require.ErrorIs(t, err, is)
+				}
+			}
+			assert.Equal(t, tt.asked, asked)
+			assert.Len(t, wire.requests, tt.sent)
+			for _, req := range wire.requests {
+				assert.True(t, strings.HasPrefix(req.Header.Get("Authorization"), "Bearer t"))
+			}
 		})
 	}
-	wg.Wait()
-	assert.Equal(t, 2, sent(srv, customizerstest.Token), "one at first and one for all")
-}
-
-// The requests for tokens go through the caller's client, under the caller's context.
-func TestTokenRequestsUseTheCallersClientAndContext(t *testing.T) {
-	t.Parallel()
-	type key struct{}
-	var paths []string
-	transport := roundTripper(func(req *http.Request) (*http.Response, error) {
-		paths = append(paths, req.URL.Path)
-		assert.Equal(t, "mine", req.Context().Value(key{}))
-		if req.URL.Path == "/oauth/token" {
-			return fixed([]byte(`{"access_token":"a"}`))(req)
-		}
-		return fixed([]byte("[]"))(req)
-	})
-	c := newClient(t, "acme", customizers.ClientCredentials("i", "s"), customizers.WithHTTPClient(&http.Client{Transport: transport}))
-	_, err := c.List(context.WithValue(t.Context(), key{}, "mine"), customizers.ListOptions{})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"/oauth/token", "/v2024/connector-customizers"}, paths)
 }

@@ -1,11 +1,14 @@
 package customizers_test
 
 import (
-	"go/ast"
+	"fmt"
 	"go/doc"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,103 +16,224 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// Everything that is exported has a comment, in the form of Go's documentation, whose
-// links lead somewhere.
-func TestDocComments(t *testing.T) {
-	t.Parallel()
-	for _, dir := range []string{".", "deploy", "customizerstest"} {
-		p := packageDoc(t, dir)
-		texts := map[string]string{dir: p.Doc}
-		value := func(v *doc.Value) {
-			text := v.Doc // of the group, which may speak for all
-			for _, spec := range v.Decl.Specs {
-				s := spec.(*ast.ValueSpec)
-				text += s.Doc.Text() + s.Comment.Text()
-			}
-			for _, name := range v.Names {
-				texts[name] = text
-			}
-		}
-		function := func(of string, f *doc.Func) { texts[of+f.Name] = f.Doc }
-		for _, v := range append(p.Consts, p.Vars...) {
-			value(v)
-		}
-		for _, f := range p.Funcs {
-			function("", f)
-		}
-		for _, typ := range p.Types {
-			texts[typ.Name] = typ.Doc
-			for _, v := range append(typ.Consts, typ.Vars...) {
-				value(v)
-			}
-			for _, f := range typ.Funcs {
-				function("", f)
-			}
-			for _, f := range typ.Methods {
-				function(typ.Name+".", f)
-			}
-		}
-		require.Greater(t, len(texts), 5, dir)
-		for name, text := range texts {
-			if assert.NotEmpty(t, strings.TrimSpace(text), "%s in %s has no comment", name, dir) {
-				for _, link := range unresolved(p, text) {
-					assert.Fail(t, "a link leads nowhere", "%s of %s in %s", link, name, dir)
-				}
-			}
-		}
-	}
-}
-
-// packageDoc reads the documentation of a package.
-func packageDoc(t *testing.T, dir string) *doc.Package {
+// pages returns README, the docs and the other pages, by path.
+func pages(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	require.NoError(t, err)
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+	out := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		paths, err := filepath.Glob(pattern)
 		require.NoError(t, err)
-		files = append(files, f)
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			out[path] = string(text)
+		}
 	}
-	p, err := doc.NewFromFiles(fset, files, "github.com/connector-customizers/customizers/"+dir)
-	require.NoError(t, err)
-	return p
+	require.Contains(t, out, "README.md")
+	return out
 }
 
-// unresolved returns what looks like a link to Go and is none.
-func unresolved(p *doc.Package, text string) (out []string) {
-	var visit func([]comment.Text)
-	visit = func(texts []comment.Text) {
-		for _, t := range texts {
-			switch t := t.(type) {
-			case comment.Plain:
-				out = append(out, regexp.MustCompile(`\[\*?[A-Za-z]\w*(\.\w+)*\]`).FindAllString(string(t), -1)...)
-			case *comment.Link:
-				visit(t.Text)
+// blocksOf returns the code blocks in a language.
+func blocksOf(text, language string) (out []string) {
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		out = append(out, block[1])
+	}
+	return out
+}
+
+// The Go code of README and docs compiles in a module that requires this one, README's
+// program lists a tenant, and the tests of the docs pass. All are one test binary.
+func TestPagesCompile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	root, err := filepath.Abs(".")
+	require.NoError(t, err)
+	sums, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	write("go.sum", string(sums))
+	write("go.mod", "module example.com/outside\n\ngo 1.26\n\nrequire github.com/connector-customizers/customizers v0.0.0\n\n"+
+		"replace github.com/connector-customizers/customizers => "+root+"\n")
+	n, tests := 0, 0
+	for path, text := range pages(t) {
+		for _, block := range blocksOf(text, "go") {
+			n++
+			switch {
+			case strings.HasPrefix(block, "package main"):
+				write("main.go", block)
+				continue
+			case regexp.MustCompile(`(?m)^(func|type) `).MatchString(block):
+				tests += strings.Count("\n"+block, "\nfunc Test")
+			default:
+				block = "func _(ctx context.Context, client *customizers.Client, source oauth2.TokenSource, id, secret string,\n" +
+					"page *customizers.Page, version *customizers.Version, err error) {\n{\n" + block + "\n_, _, _, _ = client, page, version, err\n}\n}\n"
+			}
+			write(fmt.Sprintf("%s%02d_test.go", strings.TrimSuffix(filepath.Base(path), ".md"), n), snippetHead+block)
+		}
+	}
+	require.Greater(t, n, 15)
+	require.Positive(t, tests)
+	require.FileExists(t, filepath.Join(dir, "main.go"))
+	write("program_test.go", "package main\nimport \"testing\"\nfunc TestProgram(*testing.T) { main() }\n")
+
+	srv := newServer(t, customizerstest.WithSeed(300))
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off",
+		"SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret, "SAIL_ACCESS_TOKEN=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, tests+1, strings.Count(string(out), "--- PASS: Test"), "%s", out)
+	for _, c := range srv.Customizers() {
+		assert.Contains(t, string(out), c.ID+" "+c.Name+" 0\n")
+	}
+}
+
+const snippetHead = `package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/deploy"
+)
+
+var (
+	_ context.Context
+	_ = errors.New
+	_ = fmt.Println
+	_ = log.Fatal
+	_ http.Header
+	_ = os.Open
+	_ = strings.Cut
+	_ atomic.Int64
+	_ testing.TB
+	_ = synctest.Wait
+	_ time.Time
+	_ oauth2.TokenSource
+	_ *customizers.Client
+	_ *customizerstest.Server
+	_ deploy.Options
+)
+
+`
+
+// Code of other SDKs can't be compiled here. It has no errors of syntax.
+func TestOthersCode(t *testing.T) {
+	t.Parallel()
+	for _, block := range blocksOf(pages(t)["docs/migrating.md"], "go sailpoint") {
+		_, err := parser.ParseFile(token.NewFileSet(), "theirs.go", "package p\nfunc _() {\n"+block+"}\n", parser.AllErrors)
+		assert.NoError(t, err, block)
+	}
+}
+
+// The commands that the pages name exist. internal/acceptance runs their sessions.
+func TestPagesCommands(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("Makefile")
+	require.NoError(t, err)
+	sources, err := filepath.Glob("internal/cli/*.go")
+	require.NoError(t, err)
+	var command strings.Builder
+	for _, path := range sources {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		command.Write(text)
+	}
+	n := 0
+	each := func(text, pattern string, check func(name string)) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			n++
+			check(m[1])
+		}
+	}
+	for path, text := range pages(t) {
+		if path == "CHANGELOG.md" {
+			continue // it names what was
+		}
+		each(text, "(?m)(?:^|`)make ([a-z0-9-]+)", func(name string) {
+			assert.True(t, regexp.MustCompile(`(?m)^`+name+`:`).Match(makefile), "%s: make %s", path, name)
+		})
+		each(text, "(?m)(?:^|`|^\\$ )customizers ([a-z]+)", func(name string) {
+			assert.True(t, regexp.MustCompile(`Use: *"`+name+`\b`).MatchString(command.String()), "%s: customizers %s", path, name)
+		})
+		each(text, `go (?:run|install) \./(\S+?)[\s`+"`]", func(name string) { assert.DirExists(t, name, path) })
+	}
+	assert.Greater(t, n, 20)
+}
+
+// Links to files of the module, and to their headings, lead somewhere.
+func TestPagesLinks(t *testing.T) {
+	t.Parallel()
+	all := pages(t)
+	n := 0
+	for path, text := range all {
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(text, -1) {
+			target, heading, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			n++
+			file := path
+			if target != "" {
+				file = filepath.Join(filepath.Dir(path), filepath.FromSlash(target))
+			}
+			_, err := os.Stat(file)
+			if assert.NoError(t, err, "%s links to %s", path, m[1]) && heading != "" {
+				assert.Contains(t, anchors(all[file]), heading, "%s links to %s", path, m[1])
 			}
 		}
 	}
-	var blocks func([]comment.Block)
-	blocks = func(all []comment.Block) {
-		for _, b := range all {
-			switch b := b.(type) {
-			case *comment.Paragraph:
-				visit(b.Text)
-			case *comment.Heading:
-				visit(b.Text)
-			case *comment.List:
-				for _, item := range b.Items {
-					blocks(item.Content)
+	assert.Greater(t, n, 10)
+}
+
+// anchors returns the anchors that GitHub gives the headings of a page.
+func anchors(text string) (out []string) {
+	text = regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "") // where # begins a comment
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		anchor := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(m[1])), " ", "-")
+		out = append(out, regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(anchor, ""))
+	}
+	return out
+}
+
+// The [links] of all comments resolve. The linter requires comments on what is exported.
+func TestDocLinks(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, dir := range []string{".", "deploy", "customizerstest"} {
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ParseComments) //nolint:staticcheck // no build tags here
+		require.NoError(t, err)
+		for name, pkg := range parsed {
+			p := doc.New(pkg, "github.com/connector-customizers/customizers/"+dir, doc.PreserveAST)
+			for _, f := range pkg.Files {
+				for _, group := range f.Comments {
+					n++
+					text := string((&comment.Printer{}).Text(p.Parser().Parse(group.Text()))) // without the brackets of links
+					assert.NotRegexp(t, `\[\*?[A-Z]\w*(\.\w+)*\]`, text, "a comment in package %s", name)
 				}
 			}
 		}
 	}
-	blocks(p.Parser().Parse(text).Content)
-	return out
+	assert.Greater(t, n, 100)
 }

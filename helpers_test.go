@@ -4,12 +4,18 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 
@@ -18,41 +24,77 @@ import (
 	"github.com/connector-customizers/customizers/internal/contracttest"
 )
 
-// quick retries without long waits.
-var quick = customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond})
+var (
+	quick   = customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond})
+	noRetry = customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1})
+)
 
-// sandbox starts a tenant for the test.
-func sandbox(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
+var sentinels = []error{
+	customizers.ErrInvalidArgument, customizers.ErrBadRequest, customizers.ErrUnauthorized, customizers.ErrForbidden,
+	customizers.ErrNotFound, customizers.ErrRateLimited, customizers.ErrServer, customizers.ErrConnection, customizers.ErrOutcomeUnknown,
+}
+
+// An operation calls a method of Client, on the customizer "one" if it needs an ID.
+type operation struct {
+	name   customizerstest.Operation
+	create bool
+	call   func(context.Context, *customizers.Client) error
+}
+
+var operations = []operation{
+	{customizerstest.List, false, func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.List(ctx, customizers.ListOptions{})
+		return err
+	}},
+	{customizerstest.Get, false, func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.Get(ctx, "one")
+		return err
+	}},
+	{customizerstest.Update, false, func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.Update(ctx, "one", customizers.UpdateRequest{Name: "renamed"})
+		return err
+	}},
+	{customizerstest.Delete, false, func(ctx context.Context, c *customizers.Client) error {
+		return c.Delete(ctx, "one")
+	}},
+	{customizerstest.Create, true, func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.Create(ctx, customizers.CreateRequest{Name: "new"})
+		return err
+	}},
+	{customizerstest.CreateVersion, true, func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.CreateVersion(ctx, "one", nil)
+		return err
+	}},
+}
+
+// list calls List with the zero options.
+func list(ctx context.Context, c *customizers.Client) error { return operations[0].call(ctx, c) }
+
+type fault = customizerstest.Fault
+
+func header(name, value string) http.Header { return http.Header{name: {value}} }
+
+// newServer starts a fake tenant that closes with the test.
+func newServer(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
 	t.Helper()
 	srv := customizerstest.NewServer(opts...)
 	t.Cleanup(srv.Close)
 	return srv
 }
 
-// clientOf makes a client that retries quickly and whose requests and responses are
-// held to the contract.
-func clientOf(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
-	t.Helper()
-	transport := contracttest.New(t, "openapi.yaml")
-	own := &http.Transport{MaxIdleConnsPerHost: 100, ExpectContinueTimeout: time.Second}
-	t.Cleanup(own.CloseIdleConnections)
-	transport.Next = own
-	return srv.Client(append([]customizers.Option{quick, customizers.WithHTTPClient(&http.Client{Transport: transport})}, opts...)...)
+func withOne() customizerstest.Option {
+	return customizerstest.WithCustomizers(customizers.Customizer{ID: "one", Name: "one"})
 }
 
-// answering makes a client of a server that answers every API request by h, and
-// requests for tokens as usual.
-func answering(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *customizers.Client {
+// checkedClient returns a client of srv that retries quickly, and whose requests and
+// responses are checked against openapi.yaml.
+func checkedClient(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"access_token":"the-token","token_type":"bearer","expires_in":749}`)
-	})
-	mux.Handle("/", h)
-	srv := httptest.NewServer(mux)
-	t.Cleanup(srv.Close)
-	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret"), append([]customizers.Option{quick}, opts...)...)
+	checked := contracttest.New(t, "openapi.yaml")
+	next := &http.Transport{MaxIdleConnsPerHost: 100, ExpectContinueTimeout: time.Second}
+	t.Cleanup(next.CloseIdleConnections)
+	checked.Next = next
+	return srv.Client(append([]customizers.Option{quick, customizers.WithHTTPClient(&http.Client{Transport: checked})}, opts...)...)
 }
 
 func newClient(t testing.TB, tenant string, auth customizers.Auth, opts ...customizers.Option) *customizers.Client {
@@ -62,69 +104,123 @@ func newClient(t testing.TB, tenant string, auth customizers.Auth, opts ...custo
 	return c
 }
 
-// inMemory calls a handler where a socket would be, so that a test can run in a bubble
-// of package synctest.
-type inMemory struct{ http.Handler }
-
-func (m inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	in := req.Clone(req.Context())
-	in.RequestURI = req.URL.RequestURI()
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	rec := httptest.NewRecorder()
-	m.ServeHTTP(rec, in)
-	return rec.Result(), nil
-}
-
-// overMemory makes a client of srv that uses no socket.
-func overMemory(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
+// clientOf returns a client of a server that handles API requests with h, and token
+// requests as usual.
+func clientOf(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
-	transport := contracttest.New(t, "openapi.yaml")
-	transport.Next = inMemory{srv}
-	return newClient(t, "acme", customizers.ClientCredentials(srv.ClientID, srv.ClientSecret),
-		append([]customizers.Option{customizers.WithHTTPClient(&http.Client{Transport: transport})}, opts...)...)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"access_token":"the-token","token_type":"bearer","expires_in":749}`)
+	})
+	mux.Handle("/", h)
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret"), append([]customizers.Option{quick}, opts...)...)
 }
 
-func ctxOf(t testing.TB) context.Context {
+// clientOver returns a client with a token, whose requests go to rt.
+func clientOver(t testing.TB, rt http.RoundTripper, opts ...customizers.Option) *customizers.Client {
+	t.Helper()
+	return newClient(t, "acme", customizers.TokenSource(static("the-token")),
+		append([]customizers.Option{quick, customizers.WithHTTPClient(&http.Client{Transport: rt})}, opts...)...)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// respond returns a transport with one response; header holds names and values in turn.
+func respond(status int, body string, header ...string) roundTripper {
+	return func(req *http.Request) (*http.Response, error) {
+		h := http.Header{"Content-Type": {"application/json"}}
+		for i := 0; i < len(header); i += 2 {
+			h.Set(header[i], header[i+1])
+		}
+		return &http.Response{
+			StatusCode: status, Header: h, Request: req,
+			Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+		}, nil
+	}
+}
+
+// hang waits for the end of the request's context.
+func hang(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, context.Cause(req.Context())
+}
+
+// A script is a transport that gives its responses in turn, and the last one from then on.
+type script struct {
+	mu        sync.Mutex
+	responses []roundTripper
+	requests  []*http.Request
+	times     []time.Time
+}
+
+func newScript(responses ...roundTripper) *script { return &script{responses: responses} }
+
+func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	next := s.responses[min(len(s.requests), len(s.responses)-1)]
+	s.requests, s.times = append(s.requests, req), append(s.times, time.Now())
+	s.mu.Unlock()
+	return next(req)
+}
+
+func static(token string) oauth2.TokenSource {
+	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+}
+
+type tokenSource func() (*oauth2.Token, error)
+
+func (f tokenSource) Token() (*oauth2.Token, error) { return f() }
+
+func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// archive is a small zip.
-func archive(t testing.TB) []byte {
+// failure returns err as an *Error, and checks that it matches the sentinels in want and no others.
+func failure(t testing.TB, err error, want ...error) *customizers.Error {
+	t.Helper()
+	var e *customizers.Error
+	require.ErrorAs(t, err, &e)
+	for _, sentinel := range sentinels {
+		assert.Equal(t, slices.Contains(want, sentinel), errors.Is(err, sentinel), "whether %q is %q", err, sentinel)
+	}
+	return e
+}
+
+func requireFailure(t testing.TB, err error, want ...error) {
+	t.Helper()
+	_ = failure(t, err, want...)
+}
+
+// zipArchive returns a small zip archive.
+func zipArchive(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	f, err := z.Create("index.js")
 	require.NoError(t, err)
 	_, err = io.WriteString(f, "// nothing yet\n")
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
+	require.NoError(t, errors.Join(err, z.Close()))
 	return b.Bytes()
 }
 
-// create makes a customizer and fails the test when that fails.
-func create(t testing.TB, c *customizers.Client, name string) *customizers.Customizer {
-	t.Helper()
-	made, err := c.Create(ctxOf(t), customizers.CreateRequest{Name: name})
-	require.NoError(t, err)
-	return made
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
-// static is a token source with one token.
-func static(token string) oauth2.TokenSource {
-	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
-}
-
-func readerAt(data []byte) *bytes.Reader { return bytes.NewReader(data) }
-
-// sent is how many requests for an operation came to a tenant.
-func sent(srv *customizerstest.Server, op customizerstest.Operation) int {
-	return len(srv.Requests(op))
+// heap returns the bytes in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

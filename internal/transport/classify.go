@@ -25,12 +25,12 @@ func classify(idempotent bool, status int, err error) verdict {
 	switch {
 	case errors.As(err, &ended):
 		return verdict{mayHaveActed: true}
-	case err != nil && neverSent(err):
-		return verdict{retry: true, charged: true}
 	case err != nil && isCertificateError(err):
 		return verdict{}
 	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):
-		return verdict{mayHaveActed: true}
+		return verdict{mayHaveActed: !neverSent(err)}
+	case err != nil && neverSent(err):
+		return verdict{retry: true, charged: true}
 	case err != nil:
 		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 	}
@@ -45,11 +45,12 @@ func classify(idempotent bool, status int, err error) verdict {
 }
 
 // neverSent reports whether err proves that the request never left: no address was found,
-// or no connection was made, to the host or to its proxy.
+// or no connection was made, to the host or through its proxy.
 func neverSent(err error) bool {
+	var connection *ConnectionError
 	var dns *net.DNSError
 	var op *net.OpError
-	return errors.As(err, &dns) ||
+	return errors.As(err, &connection) && connection.unconnected || errors.As(err, &dns) ||
 		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect")
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -58,9 +60,13 @@ func wire(client *http.Client) Handler {
 		w := newWatchdog(c.ctx())
 		defer w.stop()
 		c.sent = true
-		resp, err := client.Do(w.guardRequest(c)) //nolint:gosec // to the tenant that the caller named
+		req, unconnected := w.guardRequest(c), func() bool { return false }
+		if !c.Idempotent {
+			req, unconnected = traceConnection(req)
+		}
+		resp, err := client.Do(req) //nolint:gosec // to the tenant that the caller named
 		if err != nil {
-			return nil, w.cause(&ConnectionError{err})
+			return nil, w.cause(&ConnectionError{err: err, unconnected: unconnected()})
 		}
 		body := resp.Body
 		defer func() { _ = body.Close() }()
@@ -71,10 +77,22 @@ func wire(client *http.Client) Handler {
 		}
 		r.Data, err = readBounded(w.guard(body, stallAfter), resp.ContentLength)
 		if err != nil && !errors.Is(err, errTooLarge) {
-			err = w.cause(&ConnectionError{fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
+			err = w.cause(&ConnectionError{err: fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
 		}
 		return r, err
 	})
+}
+
+// traceConnection returns req with a trace, and a function that reports whether the
+// transport asked for a connection and got none, as when a proxy refuses a CONNECT: then
+// nothing was sent. A transport that ignores traces proves nothing.
+func traceConnection(req *http.Request) (traced *http.Request, unconnected func() bool) {
+	var asked, got atomic.Bool
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+	})
+	return req.WithContext(ctx), func() bool { return asked.Load() && !got.Load() }
 }
 
 // readBounded reads a body of at most maxBody bytes; length is its length, or -1.
@@ -139,7 +157,7 @@ func (w *watchdog) cause(err error) error {
 	case w.ctx.Err() == nil:
 		return err
 	case context.Cause(w.ctx) == errStalled: //nolint:errorlint // not one that the caller's cause wraps
-		return &ConnectionError{errStalled}
+		return &ConnectionError{err: errStalled}
 	}
 	return contextError(w.ctx)
 }

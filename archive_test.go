@@ -1,0 +1,196 @@
+package customizers_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// Each attempt sends a reader that can be read again from where it was, and leaves it there.
+func TestArchiveIsSentAgain(t *testing.T) {
+	t.Parallel()
+	data := zipArchive(t)
+	path := filepath.Join(t.TempDir(), "a.zip")
+	require.NoError(t, os.WriteFile(path, append([]byte("skipped"), data...), 0o600))
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = file.Close() })
+	_, err = file.Seek(int64(len("skipped")), io.SeekStart)
+	require.NoError(t, err)
+	for name, r := range map[string]io.ReadSeeker{
+		"file":          file,
+		"bytes.Reader":  bytes.NewReader(data),
+		"SectionReader": io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := newServer(t, withOne())
+			srv.Inject(
+				fault{Operation: customizerstest.CreateVersion, Status: 429},
+				fault{Operation: customizerstest.CreateVersion, ExpireToken: true},
+			)
+			before, err := r.Seek(0, io.SeekCurrent)
+			require.NoError(t, err)
+			_, err = checkedClient(t, srv).CreateVersion(testContext(t), "one", r)
+			require.NoError(t, err)
+			require.Len(t, srv.Versions("one"), 1)
+			assert.EqualValues(t, len(data), srv.Versions("one")[0].ArchiveSize)
+			requests := srv.Requests(customizerstest.CreateVersion)
+			require.Len(t, requests, 3)
+			for _, r := range requests {
+				assert.Equal(t, "application/zip", r.Header.Get("Content-Type"))
+			}
+			after, err := r.Seek(0, io.SeekCurrent)
+			require.NoError(t, err)
+			assert.Equal(t, before, after)
+		})
+	}
+}
+
+func TestArchiveThatCanBeReadOnce(t *testing.T) {
+	t.Parallel()
+	data := zipArchive(t)
+	srv := newServer(t, withOne())
+	c := checkedClient(t, srv)
+	for _, r := range []io.Reader{bytes.NewBuffer(bytes.Clone(data)), io.MultiReader(bytes.NewReader(data))} {
+		_, err := c.CreateVersion(testContext(t), "one", r)
+		require.NoError(t, err)
+	}
+	assert.Len(t, srv.Versions("one"), 2)
+
+	srv.Inject(fault{Operation: customizerstest.CreateVersion, Status: 429, Header: header("Retry-After", "1")})
+	_, err := c.CreateVersion(testContext(t), "one", io.MultiReader(bytes.NewReader(data)))
+	requireFailure(t, err, customizers.ErrRateLimited)
+	require.ErrorContains(t, err, "can be read only once")
+	assert.Len(t, srv.Requests(customizerstest.CreateVersion), 3)
+}
+
+func TestArchiveThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	dir, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = dir.Close() })
+	closed, err := os.Create(filepath.Join(t.TempDir(), "closed"))
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	atEnd := strings.NewReader("PK")
+	_, _ = atEnd.Seek(0, io.SeekEnd)
+	wire := newScript(respond(200, "{}"))
+	for want, r := range map[string]io.Reader{
+		"is a folder":                     dir,
+		"file already closed":             closed,
+		"has 0 bytes":                     bytes.NewReader(nil),
+		"has 2 bytes and its offset is 2": atEnd,
+	} {
+		_, err := clientOver(t, wire).CreateVersion(t.Context(), "one", r)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		require.ErrorContains(t, err, want)
+	}
+	assert.Empty(t, wire.requests)
+}
+
+func TestNoArchive(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	_, err := checkedClient(t, srv).CreateVersion(testContext(t), "one", nil)
+	require.NoError(t, err)
+	r := srv.Requests(customizerstest.CreateVersion)[0]
+	assert.NotContains(t, r.Header, "Content-Type")
+	assert.Zero(t, r.BodySize)
+}
+
+// A large archive waits for the service to ask for it, so that an early refusal is read. A
+// proxy that does not know Expect gets the archive without it.
+func TestLargeArchiveExpectsContinue(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		archive io.Reader
+		expects string
+	}{
+		{bytes.NewReader(make([]byte, 1<<20)), "100-continue"},
+		{io.MultiReader(strings.NewReader("PK")), "100-continue"},
+		{bytes.NewReader(make([]byte, 1<<10)), ""},
+	} {
+		wire := newScript(respond(200, `{}`))
+		_, err := clientOver(t, wire).CreateVersion(t.Context(), "one", tt.archive)
+		require.NoError(t, err)
+		assert.Equal(t, tt.expects, wire.requests[0].Header.Get("Expect"))
+	}
+	var sizes []int64
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Expect") != "" {
+			w.WriteHeader(http.StatusExpectationFailed)
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		sizes = append(sizes, n)
+		_, _ = io.WriteString(w, `{"version":1}`)
+	}, noRetry)
+	_, err := c.CreateVersion(testContext(t), "one", bytes.NewReader(make([]byte, 2<<20)))
+	require.NoError(t, err)
+	assert.Equal(t, []int64{2 << 20}, sizes)
+}
+
+// net/http reads an archive again if an idle connection turns out to be closed. Those reads
+// count as progress too, and end with the call.
+func TestArchiveReadAgainByNetHTTP(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]error{time.Hour: nil, 5 * time.Minute: context.DeadlineExceeded} {
+		synctest.Test(t, func(t *testing.T) {
+			rereads := roundTripper(func(req *http.Request) (*http.Response, error) {
+				_ = req.Body.Close()
+				body, err := req.GetBody()
+				if err != nil {
+					return nil, err
+				}
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					for {
+						if _, err := body.Read(make([]byte, 1)); err != nil {
+							return
+						}
+						time.Sleep(90 * time.Second)
+					}
+				}()
+				select {
+				case <-read:
+					return respond(200, `{"version":1}`)(req)
+				case <-req.Context().Done():
+					return nil, req.Context().Err()
+				}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			defer cancel()
+			archive := &countedReader{Reader: bytes.NewReader(make([]byte, 10))}
+			_, err := clientOver(t, rereads).CreateVersion(ctx, "one", archive)
+			require.ErrorIs(t, err, want)
+			before := archive.reads.Load()
+			time.Sleep(time.Hour)
+			assert.Equal(t, before, archive.reads.Load(), "the archive is the caller's again")
+		})
+	}
+}
+
+type countedReader struct {
+	*bytes.Reader
+	reads atomic.Int64
+}
+
+func (r *countedReader) ReadAt(p []byte, off int64) (int, error) {
+	r.reads.Add(1)
+	return r.Reader.ReadAt(p, off)
+}

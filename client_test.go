@@ -1,0 +1,257 @@
+package customizers_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+func TestAPIVersions(t *testing.T) {
+	t.Parallel()
+	for version, base := range map[customizers.APIVersion]string{
+		"":                         "/v2024/connector-customizers", // no option
+		customizers.APIVersion2024: "/v2024/connector-customizers",
+		customizers.APIVersion2025: "/v2025/connector-customizers",
+		customizers.APIVersion2026: "/v2026/connector-customizers",
+		customizers.APIVersion1:    "/connector-customizers/v1",
+	} {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, withOne())
+			var opts []customizers.Option
+			if version != "" {
+				opts = append(opts, customizers.WithAPIVersion(version))
+			}
+			c := checkedClient(t, srv, opts...)
+			want := map[customizerstest.Operation]string{customizerstest.Token: "POST /oauth/token"}
+			for _, op := range []int{0, 1, 2, 4, 5, 3} { // Delete last
+				require.NoError(t, operations[op].call(testContext(t), c))
+			}
+			want[customizerstest.List] = "GET " + base
+			want[customizerstest.Create] = "POST " + base
+			want[customizerstest.Get] = "GET " + base + "/one"
+			want[customizerstest.Update] = "PUT " + base + "/one"
+			want[customizerstest.Delete] = "DELETE " + base + "/one"
+			want[customizerstest.CreateVersion] = "POST " + base + "/one/versions"
+			got := map[customizerstest.Operation]string{}
+			for _, r := range srv.Requests() {
+				got[r.Operation] = r.Method + " " + r.Path
+				if r.Operation != customizerstest.Token {
+					assert.Regexp(t, "^Bearer .", r.Header.Get("Authorization"))
+				}
+				assert.Equal(t, "application/json", r.Header.Get("Accept"))
+			}
+			assert.Equal(t, want, got)
+			assert.Len(t, srv.Requests(), len(want))
+		})
+	}
+}
+
+func TestOperationsReturnWhatTheTenantHolds(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 201} {
+		srv := newServer(t, customizerstest.WithCreateStatus(status))
+		c := checkedClient(t, srv)
+		ctx := testContext(t)
+		created, err := c.Create(ctx, customizers.CreateRequest{Name: "a"})
+		require.NoError(t, err)
+		assert.Equal(t, srv.Customizers()[0], *created)
+		v, err := c.CreateVersion(ctx, created.ID, bytes.NewReader(zipArchive(t)))
+		require.NoError(t, err)
+		assert.Equal(t, srv.Versions(created.ID)[0].Version, *v)
+		updated, err := c.Update(ctx, created.ID, customizers.UpdateRequest{Name: "b"})
+		require.NoError(t, err)
+		assert.Equal(t, "b", updated.Name)
+		got, err := c.Get(ctx, created.ID)
+		require.NoError(t, err)
+		assert.Equal(t, srv.Customizers()[0], *got)
+		page, err := c.List(ctx, customizers.ListOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, &customizers.Page{Items: srv.Customizers(), Total: -1}, page)
+		require.NoError(t, c.Delete(ctx, created.ID))
+		assert.Empty(t, srv.Customizers())
+	}
+}
+
+// An ID comes through as it is, also if it looks like a part of the address.
+func TestUnusualIDs(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"connector-customizers", "v1", "versions", "a?b", "a#b", "100%", "é", "a%2Fb", "a;b=c", "..."} {
+		for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersion1} {
+			srv := newServer(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"}))
+			c := checkedClient(t, srv, customizers.WithAPIVersion(version))
+			got, err := c.Get(testContext(t), id)
+			require.NoError(t, err, "%q by %s", id, version)
+			assert.Equal(t, id, got.ID)
+			require.NoError(t, c.Delete(testContext(t), id), "%q by %s", id, version)
+			assert.Empty(t, srv.Customizers())
+		}
+	}
+}
+
+func TestArgumentsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	c := srv.Client()
+	for _, name := range []string{"", " ", "\t\n", "hr-feed\r", " hr-feed", "hr\x00feed", "hr\nfeed", "hr\xff"} {
+		_, err := c.Create(t.Context(), customizers.CreateRequest{Name: name})
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		_, err = c.Update(t.Context(), "one", customizers.UpdateRequest{Name: name})
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+	}
+	for _, opts := range []customizers.ListOptions{{Offset: -1}, {Limit: -1}, {Limit: 251}, {Offset: int(maxOffset) + 1}} {
+		_, err := c.List(t.Context(), opts)
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+	}
+	for _, op := range operations {
+		require.ErrorIs(t, op.call(nil, c), customizers.ErrInvalidArgument, op.name)
+	}
+	assert.Empty(t, srv.Requests())
+}
+
+// maxOffset is a variable because one more than it does not fit an int of 32 bits.
+var maxOffset uint32 = 1<<31 - 1
+
+func TestListQuery(t *testing.T) {
+	t.Parallel()
+	for query, opts := range map[string]customizers.ListOptions{
+		"limit=250":                   {},
+		"limit=7":                     {Limit: 7},
+		"limit=250&offset=3":          {Offset: 3},
+		"count=true&limit=250":        {Count: true},
+		"count=true&limit=1&offset=2": {Offset: 2, Limit: 1, Count: true},
+	} {
+		srv := newServer(t, customizerstest.WithSeed(3))
+		page, err := checkedClient(t, srv).List(testContext(t), opts)
+		require.NoError(t, err)
+		sent, err := url.ParseQuery(srv.Requests(customizerstest.List)[0].Query)
+		require.NoError(t, err)
+		assert.Equal(t, query, sent.Encode())
+		assert.Equal(t, map[bool]int{true: 3, false: -1}[opts.Count], page.Total)
+		assert.Equal(t, opts.Offset, page.Offset)
+	}
+	for header, want := range map[string]int{"": -1, "0": 0, "-1": -1, "many": -1} {
+		page, err := clientOver(t, respond(200, "[]", "X-Total-Count", header)).List(t.Context(), customizers.ListOptions{Count: true})
+		require.NoError(t, err)
+		assert.Equal(t, want, page.Total, header)
+	}
+}
+
+// A success whose body can't be used is an error. The matrix has HTML and no body at all.
+func TestUnusableBodies(t *testing.T) {
+	t.Parallel()
+	for body, tt := range map[string]struct {
+		says string
+		ok   string // operations that take it
+	}{
+		`<html>Sign in</html>`:             {"unexpected body (20 bytes of application/json)", ""},
+		`{"id":"1"`:                        {"unexpected end of JSON input", ""},
+		`null`:                             {"unexpected body (4 bytes of application/json)", "CreateVersion Delete"},
+		`{}`:                               {"unexpected body (2 bytes of application/json)", "CreateVersion Delete"},
+		`[{"name":"n"}]`:                   {"unexpected body (14 bytes of application/json)", "Delete"},
+		`{"id":"1","created":"yesterday"}`: {"unexpected body (32 bytes of application/json)", "Delete"},
+		`{"id":7}`:                         {"unexpected body (8 bytes of application/json)", "CreateVersion Delete"},
+	} {
+		for _, op := range operations {
+			err := op.call(t.Context(), clientOver(t, respond(200, body)))
+			method := map[customizerstest.Operation]string{customizerstest.Delete: "Delete", customizerstest.CreateVersion: "CreateVersion"}[op.name]
+			if method != "" && strings.Contains(tt.ok, method) {
+				require.NoError(t, err, "%s %s", op.name, body)
+				continue
+			}
+			var want []error
+			if op.create {
+				want = []error{customizers.ErrOutcomeUnknown}
+			}
+			e := failure(t, err, want...)
+			assert.Equal(t, http.StatusOK, e.StatusCode)
+			assert.Equal(t, 1, e.Attempts)
+			require.ErrorContains(t, err, tt.says)
+		}
+	}
+}
+
+func TestVersionFields(t *testing.T) {
+	t.Parallel()
+	created := customizers.Timestamp{Time: time.Date(2022, 2, 8, 14, 50, 3, 827e6, time.UTC)}
+	for body, want := range map[string]customizers.Version{
+		`{"customizerID":"c","imageID":"i","version":3,"created":"2022-02-08T14:50:03.827Z"}`:          {CustomizerID: "c", ImageID: "i", Version: 3, Created: created},
+		`{"connectorCustomizerId":"c","imageId":"i","version":3,"created":"2022-02-08T14:50:03.827Z"}`: {CustomizerID: "c", ImageID: "i", Version: 3, Created: created},
+		`null`: {CustomizerID: "one"},
+	} {
+		got, err := clientOver(t, respond(200, body)).CreateVersion(t.Context(), "one", nil)
+		require.NoError(t, err)
+		assert.Equal(t, &want, got)
+	}
+}
+
+// Every body is closed: of successes, failures and bodies over the bound.
+func TestBodiesAreClosed(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
+		for _, status := range []int{200, 400, 503} {
+			opened, closed := 0, 0
+			_ = list(t.Context(), clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, _ := respond(status, body)(req)
+				resp.Body = closeFunc{resp.Body, func() { closed++ }}
+				opened++
+				return resp, nil
+			})))
+			assert.Equal(t, opened, closed)
+		}
+	}
+}
+
+type closeFunc struct {
+	io.Reader
+	f func()
+}
+
+func (c closeFunc) Close() error {
+	c.f()
+	return nil
+}
+
+// A request is one write, with its body, and so mostly one packet: net/http sends the
+// header alone if it can't see that the body is in memory.
+func TestRequestIsOneWrite(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	srv.Inject(fault{Operation: customizerstest.Update, Status: http.StatusBadGateway})
+	var writes atomic.Int64
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return countedConn{conn, &writes}, err
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	c := srv.Client(quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+	for _, op := range operations {
+		if op.name != customizerstest.CreateVersion { // deleted before
+			require.NoError(t, op.call(testContext(t), c))
+		}
+	}
+	assert.EqualValues(t, len(srv.Requests()), writes.Load())
+}
+
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}

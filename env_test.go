@@ -1,0 +1,209 @@
+package customizers_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+const yamlPath = "~/.sailpoint/config.yaml"
+
+// A place is an environment, a working directory and a home directory without settings.
+type place struct {
+	t         *testing.T
+	dir, home string
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN", "SAIL_ACTIVEENVIRONMENT"} {
+		t.Setenv(name, "")
+	}
+	p := &place{t, t.TempDir(), t.TempDir()}
+	t.Chdir(p.dir)
+	t.Setenv("HOME", p.home)
+	t.Setenv("USERPROFILE", p.home)
+	return p
+}
+
+// env sets variables: "SAIL_BASE_URL=…".
+func (p *place) env(settings ...string) {
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		p.t.Setenv(name, value)
+	}
+}
+
+func (p *place) json(content string) { p.write(filepath.Join(p.dir, "config.json"), content) }
+func (p *place) yaml(content string) {
+	p.write(filepath.Join(p.home, ".sailpoint", "config.yaml"), content)
+}
+
+func (p *place) write(path, content string) {
+	p.t.Helper()
+	require.NoError(p.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(p.t, os.WriteFile(path, []byte(content), 0o600))
+}
+
+func envOf(base, id, secret string) []string {
+	return []string{"SAIL_BASE_URL=" + base, "SAIL_CLIENT_ID=" + id, "SAIL_CLIENT_SECRET=" + secret}
+}
+
+func jsonOf(base, id, secret string) string {
+	return fmt.Sprintf(`{"BaseURL": %q, "ClientId": %q, "ClientSecret": %q, "retries": 3}`, base, id, secret)
+}
+
+func yamlOf(base, id, secret string) string {
+	const format = `
+authtype: pat
+activeenvironment: work
+environments:
+  other: {baseurl: "https://other.api.identitynow.com", pat: {clientid: other-id, clientsecret: other-secret}}
+  work: {tenanturl: "https://acme.identitynow.com", baseurl: %q, pat: {clientid: %q, clientsecret: %q}}
+`
+	return fmt.Sprintf(format, base, id, secret)
+}
+
+// The first source with any setting is used.
+func TestNewFromEnvOrder(t *testing.T) {
+	p := newPlace(t)
+	for _, set := range []func(base, id, secret string){
+		func(base, id, secret string) { p.yaml(yamlOf(base, id, secret)) },
+		func(base, id, secret string) { p.json(jsonOf(base+"/", id, secret)) },
+		func(base, id, secret string) { p.env(envOf(base, id, secret)...) },
+	} {
+		srv := newServer(t)
+		set(srv.URL, srv.ClientID, srv.ClientSecret)
+		c, err := customizers.NewFromEnv(customizers.WithAPIVersion(customizers.APIVersion1))
+		require.NoError(t, err)
+		require.NoError(t, list(testContext(t), c))
+		require.Len(t, srv.Requests(), 2)
+		assert.Equal(t, "/connector-customizers/v1", srv.Requests()[1].Path, "with the options")
+	}
+}
+
+// SAIL_ACCESS_TOKEN wins over the credentials, needs none, and can't be renewed.
+func TestNewFromEnvAccessToken(t *testing.T) {
+	for _, credentials := range []string{"", "ignored"} {
+		srv := newServer(t)
+		require.NoError(t, list(testContext(t), srv.Client()))
+		token := strings.TrimPrefix(srv.Requests(customizerstest.List)[0].Header.Get("Authorization"), "Bearer ")
+		p := newPlace(t)
+		p.env(envOf(srv.URL, credentials, credentials)...)
+		p.env("SAIL_ACCESS_TOKEN=" + token)
+		c, err := customizers.NewFromEnv()
+		require.NoError(t, err)
+		require.NoError(t, list(testContext(t), c))
+		srv.ExpireTokens()
+		err = list(testContext(t), c)
+		requireFailure(t, err, customizers.ErrUnauthorized)
+		assert.NotContains(t, err.Error(), token)
+		assert.Len(t, srv.Requests(customizerstest.Token), 1)
+	}
+}
+
+func TestNewFromEnvRefused(t *testing.T) {
+	const base, secret = "https://acme.api.identitynow.com", "hush-hush"
+	for name, tt := range map[string]struct {
+		set  func(*place)
+		opts []customizers.Option
+		says []string
+		not  []string
+	}{
+		"no settings": {
+			set:  func(*place) {},
+			says: []string{"no tenant and no credentials", "the environment", "./config.json", yamlPath},
+		},
+		"files without settings": {
+			set:  func(p *place) { p.json(`{"port": 8080}`); p.yaml("authtype: pat\n") },
+			says: []string{"no tenant and no credentials"},
+		},
+		"empty YAML": {set: func(p *place) { p.yaml("") }, says: []string{"no tenant and no credentials", yamlPath}},
+		"no home":    {set: func(p *place) { p.env("HOME=", "USERPROFILE=") }, says: []string{"no home directory"}},
+		"option":     {set: func(p *place) { p.env(envOf(base, "an-id", secret)...) }, opts: []customizers.Option{nil}, says: []string{"option 1 of 1 is nil"}},
+		"env: no secret": {
+			set: func(p *place) { p.env(envOf(base, "an-id", "")...) }, says: []string{"SAIL_CLIENT_SECRET not set in the environment"},
+			not: []string{"SAIL_CLIENT_ID"},
+		},
+		"env: no ID": {
+			set: func(p *place) { p.env(envOf(base, "", secret)...) }, says: []string{"SAIL_CLIENT_ID not set in the environment"},
+			not: []string{"SAIL_CLIENT_SECRET"},
+		},
+		"env: tenant only": {set: func(p *place) { p.env(envOf(base, "", "")...) }, says: []string{"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set"}},
+		"env: token only":  {set: func(p *place) { p.env("SAIL_ACCESS_TOKEN=" + secret) }, says: []string{"SAIL_BASE_URL not set in the environment"}},
+		"env: token with a line break": {
+			set: func(p *place) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
+		},
+		"env: padded secret": {set: func(p *place) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"client secret", "white space", "the environment"}},
+		"env: plain http": {
+			set: func(p *place) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "not encrypted"},
+		},
+		"env: password in the URL": {
+			set:  func(p *place) { p.env(envOf("https://a:hush-hush@acme.api.identitynow.com", "an-id", "a-secret")...) },
+			says: []string{"SAIL_BASE_URL in the environment", "user name or password"},
+		},
+		"JSON: no secret":   {set: func(p *place) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret not set in ./config.json"}, not: []string{"ClientId"}},
+		"JSON: secret only": {set: func(p *place) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId not set in ./config.json"}},
+		"JSON: UI address":  {set: func(p *place) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
+		"JSON: truncated":   {set: func(p *place) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "byte"}},
+		"JSON: number":      {set: func(p *place) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},
+		"JSON: folder":      {set: func(p *place) { p.write(filepath.Join(p.dir, "config.json", "x"), "") }, says: []string{"config.json"}},
+		"YAML: no secret": {
+			set:  func(p *place) { p.yaml(yamlOf(base, "an-id", "")) },
+			says: []string{"environments.work.pat.clientsecret not set in " + yamlPath, "keyring"}, not: []string{"pat.clientid ", "other-"},
+		},
+		"YAML: no such environment": {
+			set: func(p *place) {
+				p.yaml("activeenvironment: gone\nenvironments: {work: {pat: {clientsecret: hush-hush}}}\n")
+			},
+			says: []string{yamlPath, `activeenvironment "gone"`},
+		},
+		"YAML: not YAML": {set: func(p *place) { p.yaml("clientsecret: [hush-hush\n\t: {") }, says: []string{yamlPath, "YAML"}},
+		"YAML: path": {
+			set: func(p *place) { p.yaml(yamlOf(base+"/v2024", "an-id", secret)) }, says: []string{"environments.work.baseurl in " + yamlPath, `"/v2024"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			tt.set(p)
+			c, err := customizers.NewFromEnv(tt.opts...)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+			assert.Nil(t, c)
+			for _, s := range tt.says {
+				assert.ErrorContains(t, err, s)
+			}
+			for _, s := range append(tt.not, secret) {
+				assert.NotContains(t, err.Error(), s)
+			}
+		})
+	}
+}
+
+// What a source lacks is never taken from another, and a broken source is an error: the
+// secret of one tenant must not reach another.
+func TestNewFromEnvNeverMixesSources(t *testing.T) {
+	srv := newServer(t)
+	for says, set := range map[string]func(*place){
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": func(p *place) { p.env("SAIL_BASE_URL=" + srv.URL) },
+		"SAIL_BASE_URL not set in the environment":                         func(p *place) { p.env(envOf("", srv.ClientID, srv.ClientSecret)...) },
+		"ClientSecret not set in ./config.json":                            func(p *place) { p.json(jsonOf(srv.URL, srv.ClientID, "")) },
+		"./config.json is not JSON":                                        func(p *place) { p.json(`{"BaseURL": `) },
+	} {
+		p := newPlace(t)
+		p.json(jsonOf(srv.URL, srv.ClientID, srv.ClientSecret))
+		p.yaml(yamlOf(srv.URL, srv.ClientID, srv.ClientSecret))
+		set(p)
+		_, err := customizers.NewFromEnv()
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		require.ErrorContains(t, err, says)
+	}
+	assert.Empty(t, srv.Requests())
+}

@@ -1,0 +1,228 @@
+package customizers_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// A record keeps what an observer is called with.
+type record struct {
+	mu       sync.Mutex
+	attempts []customizers.Attempt
+	waits    []customizers.Wait
+}
+
+func (r *record) option() customizers.Option {
+	return customizers.WithObserver(customizers.Observer{
+		Attempt: func(_ context.Context, a customizers.Attempt) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.attempts = append(r.attempts, a)
+		},
+		Wait: func(_ context.Context, w customizers.Wait) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.waits = append(r.waits, w)
+		},
+	})
+}
+
+func TestObserverOperations(t *testing.T) {
+	t.Parallel()
+	for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersion1} {
+		srv := newServer(t, withOne())
+		var r record
+		c := srv.Client(r.option(), customizers.WithAPIVersion(version))
+		for _, op := range []int{0, 1, 2, 4, 5, 3} {
+			require.NoError(t, operations[op].call(testContext(t), c))
+		}
+		_, err := c.Get(testContext(t), "connector-customizers")
+		require.ErrorIs(t, err, customizers.ErrNotFound)
+		var names []string
+		for i, a := range r.attempts {
+			names = append(names, a.Operation)
+			request := srv.Requests()[i]
+			assert.Equal(t, customizers.Attempt{
+				Operation: a.Operation, Method: request.Method, Path: request.Path, Attempt: 1, StatusCode: request.Status,
+				Duration: a.Duration, Err: a.Err,
+			}, a)
+			assert.Positive(t, a.Duration)
+			assert.Equal(t, i == 7, a.Err != nil)
+		}
+		assert.Equal(t, []string{"Token", "List", "Get", "Update", "Create", "CreateVersion", "Delete", "Get"}, names)
+		require.ErrorIs(t, r.attempts[7].Err, customizers.ErrNotFound)
+		assert.Empty(t, r.waits)
+	}
+}
+
+func TestObserverAttemptsAndWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wire := newScript(respond(503, "", "SLPT-Request-ID", "r-1"), respond(429, "", "Retry-After", "7"), respond(200, "[]"))
+		var r record
+		c := clientOver(t, wire, r.option(), customizers.WithRateLimit(4, 20*time.Second))
+		for range 3 {
+			require.NoError(t, list(t.Context(), c))
+		}
+		type attempt struct {
+			n, status int
+			failed    bool
+		}
+		var attempts []attempt
+		for _, a := range r.attempts {
+			attempts = append(attempts, attempt{a.Attempt, a.StatusCode, a.Err != nil})
+		}
+		assert.Equal(t, []attempt{{1, 503, true}, {2, 429, true}, {3, 200, false}, {1, 200, false}, {1, 200, false}}, attempts)
+		assert.Equal(t, "r-1", r.attempts[0].RequestID)
+		require.Len(t, r.waits, 3)
+		assert.Equal(t, customizers.WaitBackoff, r.waits[0].Reason)
+		assert.Equal(t, 2, r.waits[0].Attempt)
+		require.ErrorIs(t, r.waits[0].Err, customizers.ErrServer)
+		assert.Equal(t, customizers.WaitRetryAfter, r.waits[1].Reason)
+		assert.Equal(t, 7*time.Second, r.waits[1].Duration)
+		require.ErrorIs(t, r.waits[1].Err, customizers.ErrRateLimited)
+		assert.Equal(t, customizers.WaitRateLimit, r.waits[2].Reason)
+		assert.Equal(t, 20*time.Second, r.waits[2].Duration+7*time.Second+r.waits[0].Duration, "since the first")
+		assert.Nil(t, r.waits[2].Err)
+	})
+}
+
+// A call that waits for a Retry-After which another call received reports it.
+func TestObserverWaitForAnothersRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var r record
+		c := clientOver(t, newScript(respond(429, "", "Retry-After", "7"), respond(200, "[]")), r.option(), noRetry)
+		require.ErrorIs(t, list(t.Context(), c), customizers.ErrRateLimited)
+		require.NoError(t, list(t.Context(), c))
+		assert.Equal(t, []customizers.Wait{{Operation: "List", Attempt: 1, Reason: customizers.WaitRetryAfter, Duration: 7 * time.Second}}, r.waits)
+	})
+}
+
+// Every call in the queue reports that it waits, and no other.
+func TestObserverWaitsInTheQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		var mu sync.Mutex
+		waits := make([]int, 30)
+		c := clientOver(t, respond(200, "[]"), customizers.WithRateLimit(10, 10*time.Second), customizers.WithObserver(customizers.Observer{
+			Wait: func(ctx context.Context, w customizers.Wait) {
+				mu.Lock()
+				defer mu.Unlock()
+				assert.Equal(t, customizers.WaitRateLimit, w.Reason)
+				waits[ctx.Value(key{}).(int)]++
+			},
+		}))
+		start := time.Now()
+		waited := make([]time.Duration, len(waits))
+		var wg sync.WaitGroup
+		for i := range waits {
+			wg.Go(func() {
+				assert.NoError(t, list(context.WithValue(t.Context(), key{}, i), c))
+				waited[i] = time.Since(start)
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		for i, n := range waits {
+			assert.Equal(t, waited[i] > 0, n > 0, "call %d waited for %v", i, waited[i])
+			assert.LessOrEqual(t, n, 3)
+		}
+	})
+}
+
+// A panic of an observer or a transport is the caller's. It leaves the client usable.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	for _, inTransport := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			panics := false
+			c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+				if panics && inTransport {
+					panic("a bug")
+				}
+				return respond(200, "[]")(req)
+			}), customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{
+				Wait: func(context.Context, customizers.Wait) {
+					if panics && !inTransport {
+						panic("a bug")
+					}
+				},
+			}))
+			require.NoError(t, list(t.Context(), c))
+			panics = true
+			assert.PanicsWithValue(t, "a bug", func() { _ = list(t.Context(), c) })
+			panics = false
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.NoError(t, list(ctx, c))
+		})
+	}
+	// A token is fetched for several calls: there it is their error.
+	bug := errors.New("a bug")
+	srv := newServer(t, customizerstest.WithoutSocket())
+	err := list(t.Context(), srv.Client(customizers.WithObserver(customizers.Observer{Attempt: func(context.Context, customizers.Attempt) { panic(bug) }})))
+	require.ErrorIs(t, err, bug)
+}
+
+// The error of an attempt does not change afterwards.
+func TestObserverErrorIsACopy(t *testing.T) {
+	t.Parallel()
+	var r record
+	_, err := clientOver(t, respond(500, ""), r.option()).Create(t.Context(), customizers.CreateRequest{Name: "n"})
+	requireFailure(t, err, customizers.ErrServer, customizers.ErrOutcomeUnknown)
+	requireFailure(t, r.attempts[0].Err, customizers.ErrServer)
+}
+
+func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	var r record
+	c := clientOver(t, respond(200, `[]`, "X-Deprecated", "true"), r.option(), customizers.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	for range 3 {
+		require.NoError(t, list(t.Context(), c))
+		_, _ = c.Get(t.Context(), "x")
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 2, out.String())
+	assert.Contains(t, lines[0], `level=WARN msg="customizers: endpoint is deprecated; see WithAPIVersion" operation=List method=GET path=/v2024/connector-customizers`)
+	assert.Contains(t, lines[1], "operation=Get")
+	for _, a := range r.attempts {
+		assert.True(t, a.Deprecated)
+	}
+}
+
+// Messages and attributes are stable: users' queries depend on them.
+func TestLogAttributes(t *testing.T) {
+	t.Parallel()
+	var got []string
+	log := slog.New(slog.NewTextHandler(new(strings.Builder), &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.TimeKey:
+		case slog.LevelKey, slog.MessageKey:
+			got = append(got, a.Value.String())
+		default:
+			got = append(got, a.Key)
+		}
+		return a
+	}}))
+	wire := newScript(respond(503, `{"trackingId":"t-1"}`, "SLPT-Request-ID", "r-1"), respond(200, "[]"))
+	require.NoError(t, list(t.Context(), clientOver(t, wire, customizers.WithLogger(log))))
+	assert.Equal(t, `DEBUG customizers: request sent operation method path attempt duration status request_id error tracking_id `+
+		`WARN customizers: request will be retried operation method path attempt wait error `+
+		`DEBUG customizers: request sent operation method path attempt duration status`, strings.Join(got, " "))
+}

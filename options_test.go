@@ -1,0 +1,176 @@
+package customizers_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// The tests of internal/config have the whole table of addresses.
+func TestTenant(t *testing.T) {
+	t.Parallel()
+	for tenant, base := range map[string]string{
+		"acme":                              "https://acme.api.identitynow.com",
+		"https://ACME.api.identitynow.com/": "https://acme.api.identitynow.com",
+		"https://api.acme.example:8443":     "https://api.acme.example:8443",
+		"https://acme.identitynow.com/ui/":  "https://acme.api.identitynow.com",
+		"http://127.0.0.1:8787":             "http://127.0.0.1:8787",
+	} {
+		wire := newScript(respond(200, `{"access_token":"a"}`), respond(200, "[]"))
+		c := newClient(t, tenant, customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{Transport: wire}))
+		require.Empty(t, wire.requests, "New sends nothing")
+		require.NoError(t, list(t.Context(), c))
+		assert.Equal(t, base+"/oauth/token", wire.requests[0].URL.String())
+		assert.Equal(t, base+"/v2024/connector-customizers?limit=250", wire.requests[1].URL.String())
+	}
+	for _, tenant := range []string{"", "acme sb", "http://acme.api.identitynow.com", "https://api.identitynow.com", "https://a:hush-hush@acme.com"} {
+		c, err := customizers.New(tenant, customizers.ClientCredentials("the-id", "the-secret"))
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		assert.Nil(t, c)
+		assert.NotContains(t, err.Error(), "hush-hush")
+		assert.NotContains(t, err.Error(), "the-secret")
+	}
+}
+
+func TestOptionsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	type options = []customizers.Option
+	retry := func(p customizers.RetryPolicy) options { return options{customizers.WithRetry(p)} }
+	for name, tt := range map[string]struct {
+		opts options
+		says []string
+	}{
+		"nil":                 {options{customizers.WithRateLimit(0, 0), nil}, []string{"option 2 of 2 is nil"}},
+		"nil HTTP client":     {options{customizers.WithHTTPClient(nil)}, []string{"HTTP client is nil"}},
+		"nil rate limiter":    {options{customizers.WithRateLimiter(nil)}, []string{"rate limiter is nil"}},
+		"nil logger":          {options{customizers.WithLogger(nil)}, []string{"logger is nil"}},
+		"API version":         {options{customizers.WithAPIVersion("v3")}, []string{`API version "v3"`, "v2024, v2025, v2026 or v1"}},
+		"no API version":      {options{customizers.WithAPIVersion("")}, []string{`API version ""`}},
+		"negative rate limit": {options{customizers.WithRateLimit(-1, time.Second)}, []string{"rate limit", "-1"}},
+		"no period":           {options{customizers.WithRateLimit(1, 0)}, []string{"period", "0s"}},
+		"negative period":     {options{customizers.WithRateLimit(1, -time.Second)}, []string{"period", "-1s"}},
+		"negative attempts":   {retry(customizers.RetryPolicy{MaxAttempts: -1}), []string{"RetryPolicy.MaxAttempts", "-1"}},
+		"negative MinBackoff": {retry(customizers.RetryPolicy{MinBackoff: -1}), []string{"RetryPolicy", "negative"}},
+		"negative MaxBackoff": {retry(customizers.RetryPolicy{MaxBackoff: -1}), []string{"RetryPolicy", "negative"}},
+		"negative MaxWait":    {retry(customizers.RetryPolicy{MaxWait: -1}), []string{"RetryPolicy", "negative"}},
+		"MinBackoff over MaxBackoff": {
+			retry(customizers.RetryPolicy{MinBackoff: 2 * time.Second, MaxBackoff: time.Second}), []string{"MinBackoff, 2s", "MaxBackoff, 1s"},
+		},
+		"blank user agent":            {options{customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
+		"user agent of two lines":     {options{customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
+		"user agent, not ASCII":       {options{customizers.WithUserAgent("aé")}, []string{"user agent"}},
+		"replaced by one that can be": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersion1)}, []string{`"v3"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := customizers.New("acme", customizers.ClientCredentials("the-id", "the-secret"), tt.opts...)
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+			assert.Nil(t, c)
+			for _, s := range tt.says {
+				assert.ErrorContains(t, err, s)
+			}
+		})
+	}
+}
+
+func TestLastOptionWins(t *testing.T) {
+	t.Parallel()
+	wire := newScript(respond(200, "[]"))
+	c := clientOver(t, wire, customizers.WithAPIVersion(customizers.APIVersion2025), customizers.WithAPIVersion(customizers.APIVersion2026),
+		customizers.WithUserAgent("first"), customizers.WithUserAgent("second"))
+	require.NoError(t, list(t.Context(), c))
+	assert.Equal(t, "/v2026/connector-customizers", wire.requests[0].URL.Path)
+	assert.True(t, strings.HasPrefix(wire.requests[0].UserAgent(), "second "))
+}
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	for want, opts := range map[string][]customizers.Option{
+		`^connector-customizers-go/\S+ \(go\S+.*; \w+\)$`:                nil,
+		`^acme-sync/1\.4 connector-customizers-go/\S+ \(go\S+.*; \w+\)$`: {customizers.WithUserAgent(" acme-sync/1.4 ")},
+	} {
+		srv := newServer(t)
+		require.NoError(t, list(testContext(t), checkedClient(t, srv, opts...)))
+		require.Len(t, srv.Requests(), 2)
+		for _, r := range srv.Requests() {
+			assert.Regexp(t, want, r.Header.Get("User-Agent"), r.Path)
+		}
+	}
+}
+
+// The waits before the attempts are random, at most MinBackoff·2ⁿ⁻¹ and MaxBackoff.
+func TestRetryPolicy(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		policy customizers.RetryPolicy
+		most   []time.Duration
+	}{
+		"default":     {customizers.RetryPolicy{}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}},
+		"one attempt": {customizers.RetryPolicy{MaxAttempts: 1}, nil},
+		"MaxBackoff": {
+			customizers.RetryPolicy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 3 * time.Second},
+			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second},
+		},
+		"MinBackoff over the default": {
+			customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Minute}, []time.Duration{time.Minute, time.Minute},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for range 20 {
+					wire := newScript(respond(503, ""))
+					requireFailure(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(tt.policy))), customizers.ErrServer)
+					require.Len(t, wire.times, len(tt.most)+1)
+					for i, most := range tt.most {
+						assert.LessOrEqual(t, wire.times[i+1].Sub(wire.times[i]), most)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestRetryPolicyMaxWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for seconds, policy := range map[int]customizers.RetryPolicy{60: {}, 61: {MaxWait: 61 * time.Second}, 600: {MaxWait: 10 * time.Minute}} {
+			wire := newScript(respond(503, "", "Retry-After", strconv.Itoa(seconds)), respond(200, "[]"))
+			start := time.Now()
+			require.NoError(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(policy))))
+			assert.Equal(t, time.Duration(seconds)*time.Second, time.Since(start))
+		}
+		err := list(t.Context(), clientOver(t, respond(503, "", "Retry-After", "61"), customizers.WithRetry(customizers.RetryPolicy{})))
+		e := failure(t, err, customizers.ErrServer)
+		assert.Equal(t, 1, e.Attempts)
+		assert.Equal(t, 61*time.Second, e.RetryAfter)
+	})
+}
+
+// The default is the service's own limit, 100 requests in 10 seconds.
+func TestDefaultRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wire := newScript(respond(200, "[]"))
+		c := clientOver(t, wire)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 350 {
+			wg.Go(func() { assert.NoError(t, list(t.Context(), c)) })
+		}
+		wg.Wait()
+		assert.Equal(t, 30*time.Second, time.Since(start))
+		for i := 100; i < len(wire.times); i++ {
+			assert.GreaterOrEqual(t, wire.times[i].Sub(wire.times[i-100]), 10*time.Second)
+		}
+	})
+}

@@ -1,0 +1,807 @@
+package customizers_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// An outcome is the number of requests of a call, and the sentinels of its error.
+type outcome struct {
+	requests int
+	fails    bool
+	is       []error
+}
+
+func succeeds(requests int) outcome           { return outcome{requests: requests} }
+func fails(requests int, is ...error) outcome { return outcome{requests, true, is} }
+
+var (
+	once, twice    = succeeds(1), succeeds(2)
+	unusable       = fails(1)
+	openOutcome    = fails(1, customizers.ErrOutcomeUnknown)
+	openServer     = fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)
+	openConnection = fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+	unauthorized   = fails(2, customizers.ErrUnauthorized)
+	limited        = fails(4, customizers.ErrRateLimited)
+)
+
+// html is a 200 of a proxy, although the tenant acted.
+func html(body string) fault {
+	return fault{Acted: true, Status: 200, Header: header("Content-Type", "text/html"), Body: body}
+}
+
+// matrix has a row for each fault: what follows for an operation that can be repeated (List,
+// Get, Update, Delete), for one that creates (Create, CreateVersion), and for exceptions.
+var matrix = []struct {
+	name         string
+	fault        fault
+	safe, create outcome
+	except       map[customizerstest.Operation]outcome
+	took         time.Duration // in virtual time; such a fault runs without a socket only
+}{
+	{"none", fault{Skip: 9}, once, once, nil, 0},
+	{"429 with Retry-After", fault{Status: 429, Header: header("Retry-After", "30")}, twice, twice, nil, 30 * time.Second},
+	{"429 four times", fault{Status: 429, Times: 4}, limited, limited, nil, 0},
+	{"408", fault{Status: 408}, twice, openOutcome, nil, 0},
+	{"500", fault{Status: 500}, twice, openServer, nil, 0},
+	{"502", fault{Status: 502}, twice, openServer, nil, 0},
+	{"503", fault{Status: 503}, twice, openServer, nil, 0},
+	{"504", fault{Status: 504}, twice, openServer, nil, 0},
+	{"503 after acting", fault{Status: 503, Acted: true}, twice, openServer, nil, 0},
+	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), openServer, nil, 0},
+	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), openServer, nil, 0},
+	{"401 once", fault{ExpireToken: true}, twice, twice, nil, 0},
+	{"401 twice", fault{Status: 401, Times: 2}, unauthorized, unauthorized, nil, 0},
+	{"403", fault{Status: 403}, fails(1, customizers.ErrForbidden), fails(1, customizers.ErrForbidden), nil, 0},
+	{
+		"404", fault{Status: 404}, fails(1, customizers.ErrNotFound), fails(1, customizers.ErrNotFound),
+		map[customizerstest.Operation]outcome{customizerstest.List: unusable, customizerstest.Create: unusable}, 0,
+	},
+	{"400", fault{Status: 400}, fails(1, customizers.ErrBadRequest), fails(1, customizers.ErrBadRequest), nil, 0},
+	{"reset", fault{Cut: true}, twice, openConnection, nil, 0},
+	{"reset after acting", fault{Cut: true, Acted: true}, twice, openConnection, nil, 0},
+	{"broken body", fault{TruncateAt: 5}, twice, openConnection, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
+	{"200 with HTML", html("<html>Sign in</html>"), unusable, openOutcome, nil, 0},
+	{"200 without a body", html(""), unusable, openOutcome, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
+	{"redirect", fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")}, unusable, openOutcome, nil, 0},
+	{"context ends", fault{Delay: time.Hour}, unusable, openOutcome, nil, contextEnds},
+	{"stall", fault{Delay: time.Hour}, twice, openConnection, nil, 2 * time.Minute},
+}
+
+const contextEnds = 5 * time.Second
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	for _, row := range matrix {
+		for _, op := range operations {
+			run := func(t *testing.T, ctx context.Context, srv *customizerstest.Server, c *customizers.Client) {
+				f := row.fault
+				f.Operation = op.name
+				srv.Inject(f)
+				want := row.safe
+				if op.create {
+					want = row.create
+				}
+				if special, ok := row.except[op.name]; ok {
+					want = special
+				}
+				err := op.call(ctx, c)
+				if want.fails {
+					e := failure(t, err, want.is...)
+					assert.Equal(t, want.requests, e.Attempts)
+				} else {
+					require.NoError(t, err)
+				}
+				assert.Len(t, srv.Requests(op.name), want.requests)
+				assert.LessOrEqual(t, len(srv.Customizers()), 2, "created twice")
+				assert.LessOrEqual(t, len(srv.Versions("one")), 1, "created twice")
+			}
+			t.Run(row.name+"/"+string(op.name)+"/memory", func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if row.took == contextEnds {
+						time.AfterFunc(contextEnds, cancel)
+					}
+					srv := newServer(t, customizerstest.WithoutSocket(), withOne())
+					start := time.Now()
+					run(t, ctx, srv, srv.Client())
+					took := time.Since(start)
+					if row.took > 0 {
+						assert.GreaterOrEqual(t, took, row.took)
+					}
+					assert.LessOrEqual(t, took, row.took+4*time.Second, "beyond the backoff")
+				})
+			})
+			if row.took == 0 {
+				t.Run(row.name+"/"+string(op.name)+"/socket", func(t *testing.T) {
+					t.Parallel()
+					srv := newServer(t, withOne())
+					run(t, testContext(t), srv, checkedClient(t, srv))
+				})
+			}
+		}
+	}
+}
+
+// A create is sent again only on proof that it was not carried out. The matrix has the
+// responses; these are the connections.
+func TestPromiseNoDoubleCreate(t *testing.T) {
+	t.Parallel()
+	refusingProxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(refusingProxy.Close)
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+
+	via := func(proxy string) *http.Transport {
+		u, err := url.Parse(proxy)
+		require.NoError(t, err)
+		return &http.Transport{Proxy: http.ProxyURL(u)}
+	}
+	failWith := func(err error) http.RoundTripper {
+		return roundTripper(func(*http.Request) (*http.Response, error) { return nil, err })
+	}
+	for name, tt := range map[string]struct {
+		tenant    string
+		transport http.RoundTripper
+		attempts  int
+		unknown   bool
+	}{
+		"host refuses the connection":  {closed.URL, &http.Transport{}, 4, false},
+		"proxy refuses the connection": {"acme", via(closed.URL), 4, false},
+		"proxy refuses the CONNECT":    {"acme", via(refusingProxy.URL), 4, false},
+		"no such host":                 {"acme", failWith(&net.DNSError{Err: "no such host", IsNotFound: true}), 4, false},
+		"untrusted certificate":        {untrusted.URL, &http.Transport{}, 1, false},
+		"not TLS":                      {strings.Replace(refusingProxy.URL, "http:", "https:", 1), &http.Transport{}, 1, false},
+		"reset":                        {"acme", failWith(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}), 1, true},
+		"unknown error":                {"acme", failWith(io.ErrUnexpectedEOF), 1, true},
+		"not TLS, on a connection":     {"acme", failWith(http.ErrSchemeMismatch), 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, tt.tenant, customizers.TokenSource(static("token")), quick,
+				customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))
+			for _, op := range operations[4:] {
+				want := []error{customizers.ErrConnection}
+				if tt.unknown {
+					want = append(want, customizers.ErrOutcomeUnknown)
+				}
+				e := failure(t, op.call(testContext(t), c), want...)
+				assert.Equal(t, tt.attempts, e.Attempts, e)
+				assert.Zero(t, e.StatusCode)
+			}
+		})
+	}
+}
+
+func TestPromiseFaultsAreSurvived(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations[:4] {
+		srv := newServer(t, withOne())
+		srv.Inject(
+			fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Cut: true}, fault{Operation: op.name, Status: 504, Acted: true},
+		)
+		require.NoError(t, op.call(testContext(t), checkedClient(t, srv)), op.name)
+		assert.Len(t, srv.Requests(op.name), 4)
+	}
+	for _, tt := range []struct {
+		fault fault
+		want  error
+	}{
+		{fault{Cut: true, Acted: true}, nil},
+		{fault{Status: 503, Acted: true}, nil},
+		{fault{Status: 429, Acted: true}, customizers.ErrNotFound}, // a 429 says that nothing was done
+	} {
+		srv := newServer(t, withOne())
+		c := checkedClient(t, srv)
+		srv.Inject(tt.fault)
+		require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
+		assert.Empty(t, srv.Customizers())
+		require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "without a fault before it")
+	}
+}
+
+func TestPromiseOneTokenForAll(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, customizerstest.WithSeed(1))
+	c := checkedClient(t, srv)
+	for round := 1; round <= 3; round++ {
+		srv.Inject(fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { assert.NoError(t, list(testContext(t), c)) })
+		}
+		wg.Wait()
+		assert.Len(t, srv.Requests(customizerstest.Token), round)
+		srv.ExpireTokens()
+	}
+	expired := newServer(t, customizerstest.WithTokenLifetime(0))
+	requireFailure(t, list(testContext(t), checkedClient(t, expired)), customizers.ErrUnauthorized)
+	assert.Len(t, expired.Requests(customizerstest.Token), 2, "renewed once")
+}
+
+func TestPromiseIDIsCheckedFirst(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	c := srv.Client()
+	for _, id := range []string{"", ".", "..", "a/b", "/", `a\b`, "../x", " ", "a b", "a\n", "\x7f"} {
+		for name, call := range map[string]func() error{
+			"Get":           func() error { _, err := c.Get(t.Context(), id); return err },
+			"Update":        func() error { _, err := c.Update(t.Context(), id, customizers.UpdateRequest{Name: "n"}); return err },
+			"Delete":        func() error { return c.Delete(t.Context(), id) },
+			"CreateVersion": func() error { _, err := c.CreateVersion(t.Context(), id, nil); return err },
+		} {
+			require.ErrorIs(t, call(), customizers.ErrInvalidArgument, "%s(%q)", name, id)
+		}
+	}
+	assert.Empty(t, srv.Requests(), "not even for a token")
+	assert.Len(t, srv.Customizers(), 1)
+}
+
+// The tests of internal/listing have the lists that shift in every way.
+func TestPromiseEveryRecordOnce(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*customizerstest.Server, *customizers.Client, customizers.Customizer) error{
+		"others come": func(srv *customizerstest.Server, _ *customizers.Client, _ customizers.Customizer) error {
+			srv.Add("another")
+			return nil
+		},
+		"those read go": func(_ *customizerstest.Server, c *customizers.Client, read customizers.Customizer) error {
+			return c.Delete(context.Background(), read.ID)
+		},
+	} {
+		for _, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 7, Count: true}} {
+			srv := newServer(t, customizerstest.WithoutSocket(), customizerstest.WithSeed(600))
+			c := srv.Client()
+			missing := map[string]bool{}
+			for _, item := range srv.Customizers() {
+				missing[item.ID] = true
+			}
+			seen, n := map[string]bool{}, 0
+			for item, err := range c.All(t.Context(), opts) {
+				require.NoError(t, err)
+				require.False(t, seen[item.ID], "%s: yielded twice", name)
+				seen[item.ID] = true
+				delete(missing, item.ID)
+				if n++; n <= 600 {
+					require.NoError(t, change(srv, c, item))
+				}
+			}
+			assert.Empty(t, missing, name)
+		}
+	}
+}
+
+func TestPromiseErrorIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]fault{
+		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},
+		"reset": {Cut: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
+	} {
+		for _, opts := range []customizers.ListOptions{{}, {Count: true}} {
+			srv := newServer(t, customizerstest.WithSeed(600))
+			f.Operation, f.Times, f.Skip = customizerstest.List, -1, 1
+			srv.Inject(f)
+			records, errs := 0, 0
+			for item, err := range checkedClient(t, srv).All(testContext(t), opts) {
+				if err == nil {
+					records++
+					continue
+				}
+				errs++
+				assert.Zero(t, item)
+			}
+			assert.Equal(t, 250, records, name)
+			assert.Equal(t, 1, errs, name)
+		}
+	}
+	// With Count, neither a short page nor an empty first one is the end before Total.
+	c := clientOver(t, newScript(respond(200, `[{"id":"1"}]`, "X-Total-Count", "2"), respond(200, `[{"id":"1"},{"id":"2"}]`), respond(200, `[]`)))
+	n := 0
+	for _, err := range c.All(t.Context(), customizers.ListOptions{Count: true}) {
+		require.NoError(t, err)
+		n++
+	}
+	assert.Equal(t, 2, n)
+	for _, err := range clientOver(t, respond(200, `[]`, "X-Total-Count", "2")).All(t.Context(), customizers.ListOptions{Count: true}) {
+		require.ErrorContains(t, err, "the list has 2 records")
+	}
+}
+
+// In every state of a call, it returns when its context ends.
+func TestPromiseWaitsEndWithTheContext(t *testing.T) {
+	t.Parallel()
+	hanging := func(status int) roundTripper { // a body that begins, and does not go on
+		return func(req *http.Request) (*http.Response, error) {
+			r, w := io.Pipe()
+			context.AfterFunc(req.Context(), func() { _ = w.CloseWithError(context.Cause(req.Context())) })
+			go func() { _, _ = w.Write([]byte("[")) }()
+			return &http.Response{StatusCode: status, Body: r, ContentLength: -1, Request: req}, nil
+		}
+	}
+	upload := func(ctx context.Context, c *customizers.Client) error {
+		_, err := c.CreateVersion(ctx, "one", io.MultiReader(zeros{}))
+		return err
+	}
+	slow := customizers.WithRetry(customizers.RetryPolicy{MinBackoff: 1e6 * time.Hour, MaxBackoff: 1e6 * time.Hour})
+	for name, tt := range map[string]struct {
+		transport http.RoundTripper
+		call      func(context.Context, *customizers.Client) error
+		auth      *customizers.Auth
+		opts      []customizers.Option
+		is        error // sentinel of the last failure
+	}{
+		"token request": {transport: roundTripper(hang), auth: new(customizers.ClientCredentials("id", "secret"))},
+		"token source": {auth: new(customizers.TokenSource(tokenSource(func() (*oauth2.Token, error) {
+			time.Sleep(time.Hour)
+			return nil, errors.New("late")
+		})))},
+		"rate limit":    {transport: respond(200, "[]"), opts: []customizers.Option{customizers.WithRateLimit(1, time.Hour)}, is: customizers.ErrRateLimited},
+		"Retry-After":   {transport: respond(503, "", "Retry-After", "30"), is: customizers.ErrServer},
+		"429":           {transport: respond(429, "", "Retry-After", "30"), is: customizers.ErrRateLimited},
+		"backoff":       {transport: respond(503, ""), opts: []customizers.Option{slow}, is: customizers.ErrServer},
+		"no response":   {transport: roundTripper(hang)},
+		"body":          {transport: hanging(200)},
+		"body of a 500": {transport: hanging(500), is: customizers.ErrServer},
+		"upload": {transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+			_, _ = req.Body.Read(make([]byte, 1))
+			return hang(req)
+		}), call: upload, is: customizers.ErrOutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				call, auth := tt.call, tt.auth
+				if call == nil {
+					call = list
+				}
+				if auth == nil {
+					auth = new(customizers.TokenSource(static("token")))
+				}
+				c := newClient(t, "acme", *auth, append(tt.opts, customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))...)
+				if name == "rate limit" {
+					require.NoError(t, list(t.Context(), c))
+				}
+				enough := errors.New("enough")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(3*time.Second, func() { cancel(enough) })
+				start := time.Now()
+				err := call(ctx, c)
+				assert.Equal(t, 3*time.Second, time.Since(start))
+				require.ErrorIs(t, err, context.Canceled)
+				require.ErrorIs(t, err, enough, "the cause")
+				if tt.is != nil {
+					require.ErrorIs(t, err, tt.is)
+				}
+				time.Sleep(2 * time.Hour) // ends what the call left behind
+			})
+		})
+	}
+	t.Run("before the call", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		wire := newScript(respond(200, "[]"))
+		for _, op := range operations {
+			err := op.call(ctx, clientOver(t, wire))
+			require.ErrorIs(t, err, context.Canceled)
+			requireFailure(t, err)
+		}
+		assert.Empty(t, wire.requests)
+	})
+}
+
+// The same over a socket, for what only net/http does.
+func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	arrived := make(chan struct{}, 1)
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, "[")
+			_ = http.NewResponseController(w).Flush()
+		}
+		arrived <- struct{}{}
+		select {
+		case <-r.Context().Done():
+		case <-stuck:
+		}
+	})
+	t.Cleanup(func() { close(stuck) })
+	silent, _ := io.Pipe()
+	for name, archive := range map[string]io.Reader{"body": nil, "upload that nobody reads": io.MultiReader(zeros{}), "archive that does not come": silent} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(testContext(t))
+			go func() {
+				<-arrived
+				cancel()
+			}()
+			var err error
+			if archive == nil {
+				err = list(ctx, c)
+			} else {
+				_, err = c.CreateVersion(ctx, "one", archive)
+			}
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
+}
+
+func TestPromiseLongWaitsFailAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wire := newScript(respond(429, "", "Retry-After", "300"), respond(503, "", "Retry-After", "50"), respond(200, "[]"))
+		c := clientOver(t, wire)
+		start := time.Now()
+		e := failure(t, list(t.Context(), c), customizers.ErrRateLimited)
+		assert.Equal(t, 5*time.Minute, e.RetryAfter, "over the policy's minute")
+		assert.Equal(t, 1, e.Attempts)
+
+		time.Sleep(time.Minute)
+		for _, op := range operations { // any call, while the pause lasts
+			e = failure(t, op.call(t.Context(), c), customizers.ErrRateLimited)
+			assert.Equal(t, 4*time.Minute, e.RetryAfter)
+			assert.Zero(t, e.Attempts)
+		}
+		assert.Equal(t, time.Minute, time.Since(start))
+
+		time.Sleep(4 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 49*time.Second)
+		defer cancel()
+		start = time.Now()
+		e = failure(t, list(ctx, c), customizers.ErrServer)
+		require.ErrorIs(t, e, context.DeadlineExceeded)
+		assert.Equal(t, 50*time.Second, e.RetryAfter, "over the deadline")
+		assert.Zero(t, time.Since(start))
+		require.NoError(t, list(t.Context(), c))
+	})
+}
+
+func TestPromiseRetryAfterPausesEveryCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wire := newScript(respond(429, "", "Retry-After", "30"), respond(200, "[]"))
+		c := clientOver(t, wire, customizers.WithRateLimit(0, 0))
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				assert.NoError(t, list(t.Context(), c))
+			})
+		}
+		wg.Wait()
+		require.Len(t, wire.times, 6)
+		for _, at := range wire.times[1:] {
+			assert.Equal(t, 30*time.Second, at.Sub(start))
+		}
+	})
+}
+
+func TestPromiseListInConstantMemory(t *testing.T) { // not parallel: it reads the heap
+	const records = 100_000
+	c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+		return respond(200, recordsOf(req, records))(req)
+	}), customizers.WithRateLimit(0, 0))
+	before, most, n := heap(), int64(0), 0
+	for _, err := range c.All(t.Context(), customizers.ListOptions{}) {
+		require.NoError(t, err)
+		if n++; n%25_000 == 0 {
+			most = max(most, heap())
+		}
+	}
+	assert.Equal(t, records, n)
+	assert.Less(t, most-before, int64(8<<20), "bytes above an idle client")
+}
+
+// recordsOf returns the page that req asks for, of a list of n records.
+func recordsOf(req *http.Request, n int) string {
+	offset, limit := 0, 0
+	_, _ = fmt.Sscan(req.URL.Query().Get("offset"), &offset)
+	_, _ = fmt.Sscan(req.URL.Query().Get("limit"), &limit)
+	var page strings.Builder
+	for i := offset; i < min(n, offset+limit); i++ {
+		_, _ = fmt.Fprintf(&page, `,{"id":"%036d","name":"customizer-%d","created":"2021-05-11T22:23:16Z"}`, i, i)
+	}
+	return "[" + strings.TrimPrefix(page.String(), ",") + "]"
+}
+
+func TestPromiseUploadInConstantMemory(t *testing.T) { // not parallel: it reads the heap
+	const size = 128 << 20
+	file, err := os.Create(filepath.Join(t.TempDir(), "big.zip"))
+	require.NoError(t, err)
+	defer func() { _ = file.Close() }()
+	require.NoError(t, file.Truncate(size)) // without taking space on the disk
+	before, most := heap(), int64(0)
+	var sizes []int64
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		n := int64(0)
+		for {
+			read, err := io.CopyN(io.Discard, r.Body, 32<<20)
+			n, most = n+read, max(most, heap())
+			if err != nil {
+				break
+			}
+		}
+		if sizes = append(sizes, n); len(sizes) == 1 {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		_, _ = io.WriteString(w, `{"version":1}`)
+	})
+	_, err = c.CreateVersion(testContext(t), "one", file)
+	require.NoError(t, err)
+	assert.Equal(t, []int64{size, size}, sizes)
+	assert.Less(t, most-before, int64(16<<20), "bytes above an idle client")
+	_, err = c.CreateVersion(testContext(t), "one", io.LimitReader(file, size))
+	require.NoError(t, err, "a reader that can be read once")
+	assert.Less(t, most-before, int64(16<<20), "bytes above an idle client")
+}
+
+func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads the heap
+	write := func(w io.Writer, n int) {
+		chunk := make([]byte, 1<<20)
+		for range n >> 20 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		handler http.HandlerFunc
+		says    string
+	}{
+		"endless body":  {func(w http.ResponseWriter, _ *http.Request) { write(w, 1<<30) }, "larger than 16 MiB"},
+		"endless error": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400); write(w, 1<<30) }, "400 Bad Request"},
+		"gzip": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			write(z, 1<<27)
+			_ = z.Close()
+		}, "larger than 16 MiB"},
+		"deep":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("["), 8<<20)) }, "max depth"},
+		"length":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9000000000000000000") }, "larger than 16 MiB"},
+		"headers": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 2<<20)) }, "headers exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clientOf(t, tt.handler, noRetry)
+			before := heap()
+			err := list(testContext(t), c)
+			require.ErrorContains(t, err, tt.says)
+			assert.Less(t, heap()-before, int64(64<<20))
+			assert.Less(t, len(err.Error()), 2000)
+			requireFailure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
+		})
+	}
+}
+
+// The matrix has an attempt in which nothing moves. One that moves may take any time.
+func TestPromiseSlowIsNotStalled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const body = `[{"id":"1"}]`
+		slowly := func(every time.Duration) roundTripper {
+			return func(req *http.Request) (*http.Response, error) {
+				r, w := io.Pipe()
+				go func() {
+					for _, b := range []byte(body) {
+						time.Sleep(every)
+						_, _ = w.Write([]byte{b})
+					}
+					_ = w.Close()
+				}()
+				context.AfterFunc(req.Context(), func() { _ = r.CloseWithError(context.Cause(req.Context())) })
+				return &http.Response{StatusCode: 200, Body: r, ContentLength: -1, Request: req}, nil
+			}
+		}
+		start := time.Now()
+		require.NoError(t, list(t.Context(), clientOver(t, slowly(time.Minute))))
+		assert.Equal(t, time.Duration(len(body))*time.Minute, time.Since(start))
+
+		start = time.Now()
+		err := list(t.Context(), clientOver(t, slowly(time.Hour), noRetry))
+		requireFailure(t, err, customizers.ErrConnection)
+		require.NotErrorIs(t, err, context.Canceled)
+		assert.Equal(t, 2*time.Minute, time.Since(start))
+		time.Sleep(24 * time.Hour) // ends the writer
+
+		upload := roundTripper(func(req *http.Request) (*http.Response, error) {
+			for range 100 {
+				time.Sleep(time.Minute)
+				if _, err := req.Body.Read(make([]byte, 1)); err != nil {
+					return nil, err
+				}
+			}
+			return respond(200, `{"version":1}`)(req)
+		})
+		start = time.Now()
+		_, err = clientOver(t, upload).CreateVersion(t.Context(), "one", io.MultiReader(zeros{}))
+		require.NoError(t, err)
+		assert.Equal(t, 100*time.Minute, time.Since(start))
+	})
+}
+
+// Under every fault, with a service that repeats what it was sent, no error and no log
+// line has a secret or a byte of an archive.
+func TestPromiseNoSecrets(t *testing.T) {
+	t.Parallel()
+	const secret, token, archive = "s3cret+&/=value", "header.payload.signature", "ARCHIVE-BYTES"
+	responses := map[string]roundTripper{
+		"reset": func(req *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("reset while sending %s to %s", req.Header.Get("Authorization"), secret)
+		},
+	}
+	for _, status := range []int{200, 302, 400, 401, 403, 404, 429, 503} {
+		for _, format := range []string{
+			"%s", "<title>%s</title>", "%q", `{"error":%q}`, `{"message":%q}`, `{"error":{"a":%q}}`, `{"detailCode":%q}`, `{"trackingId":%q}`,
+			`{"other":%q}`, `{"messages":[{"text":%q}]}`, `{"causes":[{"text":%q}]}`, `{"error":"e","error_description":%q}`, `{"created":%q}`,
+		} {
+			kind := "text/plain"
+			if strings.HasPrefix(format, "{") {
+				kind = "application/json"
+			}
+			responses[fmt.Sprint(status, format)] = func(req *http.Request) (*http.Response, error) {
+				var body []byte
+				if req.Body != nil {
+					body, _ = io.ReadAll(req.Body)
+				}
+				text := fmt.Sprint(req.Header.Get("Authorization"), " ", string(body), " ", secret, " ", url.QueryEscape(secret))
+				return respond(status, fmt.Sprintf(format, text), "Content-Type", kind,
+					"Location", "https://elsewhere.example/"+url.PathEscape(text)+"?t="+url.QueryEscape(text))(req)
+			}
+		}
+	}
+	for name, response := range responses {
+		for _, atToken := range []bool{true, false} {
+			var out strings.Builder
+			log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug - 10}))
+			c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret), customizers.WithRateLimit(0, 0), customizers.WithLogger(log),
+				customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}),
+				customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					if req.URL.Path == "/oauth/token" && !atToken {
+						return respond(200, `{"access_token":"`+token+`"}`)(req)
+					}
+					return response(req)
+				})}))
+			for _, op := range operations {
+				if err := op.call(t.Context(), c); err != nil {
+					_, _ = io.WriteString(&out, everyFormat(err))
+				}
+			}
+			_, err := c.CreateVersion(t.Context(), "one", strings.NewReader(archive))
+			_, _ = io.WriteString(&out, everyFormat(err))
+			hidden := []string{secret, token}
+			own := strings.Contains(name, "{") && !strings.Contains(name, "other") && !strings.Contains(name, `"a"`)
+			if atToken || !own { // what the service says in its own fields is kept
+				hidden = append(hidden, archive)
+			}
+			assert.NotEmpty(t, out.String())
+			assertHidden(t, name, out.String(), hidden...)
+		}
+	}
+	c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret))
+	for _, v := range []any{c, *c, struct{ C *customizers.Client }{c}, customizers.ClientCredentials("the-id", secret), customizers.TokenSource(static(token))} {
+		assertHidden(t, "printed value", everyFormat(v), secret, token)
+	}
+}
+
+// everyFormat returns what a program may print of a value.
+func everyFormat(v any) string {
+	var out strings.Builder
+	_, _ = fmt.Fprintf(&out, "%v %+v %#v %s %q\n", v, v, v, v, v)
+	if data, err := json.Marshal(v); err == nil {
+		out.Write(data)
+	}
+	for _, h := range []slog.Handler{slog.NewJSONHandler(&out, nil), slog.NewTextHandler(&out, nil)} {
+		slog.New(h).Info("m", "v", v)
+	}
+	return out.String()
+}
+
+// assertHidden checks that text has none of the secrets, in any encoding.
+func assertHidden(t *testing.T, name, text string, secrets ...string) {
+	t.Helper()
+	for _, s := range secrets {
+		for _, form := range []string{
+			s, url.QueryEscape(s), strings.ReplaceAll(s, "&", `\u0026`), base64.StdEncoding.EncodeToString([]byte(s)),
+			fmt.Sprintf("%x", s), fmt.Sprintf("%v", []byte(s)),
+		} {
+			if strings.Contains(text, form) {
+				t.Errorf("%s: %q is in %s", name, form, text)
+			}
+		}
+	}
+}
+
+// Neither a redirect nor anything in a response sends credentials elsewhere. TestTenant has
+// the addresses that New refuses, and TestTLS the connections.
+func TestPromiseCredentialsOnlyToTheTenant(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s %s was sent elsewhere", r.Method, r.URL)
+	}))
+	t.Cleanup(elsewhere.Close)
+	follows := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		redirect := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/there", status) }
+		atToken := httptest.NewServer(http.HandlerFunc(redirect))
+		t.Cleanup(atToken.Close)
+		for _, c := range []*customizers.Client{
+			clientOf(t, redirect, customizers.WithHTTPClient(follows)),
+			newClient(t, atToken.URL, customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(follows)),
+		} {
+			for _, op := range operations {
+				err := op.call(testContext(t), c)
+				var e *customizers.Error
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, status, e.StatusCode)
+				require.ErrorContains(t, err, "redirects to "+elsewhere.URL+" are not followed")
+			}
+		}
+	}
+	wire := newScript(respond(200, `{"access_token":"a","expires_in":1,"token_url":"https://elsewhere.example"}`))
+	c := newClient(t, "acme", customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{Transport: wire}))
+	for _, op := range operations {
+		_ = op.call(t.Context(), c)
+	}
+	for _, req := range wire.requests {
+		assert.Equal(t, "https://acme.api.identitynow.com", req.URL.Scheme+"://"+req.URL.Host)
+	}
+}
+
+func TestPromiseRetryBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		wire := newScript(func(req *http.Request) (*http.Response, error) {
+			return respond(map[bool]int{true: 503, false: 200}[down], "[]")(req)
+		})
+		c := clientOver(t, wire, customizers.WithRateLimit(0, 0))
+		requestsOf := func(calls int) (requests int, err error) {
+			wire.requests = nil
+			for range calls {
+				err = list(t.Context(), c)
+			}
+			return len(wire.requests), err
+		}
+		n, err := requestsOf(200)
+		assert.Equal(t, 200+100, n)
+		requireFailure(t, err, customizers.ErrServer)
+		require.ErrorContains(t, err, "too many of the client's requests fail")
+		down = false
+		_, err = requestsOf(50)
+		require.NoError(t, err)
+		down = true
+		n, _ = requestsOf(100)
+		assert.Equal(t, 100+10, n, "a retry for every five successes")
+	})
+}
