@@ -144,7 +144,7 @@ func TestAllDoesNotTakeEvery400ForTheEnd(t *testing.T) {
 		}
 		n++
 	}
-	assert.Equal(t, 748, n, "three pages, up to the last offset that is not refused")
+	assert.Equal(t, 749, n, "up to the last offset that is not refused")
 	assert.Equal(t, 1, failures)
 }
 
