@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // MaxLimit is the most records that the service puts on a page.
@@ -70,9 +71,8 @@ type reader[T any] struct {
 	ended    bool
 	small    bool // whether the service's pages are smaller than asked for
 
-	known map[string]int // IDs read last, with the number of their last reading
-	ring  []string       // IDs in the order of reading
-	reads int
+	recent []string        // IDs of the records read last, in order
+	known  map[string]bool // the same as a set; made when the list has shifted
 }
 
 // first reads the first page.
@@ -88,10 +88,7 @@ func (r *reader[T]) first(ctx context.Context, count bool) (Page[T], error) {
 	r.total, r.position = p.Total, r.start+n-1
 	r.ended = !r.more(n, r.limit, n) || r.total >= 0 && r.start+n >= r.total
 	r.begun, r.count = n > 0, n
-	if !r.ended {
-		r.known = make(map[string]int, memory)
-		r.remember(p.Items)
-	}
+	r.remember(p.Items)
 	return p, nil
 }
 
@@ -117,6 +114,12 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 			continue
 		case err != nil:
 			return Page[T]{}, err
+		}
+		if r.unmoved(&p) {
+			if fresh := p.Items[1:]; len(fresh) > 0 {
+				r.remember(fresh)
+				return r.advance(fresh, offset, len(p.Items), r.more(len(p.Items), limit, len(fresh))), nil
+			}
 		}
 		from, ok := r.resume(&p)
 		if !ok && !after {
@@ -146,16 +149,27 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 		if len(fresh) == 0 {
 			return Page[T]{}, nil
 		}
-		r.position = offset + end - 1
-		r.count += len(fresh)
-		r.ended = !more && end == len(p.Items)
+		r.forget(p.Items[:end])
 		r.remember(p.Items[:end])
-		return Page[T]{Items: fresh, Offset: offset + end - len(fresh), Total: r.total}, nil
+		return r.advance(fresh, offset, end, more || end < len(p.Items)), nil
 	}
 	if refused != nil {
 		return Page[T]{}, refused
 	}
 	return Page[T]{}, fmt.Errorf("customizers: the list changes faster than it can be read: the position was lost near offset %d", r.position)
+}
+
+// unmoved reports whether a page begins with the last record read, where it was.
+func (r *reader[T]) unmoved(p *Page[T]) bool {
+	return p.Offset == r.position && len(p.Items) > 0 && r.ID(&p.Items[0]) == r.recent[len(r.recent)-1]
+}
+
+// advance moves to the last of fresh, which is the record before end on the page at offset.
+func (r *reader[T]) advance(fresh []T, offset, end int, more bool) Page[T] {
+	r.position = offset + end - 1
+	r.count += len(fresh)
+	r.ended = !more
+	return Page[T]{Items: fresh, Offset: offset + end - len(fresh), Total: r.total}
 }
 
 // stepBack returns the offset of the preceding page, which ends with the record after
@@ -203,26 +217,32 @@ func (r *reader[T]) lastKnown(items []T) int {
 	return i
 }
 
-func (r *reader[T]) isKnown(item *T) bool { return r.known[r.ID(item)] > 0 }
+func (r *reader[T]) isKnown(item *T) bool {
+	if r.known == nil {
+		r.known = make(map[string]bool, len(r.recent))
+		for _, id := range r.recent {
+			r.known[id] = true
+		}
+	}
+	return r.known[r.ID(item)]
+}
 
-// remember remembers records. One that is read again, because those after it were deleted,
-// is remembered for longer.
+// remember adds the records read last, and forgets the oldest over the limit.
 func (r *reader[T]) remember(items []T) {
 	for i := range items {
-		id := r.ID(&items[i])
-		if last := r.known[id]; last > 0 && r.reads-last < memory/2 {
-			continue
-		}
-		if len(r.ring) < memory {
-			r.ring = append(r.ring, id)
-		} else {
-			oldest := &r.ring[r.reads%memory]
-			if r.known[*oldest] == r.reads-memory+1 {
-				delete(r.known, *oldest)
-			}
-			*oldest = id
-		}
-		r.reads++
-		r.known[id] = r.reads
+		r.recent = append(r.recent, r.ID(&items[i]))
 	}
+	if over := len(r.recent) - memory; over > 0 {
+		r.recent = slices.Delete(r.recent, 0, over)
+	}
+	r.known = nil
+}
+
+// forget removes records that are read again, to be remembered as the last.
+func (r *reader[T]) forget(items []T) {
+	again := make(map[string]bool, len(items))
+	for i := range items {
+		again[r.ID(&items[i])] = true
+	}
+	r.recent = slices.DeleteFunc(r.recent, func(id string) bool { return again[id] })
 }

@@ -436,11 +436,15 @@ func TestTheLoopDeletes(t *testing.T) {
 func TestRememberIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newList(0).source()
-	r := &reader[int]{Source: s, known: map[string]int{}}
-	for i := range 10 * memory {
-		r.remember([]int{i, i / 2}) // half of them are read again
+	r := &reader[int]{Source: s}
+	for i := range 2 * memory {
+		items := []int{i, i / 2} // half of them are read again
+		r.forget(items)
+		r.remember(items)
+		assert.LessOrEqual(t, len(r.recent), memory)
 	}
-	assert.LessOrEqual(t, len(r.known), memory)
-	assert.Len(t, r.ring, memory)
-	assert.True(t, r.isKnown(new(10*memory-1)))
+	assert.Len(t, r.recent, memory)
+	assert.True(t, r.isKnown(new(2*memory-1)))
+	assert.True(t, r.isKnown(new(memory-1)), "which is read again lately")
+	assert.False(t, r.isKnown(new(1)))
 }
