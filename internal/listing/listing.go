@@ -70,6 +70,7 @@ type reader[T any] struct {
 	begun    bool
 	ended    bool
 	small    bool // whether the service's pages are smaller than asked for
+	shifted  bool // whether the position was lost once, so records that follow may be known
 
 	recent []string        // IDs of the records read last, in order
 	known  map[string]bool // the same as a set; made when the list has shifted
@@ -115,11 +116,11 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 		case err != nil:
 			return Page[T]{}, err
 		}
-		if r.unmoved(&p) {
-			if fresh := p.Items[1:]; len(fresh) > 0 {
-				r.remember(fresh)
-				return r.advance(fresh, offset, len(p.Items), r.more(len(p.Items), limit, len(fresh))), nil
-			}
+		if !r.unmoved(&p) {
+			r.shifted = true
+		} else if fresh := p.Items[1:]; len(fresh) > 0 {
+			r.remember(fresh)
+			return r.advance(fresh, offset, len(p.Items), r.more(len(p.Items), limit, len(fresh))), nil
 		}
 		from, ok := r.resume(&p)
 		if !ok && !after {
@@ -159,9 +160,10 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 	return Page[T]{}, fmt.Errorf("customizers: the list changes faster than it can be read: the position was lost near offset %d", r.position)
 }
 
-// unmoved reports whether a page begins with the last record read, where it was.
+// unmoved reports whether a page begins with the last record read, where it was, so that
+// all that follow are unread.
 func (r *reader[T]) unmoved(p *Page[T]) bool {
-	return p.Offset == r.position && len(p.Items) > 0 && r.ID(&p.Items[0]) == r.recent[len(r.recent)-1]
+	return !r.shifted && p.Offset == r.position && len(p.Items) > 0 && r.ID(&p.Items[0]) == r.recent[len(r.recent)-1]
 }
 
 // advance moves to the last of fresh, which is the record before end on the page at offset.
