@@ -1,10 +1,14 @@
 package customizers
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
+
+	"github.com/connector-customizers/customizers/internal/transport"
 )
 
 // withoutRedirects returns a copy of c that returns redirects instead of following them.
@@ -22,9 +26,10 @@ func withoutRedirects(c *http.Client) *http.Client {
 //
 // It is net/http's default, with at least TLS 1.2, response headers of at most 1 MiB, and
 // all idle connections for one host. They are closed after 30 seconds, because a create on
-// a connection that the service has just closed has an unknown outcome. If a program has
-// replaced [http.DefaultTransport] by something other than an [*http.Transport],
-// DefaultTransport returns that. All clients share the transport: do not change it.
+// a connection that the service has just closed has an unknown outcome. If a proxy refuses
+// to connect, the error names the proxy and its status. If a program has replaced
+// [http.DefaultTransport] by something other than an [*http.Transport], DefaultTransport
+// returns that. All clients share the transport: do not change it.
 func DefaultTransport() http.RoundTripper { return defaultTransport() }
 
 var defaultTransport = sync.OnceValue(func() http.RoundTripper {
@@ -40,5 +45,11 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 		t.TLSClientConfig = &tls.Config{}
 	}
 	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
+	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK {
+			return nil
+		}
+		return &transport.ProxyError{URL: proxy, Status: resp.Status, Code: resp.StatusCode}
+	}
 	return t
 })

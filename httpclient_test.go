@@ -3,10 +3,13 @@ package customizers_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,5 +78,37 @@ func TestTLS(t *testing.T) {
 		} else {
 			requireFailure(t, err, customizers.ErrConnection)
 		}
+	}
+}
+
+// A proxy that refuses to connect is named, with its status. The tenant saw nothing, so the
+// outcome of a create is known; a status of 500 or above may pass.
+func TestProxyRefuses(t *testing.T) {
+	t.Parallel()
+	for status, attempts := range map[int]int32{400: 1, 403: 1, 404: 1, 407: 1, 500: 4, 502: 4, 503: 4, 504: 4} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			var connects atomic.Int32
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, http.MethodConnect, r.Method)
+				connects.Add(1)
+				w.WriteHeader(status)
+			}))
+			t.Cleanup(proxy.Close)
+			address, err := url.Parse(proxy.URL)
+			require.NoError(t, err)
+			address.User = url.UserPassword("user", "hush-hush")
+			transport := customizers.DefaultTransport().(*http.Transport).Clone()
+			transport.Proxy = http.ProxyURL(address)
+			for name, auth := range map[string]customizers.Auth{"token": customizers.ClientCredentials("id", "secret"), "create": customizers.TokenSource(static("token"))} {
+				connects.Store(0)
+				c := newClient(t, "acme", auth, quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+				_, err = c.Create(testContext(t), customizers.CreateRequest{Name: "n"})
+				requireFailure(t, err, customizers.ErrConnection)
+				require.ErrorContains(t, err, fmt.Sprintf("the proxy %s refused to connect: %d", proxy.URL, status), name)
+				assert.NotContains(t, err.Error(), "hush-hush")
+				assert.Equal(t, attempts, connects.Load(), name)
+			}
+		})
 	}
 }

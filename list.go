@@ -22,8 +22,8 @@ import (
 // that the position was lost.
 //
 // The list ends with a page shorter than asked for, as the service documents. With Count
-// it does not end before Total records have come, unless a page brings nothing new; every
-// page has the Total of the first, and an empty first page beside a Total is an error.
+// it does not end before Total records have come, unless a page is empty; every page has
+// the Total of the first, and an empty first page beside a Total is an error.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		if err := opts.check(); err != nil {

@@ -81,7 +81,7 @@ func TestOffsetPastTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ records, refused, offset, want, errs int }{
 		{records: 500, refused: 500, want: 500},
-		{records: 1000, refused: 500, want: 748, errs: 1}, // up to the last offset that is not refused
+		{records: 1000, refused: 500, want: 749, errs: 1}, // up to the last offset that is not refused
 		{records: 3, refused: 3, offset: 5, errs: 1},
 	} {
 		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {

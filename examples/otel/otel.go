@@ -1,6 +1,6 @@
-// Package otel shows how the SDK is traced and measured by OpenTelemetry: a span for each
-// operation, below it one for each try, and counters of tries, waits and refusals. Copy
-// it, and name things as your own programs do.
+// Package otel shows how to trace and measure a client with OpenTelemetry: a span for each
+// operation, a child span for each attempt, a counter of attempts and a histogram of waits.
+// Copy it and adapt the names.
 package otel
 
 import (
@@ -19,8 +19,8 @@ import (
 
 const scope = "github.com/connector-customizers/customizers/examples/otel"
 
-// Options makes the options of a client that is traced and measured. The SDK retries
-// around the HTTP client, so that the transport, otelhttp's, makes a span for each try.
+// Options returns the options of a client that is traced and measured. The client retries
+// above its HTTP client, so the transport of otelhttp makes a span for each attempt.
 func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]customizers.Option, error) {
 	observer, err := observe(meters.Meter(scope))
 	if err != nil {
@@ -34,7 +34,7 @@ func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]custo
 	}, nil
 }
 
-// Operation makes a span around an operation; its tries are below it.
+// Operation runs an operation in a span, the parent of those of its attempts.
 //
 //	c, err := otel.Operation(ctx, tracers, "Get", func(ctx context.Context) (*customizers.Customizer, error) {
 //		return client.Get(ctx, id)
@@ -50,25 +50,25 @@ func Operation[T any](ctx context.Context, tracers trace.TracerProvider, name st
 	return result, err
 }
 
-// observe counts tries by operation and status, and waits by operation and reason, with
-// their lengths. Retries are the tries with retry true, 429s those with that status.
+// observe returns an observer that counts attempts by operation, status and whether they
+// are retries, and records the lengths of waits by operation and reason.
 func observe(meter metric.Meter) (customizers.Observer, error) {
-	tries, err := meter.Int64Counter("customizers.tries",
-		metric.WithDescription("Requests sent, each try on its own."), metric.WithUnit("{try}"))
+	attempts, err := meter.Int64Counter("customizers.attempts",
+		metric.WithDescription("Requests sent, including retries."), metric.WithUnit("{attempt}"))
 	if err != nil {
 		return customizers.Observer{}, err
 	}
 	waits, err := meter.Float64Histogram("customizers.waits",
-		metric.WithDescription("Waits before a request was sent, or sent again."), metric.WithUnit("s"))
+		metric.WithDescription("Waits before an attempt."), metric.WithUnit("s"))
 	if err != nil {
 		return customizers.Observer{}, err
 	}
 	return customizers.Observer{
-		Attempt: func(ctx context.Context, t customizers.Attempt) {
-			tries.Add(ctx, 1, metric.WithAttributes(
-				attribute.String("operation", t.Operation),
-				attribute.Int("http.response.status_code", t.StatusCode),
-				attribute.Bool("retry", t.Attempt > 1),
+		Attempt: func(ctx context.Context, a customizers.Attempt) {
+			attempts.Add(ctx, 1, metric.WithAttributes(
+				attribute.String("operation", a.Operation),
+				attribute.Int("http.response.status_code", a.StatusCode),
+				attribute.Bool("retry", a.Attempt > 1),
 			))
 		},
 		Wait: func(ctx context.Context, w customizers.Wait) {

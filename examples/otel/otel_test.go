@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,55 +23,49 @@ import (
 	"github.com/connector-customizers/customizers/examples/otel"
 )
 
-// As many connections are kept as calls were under way, as with the SDK's own client.
-func TestConnectionsAreKept(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	const calls = 10
-	tenant := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithSeed(1))
-	t.Cleanup(tenant.Close)
-	var atOnce atomic.Pointer[sync.WaitGroup] // holds the calls up until all are there
-	var connections atomic.Int32
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			wave := atOnce.Load()
-			wave.Done()
-			wave.Wait()
-		}
-		tenant.ServeHTTP(w, r)
-	}))
-	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
-		}
+// A countingListener counts the connections that it accepts.
+type countingListener struct {
+	net.Listener
+
+	n atomic.Int32
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.n.Add(1)
 	}
-	srv.Start()
+	return conn, err
+}
+
+// Ten calls at a time use the same ten connections, as with the SDK's own client.
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	connections := &countingListener{Listener: l}
+	srv := customizerstest.NewServer(customizerstest.WithListener(connections))
 	t.Cleanup(srv.Close)
+	srv.Inject(customizerstest.Fault{Delay: 100 * time.Millisecond, Times: -1}) // so that calls overlap
 	opts, err := otel.Options(sdktrace.NewTracerProvider(), sdkmetric.NewMeterProvider())
 	require.NoError(t, err)
-	client, err := customizers.New(srv.URL, customizers.ClientCredentials(tenant.ClientID, tenant.ClientSecret), opts...)
-	require.NoError(t, err)
+	client := srv.Client(opts...)
 	for range 3 {
-		var wave sync.WaitGroup
-		wave.Add(calls)
-		atOnce.Store(&wave)
-		var ended sync.WaitGroup
-		for range calls {
-			ended.Go(func() {
-				_, err := client.List(ctx, customizers.ListOptions{})
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				_, err := client.List(t.Context(), customizers.ListOptions{})
 				assert.NoError(t, err)
 			})
 		}
-		ended.Wait()
+		calls.Wait()
 	}
-	assert.LessOrEqual(t, connections.Load(), int32(calls))
+	assert.LessOrEqual(t, connections.n.Load(), int32(10))
 }
 
 func TestSpansAndCounts(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
+	ctx := t.Context()
 	spans := tracetest.NewInMemoryExporter()
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	reader := sdkmetric.NewManualReader()
@@ -102,13 +95,13 @@ func TestSpansAndCounts(t *testing.T) {
 	require.ErrorIs(t, err, customizers.ErrNotFound)
 
 	got := spans.GetSpans()
-	require.Len(t, got, 6) // two operations, three tries and one
+	require.Len(t, got, 6) // the first operation after its three attempts, the second after its one
 	parent, failed := got[3], got[5]
 	assert.Equal(t, "customizers.Get", parent.Name)
 	assert.Equal(t, codes.Unset, parent.Status.Code)
 	for i, status := range []int{429, 503, 200} {
 		assert.Equal(t, "HTTP GET", got[i].Name)
-		assert.Equal(t, parent.SpanContext.SpanID(), got[i].Parent.SpanID(), "try %d", i+1)
+		assert.Equal(t, parent.SpanContext.SpanID(), got[i].Parent.SpanID(), "attempt %d", i+1)
 		assert.Contains(t, got[i].Attributes, attribute.Int("http.response.status_code", status))
 	}
 	require.NotEmpty(t, parent.Events)
@@ -118,18 +111,18 @@ func TestSpansAndCounts(t *testing.T) {
 
 	var metrics metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(ctx, &metrics))
-	tries := map[[3]any]int64{}
+	attempts := map[[3]any]int64{}
 	waits := map[string]uint64{}
 	for _, scope := range metrics.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			switch data := m.Data.(type) {
 			case metricdata.Sum[int64]:
 				for _, p := range data.DataPoints {
-					if m.Name == "customizers.tries" {
+					if m.Name == "customizers.attempts" {
 						operation, _ := p.Attributes.Value("operation")
 						status, _ := p.Attributes.Value("http.response.status_code")
 						retry, _ := p.Attributes.Value("retry")
-						tries[[3]any{operation.AsString(), status.AsInt64(), retry.AsBool()}] = p.Value
+						attempts[[3]any{operation.AsString(), status.AsInt64(), retry.AsBool()}] = p.Value
 					}
 				}
 			case metricdata.Histogram[float64]:
@@ -149,6 +142,6 @@ func TestSpansAndCounts(t *testing.T) {
 		{"Get", int64(503), true}:    1,
 		{"Get", int64(200), true}:    1,
 		{"Get", int64(404), false}:   1,
-	}, tries)
+	}, attempts)
 	assert.Equal(t, map[string]uint64{"retry_after": 1, "backoff": 1}, waits)
 }

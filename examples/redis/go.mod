@@ -6,6 +6,7 @@ require (
 	github.com/connector-customizers/customizers v0.0.0
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/time v0.15.0
 )
 
 require (

@@ -48,11 +48,11 @@ func TestDoctorScopes(t *testing.T) {
 // A successful list is the proof of what a token permits, whatever form its claims have.
 func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 	for claims, says := range map[string]string{
-		`{"scope":["FA=="],"exp":4102444800}`:                 "scopes         unknown: the token does not name them",
-		`{"scope":"FA=="}`:                                    "scopes         unknown",
-		`{"scope":7}`:                                         "scopes         unknown",
-		`{"scope":{"a":1},"exp":"soon"}`:                      "token          fetched; it is not a JWT",
-		`{}`:                                                  "token          no expiry",
+		`{"scope":["FA=="],"exp":4102444800}`: "scopes         unknown: the token does not name them",
+		`{"scope":"FA=="}`:                    "scopes         unknown",
+		`{"scope":7}`:                         "scopes         unknown",
+		`{"scope":{"a":1},"exp":"soon"}`:      "token          fetched; it is not a JWT",
+		`{}`:                                  "token          no expiry",
 		`{"scope":["sp:connector:read sp:connector:manage"]}`: "sp:connector:read sp:connector:manage",
 		`{"scope":"sp:scopes:all"}`:                           "scopes         sp:scopes:all",
 		`not JSON`:                                            "token          fetched; it is not a JWT",

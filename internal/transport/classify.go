@@ -22,9 +22,12 @@ type verdict struct {
 // classify decides from a status, or from the error that came instead of a response.
 func classify(idempotent bool, status int, err error) verdict {
 	var ended *ContextError
+	var proxy *ProxyError
 	switch {
 	case errors.As(err, &ended):
 		return verdict{mayHaveActed: true}
+	case errors.As(err, &proxy):
+		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant saw nothing
 	case err != nil && isCertificateError(err):
 		return verdict{}
 	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):

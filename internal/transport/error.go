@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -91,6 +92,21 @@ func (e *ConnectionError) Error() string {
 
 // Unwrap returns the cause.
 func (e *ConnectionError) Unwrap() error { return e.err }
+
+// A ProxyError reports that a proxy refused to connect to the tenant.
+type ProxyError struct {
+	URL    *url.URL // may hold a password
+	Status string   // such as "403 Forbidden"
+	Code   int
+}
+
+// Error returns the proxy, without its password, and its status.
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("the proxy %s refused to connect: %s", e.Proxy(), e.Status)
+}
+
+// Proxy returns the proxy's address without its password.
+func (e *ProxyError) Proxy() string { return e.URL.Scheme + "://" + e.URL.Host }
 
 // A ContextError reports that a call's context ended. It matches the context's cause, but
 // not what the cause wraps: the failure of another call is not the failure of this one.
