@@ -42,13 +42,13 @@ func succeeds(requests int) outcome           { return outcome{requests: request
 func fails(requests int, is ...error) outcome { return outcome{requests, true, is} }
 
 var (
-	once, twice    = succeeds(1), succeeds(2)
-	unusable       = fails(1)
-	openOutcome    = fails(1, customizers.ErrOutcomeUnknown)
-	openServer     = fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)
-	openConnection = fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
-	unauthorized   = fails(2, customizers.ErrUnauthorized)
-	limited        = fails(4, customizers.ErrRateLimited)
+	once, twice       = succeeds(1), succeeds(2)
+	failsOnce         = fails(1)
+	unknown           = fails(1, customizers.ErrOutcomeUnknown)
+	serverUnknown     = fails(1, customizers.ErrServer, customizers.ErrOutcomeUnknown)
+	connectionUnknown = fails(1, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+	unauthorized      = fails(2, customizers.ErrUnauthorized)
+	limited           = fails(4, customizers.ErrRateLimited)
 )
 
 // html is a 200 of a proxy, although the tenant acted.
@@ -68,30 +68,30 @@ var matrix = []struct {
 	{"none", fault{Skip: 9}, once, once, nil, 0},
 	{"429 with Retry-After", fault{Status: 429, Header: header("Retry-After", "30")}, twice, twice, nil, 30 * time.Second},
 	{"429 four times", fault{Status: 429, Times: 4}, limited, limited, nil, 0},
-	{"408", fault{Status: 408}, twice, openOutcome, nil, 0},
-	{"500", fault{Status: 500}, twice, openServer, nil, 0},
-	{"502", fault{Status: 502}, twice, openServer, nil, 0},
-	{"503", fault{Status: 503}, twice, openServer, nil, 0},
-	{"504", fault{Status: 504}, twice, openServer, nil, 0},
-	{"503 after acting", fault{Status: 503, Acted: true}, twice, openServer, nil, 0},
-	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), openServer, nil, 0},
-	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), openServer, nil, 0},
+	{"408", fault{Status: 408}, twice, unknown, nil, 0},
+	{"500", fault{Status: 500}, twice, serverUnknown, nil, 0},
+	{"502", fault{Status: 502}, twice, serverUnknown, nil, 0},
+	{"503", fault{Status: 503}, twice, serverUnknown, nil, 0},
+	{"504", fault{Status: 504}, twice, serverUnknown, nil, 0},
+	{"503 after acting", fault{Status: 503, Acted: true}, twice, serverUnknown, nil, 0},
+	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), serverUnknown, nil, 0},
+	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), serverUnknown, nil, 0},
 	{"401 once", fault{ExpireToken: true}, twice, twice, nil, 0},
 	{"401 twice", fault{Status: 401, Times: 2}, unauthorized, unauthorized, nil, 0},
 	{"403", fault{Status: 403}, fails(1, customizers.ErrForbidden), fails(1, customizers.ErrForbidden), nil, 0},
 	{
 		"404", fault{Status: 404}, fails(1, customizers.ErrNotFound), fails(1, customizers.ErrNotFound),
-		map[customizerstest.Operation]outcome{customizerstest.List: unusable, customizerstest.Create: unusable}, 0,
+		map[customizerstest.Operation]outcome{customizerstest.List: failsOnce, customizerstest.Create: failsOnce}, 0,
 	},
 	{"400", fault{Status: 400}, fails(1, customizers.ErrBadRequest), fails(1, customizers.ErrBadRequest), nil, 0},
-	{"reset", fault{Cut: true}, twice, openConnection, nil, 0},
-	{"reset after acting", fault{Cut: true, Acted: true}, twice, openConnection, nil, 0},
-	{"broken body", fault{TruncateAt: 5}, twice, openConnection, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
-	{"200 with HTML", html("<html>Sign in</html>"), unusable, openOutcome, nil, 0},
-	{"200 without a body", html(""), unusable, openOutcome, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
-	{"redirect", fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")}, unusable, openOutcome, nil, 0},
-	{"context ends", fault{Delay: time.Hour}, unusable, openOutcome, nil, contextEnds},
-	{"stall", fault{Delay: time.Hour}, twice, openConnection, nil, 2 * time.Minute},
+	{"reset", fault{Cut: true}, twice, connectionUnknown, nil, 0},
+	{"reset after acting", fault{Cut: true, Acted: true}, twice, connectionUnknown, nil, 0},
+	{"broken body", fault{TruncateAt: 5}, twice, connectionUnknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
+	{"200 with HTML", html("<html>Sign in</html>"), failsOnce, unknown, nil, 0},
+	{"200 without a body", html(""), failsOnce, unknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
+	{"redirect", fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")}, failsOnce, unknown, nil, 0},
+	{"context ends", fault{Delay: time.Hour}, failsOnce, unknown, nil, contextEnds},
+	{"stall", fault{Delay: time.Hour}, twice, connectionUnknown, nil, 2 * time.Minute},
 }
 
 const contextEnds = 5 * time.Second
