@@ -25,6 +25,7 @@ import (
 // connections. There is nothing to close.
 type Client struct {
 	chain   transport.Handler
+	base    string // scheme and host of the tenant
 	server  string // what the generated builders append a path to
 	version APIVersion
 	agent   []string
@@ -49,7 +50,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
+	c := &Client{base: base, server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
 	if s.version != APIVersion1 {
 		c.server += string(s.version) + "/"
 	}
@@ -191,7 +192,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	}
 	req, err := api.NewDeleteConnectorCustomizerRequest(c.server, id)
 	resp, err := c.send(ctx, "Delete", req, err)
-	if err != nil || len(resp.Data) == 0 {
+	if err != nil || len(resp.Data) == 0 || resp.StatusCode == http.StatusNotFound {
 		return err
 	}
 	return c.decode(resp, new(json.RawMessage)) // a page of HTML is not the service's

@@ -81,10 +81,15 @@ type Message struct {
 	Text         string
 }
 
-// newError describes a failed call. Nothing else makes an *Error.
+// newError describes a failed call.
 func (c *Client) newError(err error) *Error {
 	var f *transport.Error
 	errors.As(err, &f) // as all errors of the chain are
+	return newError(f, c.redact(f.Call.Token))
+}
+
+// newError describes a failed call, with redacted texts. Nothing else makes an *Error.
+func newError(f *transport.Error, redact func(string) string) *Error {
 	req := f.Call.Request
 	e := &Error{
 		Operation: f.Call.Operation, Method: req.Method,
@@ -96,7 +101,6 @@ func (c *Client) newError(err error) *Error {
 	if f.Response != nil {
 		e.StatusCode, e.RequestID = f.Response.StatusCode, requestID(f.Response)
 	}
-	redact := c.redact(f.Call.Token)
 	cause := f.Err
 	switch {
 	case f.NotSent:

@@ -140,3 +140,33 @@ func TestPagesYieldsAnInvalidArgument(t *testing.T) {
 	}
 	assert.Equal(t, 2, errs)
 }
+
+func TestGetByName(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, customizerstest.WithSeed(300), customizerstest.WithCustomizers(
+		customizers.Customizer{ID: "1", Name: "one"}, customizers.Customizer{ID: "2", Name: "two"}, customizers.Customizer{ID: "3", Name: "two"},
+	))
+	c := checkedClient(t, srv)
+	got, err := c.GetByName(testContext(t), "one")
+	require.NoError(t, err)
+	assert.Equal(t, "1", got.ID)
+
+	for _, name := range []string{"none", "One", "one "} {
+		_, err = c.GetByName(testContext(t), name)
+		require.ErrorIs(t, err, customizers.ErrNotFound, name)
+		require.ErrorContains(t, err, name)
+	}
+	_, err = c.GetByName(testContext(t), "two")
+	require.ErrorIs(t, err, customizers.ErrAmbiguous)
+	var ambiguous *customizers.AmbiguousError
+	require.ErrorAs(t, err, &ambiguous)
+	assert.Len(t, ambiguous.Customizers, 2)
+	require.ErrorContains(t, err, "2, 3")
+
+	_, err = c.GetByName(testContext(t), " ")
+	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 403})
+	_, err = c.GetByName(testContext(t), "one")
+	requireFailure(t, err, customizers.ErrForbidden)
+}

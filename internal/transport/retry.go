@@ -54,7 +54,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 			return nil, notSent(attempt, err)
 		}
 		if h.deletedBefore(e) {
-			return &Response{Response: e.Response.Response, Call: attempt, Attempts: attempt.Attempt}, nil
+			return e.Response, nil
 		}
 		wait, ok := h.next(e)
 		if !ok {

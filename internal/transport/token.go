@@ -64,8 +64,9 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	for {
 		t.mu.Lock()
 		if t.token != nil && (t.renewAt.IsZero() || time.Now().Before(t.renewAt)) {
-			defer t.mu.Unlock()
-			return t.token, nil
+			token := t.token
+			t.mu.Unlock()
+			return token, nil
 		}
 		f, own := t.current, false
 		if f == nil {

@@ -32,17 +32,21 @@ func status(next Handler) Handler {
 		if err == nil && resp.StatusCode/100 == 2 {
 			return resp, nil
 		}
-		e := &Error{Call: c, Response: resp, Err: err, Attempts: c.Attempt}
 		if err == nil {
-			e.RetryAfter = retryAfter(resp.Header, time.Now())
+			return resp, StatusError(c, resp)
 		}
-		return resp, e
+		return resp, &Error{Call: c, Response: resp, Err: err, Attempts: c.Attempt}
 	})
+}
+
+// StatusError returns the error of a response that is not a success.
+func StatusError(c *Call, resp *Response) *Error {
+	return &Error{Call: c, Response: resp, Attempts: c.Attempt, RetryAfter: retryAfter(resp.Header, time.Now())}
 }
 
 const (
 	maxBody      = 16 << 20 // a page of 250 records has some 60 KiB
-	maxErrorBody = 64 << 10
+	MaxErrorBody = 64 << 10 // bounds the body of a response that is not a success
 
 	stallAfter      = 2 * time.Minute // without a byte in either direction
 	errorStallAfter = 5 * time.Second // the same for the body of an error, which the status explains too
@@ -72,10 +76,14 @@ func wire(client *http.Client) Handler {
 		defer func() { _ = body.Close() }()
 		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
 		if resp.StatusCode/100 != 2 {
-			r.Data, _ = io.ReadAll(io.LimitReader(w.guard(body, errorStallAfter), maxErrorBody))
+			r.Data, _ = io.ReadAll(io.LimitReader(w.guard(body, errorStallAfter), MaxErrorBody))
 			return r, nil // the status says what matters
 		}
-		r.Data, err = readBounded(w.guard(body, stallAfter), resp.ContentLength)
+		length := resp.ContentLength
+		if c.Request.Method == http.MethodHead {
+			length = 0
+		}
+		r.Data, err = readBounded(w.guard(body, stallAfter), length)
 		if err != nil && !errors.Is(err, errTooLarge) {
 			err = w.cause(&ConnectionError{err: fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
 		}
