@@ -108,7 +108,7 @@ func TestDo(t *testing.T) {
 			require.ErrorAs(t, err, &e)
 			assert.Equal(t, resp.StatusCode, e.StatusCode)
 			assert.Equal(t, "/beta/things/a/b", e.Path)
-			if tt.sentinel != errRedirect {
+			if !errors.Is(tt.sentinel, errRedirect) {
 				requireFailure(t, err, tt.sentinel)
 				assert.Equal(t, "t-1", e.TrackingID)
 			}

@@ -189,7 +189,8 @@ func TestPagesEnd(t *testing.T) {
 	t.Run("at a break", func(t *testing.T) {
 		t.Parallel()
 		l := newList(600)
-		for range l.source().Pages(t.Context(), 0, MaxLimit, false) {
+		for _, err := range l.source().Pages(t.Context(), 0, MaxLimit, false) {
+			require.NoError(t, err)
 			break
 		}
 		assert.Len(t, l.requests, 1)

@@ -44,9 +44,11 @@ func StatusError(c *Call, resp *Response) *Error {
 	return &Error{Call: c, Response: resp, Attempts: c.Attempt, RetryAfter: retryAfter(resp.Header, time.Now())}
 }
 
+// MaxErrorBody bounds the body of a response that is not a success.
+const MaxErrorBody = 64 << 10
+
 const (
-	maxBody      = 16 << 20 // a page of 250 records has some 60 KiB
-	MaxErrorBody = 64 << 10 // bounds the body of a response that is not a success
+	maxBody = 16 << 20 // a page of 250 records has some 60 KiB
 
 	stallAfter      = 2 * time.Minute // without a byte in either direction
 	errorStallAfter = 5 * time.Second // the same for the body of an error, which the status explains too
@@ -68,7 +70,7 @@ func wire(client *http.Client) Handler {
 		if !c.Idempotent {
 			req, unconnected = traceConnection(req)
 		}
-		resp, err := client.Do(req) //nolint:gosec // to the tenant that the caller named
+		resp, err := client.Do(req) //nolint:bodyclose // closed below
 		if err != nil {
 			return nil, w.cause(&ConnectionError{err: err, unconnected: unconnected()})
 		}
