@@ -201,7 +201,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, a address) {
 	r = r.Clone(r.Context())
 	r.URL.RawPath = a.path
 	r.URL.Path, _ = url.PathUnescape(a.path) // it comes from a path that was read
-	ctx := contextWith(r.Context(), &exchange{header: w.Header(), createStatus: s.config.createStatus, contentType: r.Header.Get("Content-Type")})
+	ctx := contextWith(r.Context(), &exchange{
+		header: w.Header(), beta: a.version == "beta", createStatus: s.config.createStatus, contentType: r.Header.Get("Content-Type"),
+	})
 	s.handler.ServeHTTP(w, r.WithContext(ctx))
 }
 

@@ -274,8 +274,8 @@ func WithRateLimit(n int, per time.Duration) Option {
 	return func(c *config) { c.limit, c.per = n, per }
 }
 
-// WithCreateStatus sets the status of a create that succeeds: 201 is specified and
-// the default, 200 is seen in use.
+// WithCreateStatus sets the status of a successful create, 200 or 201. The default is 201,
+// which is specified, and 200 under /beta.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
 
 // WithRequestHook calls f with each request when its answer is known, and before it is

@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -436,12 +438,16 @@ func TestURLSchemes(t *testing.T) {
 			t.Parallel()
 			srv := serve(t)
 			p := newPeer(t, srv)
+			beta, created := strings.HasPrefix(base, "/beta"), http.StatusCreated
+			if beta {
+				created = http.StatusOK
+			}
 			steps := []struct {
 				operation                       customizerstest.Operation
 				method, path, contentType, body string
 				status                          int
 			}{
-				{customizerstest.Create, http.MethodPost, "", recordType, `{"name":"one"}`, http.StatusCreated},
+				{customizerstest.Create, http.MethodPost, "", recordType, `{"name":"one"}`, created},
 				{customizerstest.List, http.MethodGet, "?limit=1", "", "", http.StatusOK},
 				{customizerstest.Get, http.MethodGet, "/{id}", "", "", http.StatusOK},
 				{customizerstest.Update, http.MethodPut, "/{id}", recordType, `{"name":"two"}`, http.StatusOK},
@@ -455,8 +461,15 @@ func TestURLSchemes(t *testing.T) {
 				if s.operation == customizerstest.Create {
 					id = decode[customizers.Customizer](t, got).ID
 				}
+				if s.operation == customizerstest.CreateVersion {
+					want := []string{"created", "customizerID", "imageID", "version"}
+					if beta {
+						want = []string{"connectorCustomizerId", "imageId", "version"}
+					}
+					assert.Equal(t, want, slices.Sorted(maps.Keys(decode[map[string]any](t, got))))
+				}
 				deprecated := ""
-				if strings.HasPrefix(base, "/beta") {
+				if beta {
 					deprecated = "true"
 				}
 				assert.Equal(t, deprecated, got.header.Get("X-Deprecated"), s.operation)
@@ -534,6 +547,8 @@ func TestCreateStatus(t *testing.T) {
 	made, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: "b"})
 	require.NoError(t, err)
 	assert.Equal(t, "b", made.Name)
+	specified := newPeer(t, serve(t, customizerstest.WithCreateStatus(http.StatusCreated)))
+	assert.Equal(t, http.StatusCreated, specified.send(http.MethodPost, "/beta/connector-customizers", recordType, `{"name":"a"}`).status)
 	assert.Len(t, srv.Customizers(), 2)
 }
 

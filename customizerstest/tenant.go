@@ -96,7 +96,8 @@ func (t *tenant) versionsOf(id string) []Version {
 // An exchange is what the strict interface of the generated server does not pass on.
 type exchange struct {
 	header       http.Header // of the answer
-	createStatus int
+	beta         bool
+	createStatus int    // 0 for the default
 	contentType  string // of the request
 }
 
@@ -140,7 +141,7 @@ func (t *tenant) CreateConnectorCustomizer(ctx context.Context, r server.CreateC
 		return nil, refusal("The name must not be blank.")
 	}
 	created := t.create(r.Body.Name)
-	if exchangeOf(ctx).createStatus == http.StatusOK {
+	if e := exchangeOf(ctx); e.createStatus == http.StatusOK || e.createStatus == 0 && e.beta {
 		return server.CreateConnectorCustomizer200JSONResponse(created), nil
 	}
 	return server.CreateConnectorCustomizer201JSONResponse(created), nil
@@ -215,7 +216,22 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 		ArchiveSHA256: digest,
 	}
 	t.versions[c.ID] = append(t.versions[c.ID], v)
+	if exchangeOf(ctx).beta {
+		return betaVersion{c.ID, c.ImageID, c.ImageVersion}, nil
+	}
 	return server.CreateConnectorCustomizerVersion200JSONResponse(v.Version), nil
+}
+
+// A betaVersion is a version as /beta returns it.
+type betaVersion struct {
+	CustomizerID string `json:"connectorCustomizerId"`
+	ImageID      string `json:"imageId"`
+	Version      int64  `json:"version"`
+}
+
+func (v betaVersion) VisitCreateConnectorCustomizerVersionResponse(w http.ResponseWriter) error {
+	writeJSON(w, http.StatusOK, v)
+	return nil
 }
 
 // checkArchive reads an archive to its end, through a file as it may be large, and
