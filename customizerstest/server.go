@@ -209,21 +209,18 @@ func (s *Server) Requests(operations ...Operation) []Request {
 	return out
 }
 
-func (s *Server) note(r Request) {
+// record adds a request to the log and calls the hook.
+func (s *Server) record(r Request) {
 	r.Duration = time.Since(r.Time)
-	s.remember(r)
-	if s.config.hook != nil {
-		s.config.hook(r)
-	}
-}
-
-func (s *Server) remember(r Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.requests) >= 2*logged {
 		s.requests = append(s.requests[:0], s.requests[logged:]...)
 	}
 	s.requests = append(s.requests, r)
+	s.mu.Unlock()
+	if s.config.hook != nil {
+		s.config.hook(r)
+	}
 }
 
 // An Option changes what [NewServer] starts. Options may come in any order; of two of the

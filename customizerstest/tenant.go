@@ -38,7 +38,7 @@ type tenant struct {
 var _ server.StrictServerInterface = (*tenant)(nil)
 
 func newTenant(st State, given []customizers.Customizer, seed int) *tenant {
-	t := &tenant{id: newImageID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
+	t := &tenant{id: newID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
 	t.restore(st)
 	for _, c := range given {
 		t.add(c)
@@ -54,7 +54,8 @@ func now() customizers.Timestamp {
 	return customizers.Timestamp{Time: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
-func newImageID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+// newID returns an ID in the form of the service's images and errors.
+func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
 func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	if c.ID == "" {
@@ -204,7 +205,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
 	c.ImageVersion++
-	c.ImageID = newImageID()
+	c.ImageID = newID()
 	v := Version{
 		Version: customizers.Version{
 			CustomizerID: c.ID,
@@ -262,11 +263,11 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// A refusal is what the tenant says to a request that is not valid.
+// A refusal is the error of an invalid request, which is answered with 400.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
 func notFound(id string) server.NotFoundJSONResponse {
-	return server.NotFoundJSONResponse(errorOf("404 Not found", fmt.Sprintf("There is no connector customizer with the id %s.", id)))
+	return server.NotFoundJSONResponse(errorOf(http.StatusNotFound, fmt.Sprintf("There is no connector customizer with the id %s.", id)))
 }

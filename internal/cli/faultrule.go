@@ -13,15 +13,15 @@ import (
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
 version, token, info, or any of the first six. The effects are
-  status=503       answer with this status
-  retry-after=7    and with this header, in seconds
-  body=TEXT        and with this body, to the end of the rule
-  cut              reset the connection instead of answering
+  status=503       respond with this status and the service's error for it
+  retry-after=7    and this header, in seconds
+  body=TEXT        and this body instead, to the end of the rule; body= for none
+  cut              reset the connection instead of responding
   truncate=100     reset it after so many bytes of the body
-  acted            carry out what was asked before it fails
+  acted            carry out the request, then fail it
   delay=2s         wait first
   expire-token     refuse the request's token from now on
-  times=2          hit so many requests, or always; 1 when left out
+  times=2          fail so many requests, or always; the default is 1
   skip=1           let so many pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
@@ -36,7 +36,7 @@ var faultOperations = map[string]customizerstest.Operation{
 	"info":    customizerstest.Info,
 }
 
-// parseFault reads a rule of --fault.
+// parseFault parses a rule of --fault.
 func parseFault(rule string) (customizerstest.Fault, error) {
 	var f customizerstest.Fault
 	name, effects, ok := strings.Cut(rule, ":")
@@ -50,7 +50,7 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	f.Operation = op
 	for effects != "" {
 		if body, ok := strings.CutPrefix(effects, "body="); ok { // which may have commas
-			f.Body = body
+			f.Body, f.EmptyBody = body, body == ""
 			break
 		}
 		var effect string
@@ -61,7 +61,7 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 		}
 	}
 	switch {
-	case f.Status == 0 && (f.Body != "" || f.Header != nil):
+	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
 		return f, errors.New("body and retry-after need a status")
 	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
 		return f, errors.New("status, cut and truncate are one or the other")
@@ -125,7 +125,7 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	return fmt.Errorf("there is no effect %q: use status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip", key)
 }
 
-// faultText is the rule of a fault.
+// faultText returns the rule of a fault.
 func faultText(f customizerstest.Fault) string {
 	text := "any"
 	for name, op := range faultOperations {
@@ -149,6 +149,6 @@ func faultText(f customizerstest.Fault) string {
 	add(f.Times < 0, "times=always")
 	add(f.Times > 0, "times=%d", f.Times)
 	add(f.Header.Get("Retry-After") != "", "retry-after=%s", f.Header.Get("Retry-After"))
-	add(f.Body != "", "body=%s", f.Body)
+	add(f.Body != "" || f.EmptyBody, "body=%s", f.Body)
 	return text + ":" + strings.Join(effects, ",")
 }

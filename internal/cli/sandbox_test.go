@@ -243,6 +243,7 @@ func TestParseFault(t *testing.T) {
 		"any:cut,times=always":  {Cut: true, Times: -1},
 		"delete:cut,times=2":    {Operation: customizerstest.Delete, Cut: true, Times: 2},
 		"any:status=400,body=a": {Status: 400, Body: "a"},
+		"any:status=502,body=":  {Status: 502, EmptyBody: true},
 		`update:status=429,retry-after=7,body={"a":1,"b":2}`: {
 			Operation: customizerstest.Update, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"a":1,"b":2}`,
 		},
@@ -272,6 +273,7 @@ func TestParseFault(t *testing.T) {
 		"list:acted,delay=1s":         "acted needs",
 		"list:retry-after=7,delay=1s": "need a status",
 		"list:cut,body=x":             "need a status",
+		"list:cut,body=":              "need a status",
 	}
 	for rule, says := range bad {
 		_, err := parseFault(rule)
@@ -283,7 +285,7 @@ func TestParseFault(t *testing.T) {
 }
 
 func FuzzFault(f *testing.F) {
-	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "x", ":", "list:=,="} {
+	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "get:status=502,body=", "x", ":", "list:=,="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {
