@@ -17,8 +17,12 @@ const (
 	Update        Operation = "putConnectorCustomizer"
 	Delete        Operation = "deleteConnectorCustomizer"
 	CreateVersion Operation = "createConnectorCustomizerVersion"
-	Token         Operation = "token" // POST /oauth/token
-	Info          Operation = "info"  // GET /oauth/info
+
+	ListInstances  Operation = "listConnectorInstances" // GET /beta/connector-instances
+	UpdateInstance Operation = "patchConnectorInstance" // PATCH /beta/connector-instances/{id}
+
+	Token Operation = "token" // POST /oauth/token
+	Info  Operation = "info"  // GET /oauth/info
 )
 
 // InjectedHeader marks a response whose status comes from a [Fault], which need not

@@ -25,6 +25,7 @@ var kept = customizerstest.State{
 	ClientSecret: "kept-secret",
 	Customizers:  []customizers.Customizer{{ID: "kept", Name: "kept", ImageVersion: 1}},
 	Versions:     map[string][]customizerstest.Version{"kept": {{}}},
+	Instances:    []customizerstest.Instance{{ID: "kept", Name: "kept", CustomizerID: "kept"}},
 }
 
 // Options are the same in any order, each with each.
@@ -33,6 +34,7 @@ func TestOptionsInAnyOrder(t *testing.T) {
 	type view struct {
 		address, clientID, clientSecret, tenantID string
 		customizers                               []string
+		instances                                 []string
 		versions                                  int
 		token                                     map[string]any
 		statuses                                  []int
@@ -65,6 +67,9 @@ func TestOptionsInAnyOrder(t *testing.T) {
 		v.clientID, v.clientSecret, v.tenantID = given(srv.ClientID), given(srv.ClientSecret), given(srv.State().TenantID)
 		for _, c := range srv.Customizers() {
 			v.customizers = append(v.customizers, c.Name+" of "+given(c.TenantID))
+		}
+		for _, i := range srv.Instances() {
+			v.instances = append(v.instances, i.Name)
 		}
 		v.versions = len(srv.Versions("kept"))
 
@@ -102,6 +107,7 @@ func optionsWith(l net.Listener, hook func(customizerstest.Request)) map[string]
 	return map[string]customizerstest.Option{
 		"WithCustomizers":   customizerstest.WithCustomizers(customizers.Customizer{ID: "given", Name: "given"}),
 		"WithSeed":          customizerstest.WithSeed(2),
+		"WithInstances":     customizerstest.WithInstances(2),
 		"WithCredentials":   customizerstest.WithCredentials("given-id", "given-secret"),
 		"WithTokenLifetime": customizerstest.WithTokenLifetime(time.Minute),
 		"WithScopes":        customizerstest.WithScopes("sp:connector:read"),

@@ -33,6 +33,7 @@ const (
 type route struct {
 	version   string // "v2024", …, "beta", or "v1"
 	path      string // in the contract: /connector-customizers…
+	instance  string // ID, of UpdateInstance
 	operation Operation
 	known     bool // the path exists, perhaps not with this method
 }
@@ -46,13 +47,18 @@ func routeOf(r *http.Request) route {
 	case "GET /oauth/info":
 		return route{operation: Info, known: true}
 	}
-	const collection = "connector-customizers"
+	const collection, instances = "connector-customizers", "connector-instances"
 	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	if len(parts) < 2 {
 		return route{}
 	}
 	var to route
 	switch {
+	case parts[0] == "beta" && parts[1] == instances && len(parts) == 2 && r.Method == http.MethodGet:
+		return route{version: "beta", operation: ListInstances, known: true}
+	case parts[0] == "beta" && parts[1] == instances && len(parts) == 3 && parts[2] != "" && r.Method == http.MethodPatch:
+		id, _ := url.PathUnescape(parts[2])
+		return route{version: "beta", instance: id, operation: UpdateInstance, known: true}
 	case parts[1] == collection && slices.Contains([]string{"v2024", "v2025", "v2026", "beta"}, parts[0]):
 		to.version = parts[0]
 	case parts[0] == collection && parts[1] == "v1":
@@ -166,7 +172,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 		return
 	}
 	needed := scopeManage
-	if to.operation == List || to.operation == Get {
+	if to.operation == List || to.operation == Get || to.operation == ListInstances {
 		needed = scopeRead
 	}
 	switch {
@@ -179,6 +185,14 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 	}
 	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
 		writeError(w, http.StatusBadRequest, "The query can't be read.")
+		return
+	}
+	switch to.operation {
+	case ListInstances:
+		s.tenant.serveInstances(w)
+		return
+	case UpdateInstance:
+		s.tenant.patchInstance(w, r, to.instance)
 		return
 	}
 	if to.version == "beta" {

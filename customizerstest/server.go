@@ -79,7 +79,7 @@ func NewServer(opts ...Option) *Server {
 		ClientID:     "sandbox-" + strings.ToLower(rand.Text()[:8]),
 		ClientSecret: strings.ToLower(rand.Text()),
 		config:       c,
-		tenant:       newTenant(c.state, c.customizers, c.seed),
+		tenant:       newTenant(c),
 		issuer:       newIssuer(c.tokenLifetime, c.scopes),
 		limiter:      newLimiter(c.limit, c.per),
 		closing:      make(chan struct{}),
@@ -231,6 +231,7 @@ type config struct {
 	clientID, clientSecret string
 	customizers            []customizers.Customizer
 	seed                   int
+	instances              int
 	tokenLifetime          time.Duration
 	scopes                 []string
 	limit                  int

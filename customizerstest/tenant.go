@@ -33,20 +33,23 @@ type tenant struct {
 	list     []*customizers.Customizer // oldest first
 	byID     map[string]*customizers.Customizer
 	versions map[string][]Version
+
+	instances []Instance // oldest first
 }
 
 var _ server.StrictServerInterface = (*tenant)(nil)
 
-func newTenant(st State, given []customizers.Customizer, seed int) *tenant {
+func newTenant(c config) *tenant {
 	t := &tenant{id: newID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
-	t.restore(st)
-	for _, c := range given {
+	t.restore(c.state)
+	for _, c := range c.customizers {
 		t.add(c)
 	}
-	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(seed) * time.Second)
-	for i := range seed {
+	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(c.seed) * time.Second)
+	for i := range c.seed {
 		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: customizers.Timestamp{Time: start.Add(time.Duration(i) * time.Second)}})
 	}
+	t.addInstances(c.instances)
 	return t
 }
 
@@ -184,6 +187,11 @@ func (t *tenant) DeleteConnectorCustomizer(_ context.Context, r server.DeleteCon
 	delete(t.byID, r.ID)
 	delete(t.versions, r.ID)
 	t.list = slices.DeleteFunc(t.list, func(o *customizers.Customizer) bool { return o == c })
+	for i := range t.instances {
+		if t.instances[i].CustomizerID == r.ID {
+			t.instances[i].CustomizerID = ""
+		}
+	}
 	return server.DeleteConnectorCustomizer204Response{}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
-version, token, info, or any of the first six. The effects are
+version, instances, link, token or info, or any for all but the last two. The effects are
   status=503       respond with this status and the service's error for it
   retry-after=7    and this header, in seconds
   body=TEXT        and this body instead, to the end of the rule; body= for none
@@ -32,8 +32,12 @@ var faultOperations = map[string]customizerstest.Operation{
 	"update":  customizerstest.Update,
 	"delete":  customizerstest.Delete,
 	"version": customizerstest.CreateVersion,
-	"token":   customizerstest.Token,
-	"info":    customizerstest.Info,
+
+	"instances": customizerstest.ListInstances,
+	"link":      customizerstest.UpdateInstance,
+
+	"token": customizerstest.Token,
+	"info":  customizerstest.Info,
 }
 
 // parseFault parses a rule of --fault.
@@ -43,9 +47,9 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	op, known := faultOperations[name]
 	switch {
 	case !known:
-		return f, fmt.Errorf("there is no operation %q: use list, create, get, update, delete, version, token, info or any", name)
+		return f, fmt.Errorf("unknown operation %q (want list, create, get, update, delete, version, instances, link, token, info or any)", name)
 	case !ok || effects == "":
-		return f, fmt.Errorf("it has no effect: write %s:status=503, say", name)
+		return f, fmt.Errorf("no effect (want, for example, %s:status=503)", name)
 	}
 	f.Operation = op
 	for effects != "" {
@@ -64,11 +68,11 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
 		return f, errors.New("body and retry-after need a status")
 	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
-		return f, errors.New("status, cut and truncate are one or the other")
+		return f, errors.New("status, cut and truncate exclude each other")
 	case f.Acted && f.Status == 0 && !f.Cut:
 		return f, errors.New("acted needs a status or cut")
 	case f.Status == 0 && !f.Cut && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
-		return f, errors.New("nothing goes wrong by it: add status, cut, truncate, delay or expire-token")
+		return f, errors.New("no effect (want status, cut, truncate, delay or expire-token)")
 	}
 	return f, nil
 }
@@ -84,7 +88,7 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	number := func(to *int, least, most int) error {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < least || n > most {
-			return fmt.Errorf("%s=%s is no number from %d to %d", key, value, least, most)
+			return fmt.Errorf("%s=%s is not a number from %d to %d", key, value, least, most)
 		}
 		*to = n
 		return nil
@@ -117,12 +121,12 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	case "delay":
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("delay=%s is no time, as 2s or 500ms", value)
+			return fmt.Errorf("delay=%s is not a time such as 2s or 500ms", value)
 		}
 		f.Delay = d
 		return nil
 	}
-	return fmt.Errorf("there is no effect %q: use status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip", key)
+	return fmt.Errorf("unknown effect %q (want status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip)", key)
 }
 
 // faultText returns the rule of a fault.
