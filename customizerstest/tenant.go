@@ -243,8 +243,8 @@ func (v betaVersion) VisitCreateConnectorCustomizerVersionResponse(w http.Respon
 	return nil
 }
 
-// checkArchive reads an archive to its end, through a file as it may be large, and
-// checks that it is a zip. Nothing is unpacked.
+// checkArchive reads the body of a version and checks that it is a zip archive, or empty.
+// It stores the archive in a file, which may be large, and does not unpack it.
 func checkArchive(body io.Reader, contentType string) (size int64, digest string, err error) {
 	file, err := os.CreateTemp("", "customizerstest-*.zip")
 	if err != nil {
@@ -259,10 +259,11 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	if err != nil {
 		return 0, "", refusal("The archive broke off.")
 	}
-	if size == 0 && contentType == "" {
-		return 0, "", nil // the specified form of the request
+	kind, _, _ := mime.ParseMediaType(contentType)
+	if size == 0 && kind != "application/zip" {
+		return 0, "", nil // as specified; some clients name a type, which has no meaning then
 	}
-	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != "application/zip" {
+	if kind != "application/zip" {
 		return 0, "", refusal("The Content-Type must be application/zip.")
 	}
 	if _, err := zip.NewReader(file, size); err != nil && !errors.Is(err, zip.ErrInsecurePath) {
