@@ -19,6 +19,9 @@ const (
 	goodQuery = "grant_type=client_credentials&client_id=an-id&client_secret=s%2Bcret"
 )
 
+// all are the names and values of goodQuery.
+var all = []string{"grant_type", "client_credentials", "client_id", "an-id", "client_secret", "s+cret"}
+
 // multipartForm returns a form with the boundary "b". A part has the header lines of typed.
 func multipartForm(typed string, pairs ...string) string {
 	var b strings.Builder
@@ -32,7 +35,6 @@ func TestToken(t *testing.T) {
 	t.Parallel()
 	srv := serve(t, customizerstest.WithCredentials("an-id", "s+cret"))
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("an-id:s%2Bcret"))
-	all := []string{"grant_type", "client_credentials", "client_id", "an-id", "client_secret", "s+cret"}
 	const refused = http.StatusUnauthorized
 	tests := map[string]struct {
 		query, contentType, authorization, body string
