@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,53 +172,14 @@ func TestSeeds(t *testing.T) {
 	assert.Equal(t, "given", srv.Customizers()[0].Name, "a copy")
 }
 
-// The order of options has no effect.
-func TestOptionsInAnyOrder(t *testing.T) {
+func TestListener(t *testing.T) {
 	t.Parallel()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	opts := []customizerstest.Option{
-		customizerstest.WithCustomizers(customizers.Customizer{ID: "given", Name: "given"}),
-		customizerstest.WithSeed(1),
-		customizerstest.WithInstances(1),
-		customizerstest.WithCredentials("given-id", "given-secret"),
-		customizerstest.WithTokenLifetime(time.Minute),
-		customizerstest.WithScopes("sp:scopes:all"),
-		customizerstest.WithRateLimit(1, time.Hour),
-		customizerstest.WithCreateStatus(http.StatusOK),
-		customizerstest.WithListener(l),
-		customizerstest.WithState(stored),
-	}
-	for range 2 {
-		srv := customizerstest.NewServer(opts...)
-		assert.Equal(t, "http://"+l.Addr().String(), srv.URL)
-		assert.Equal(t, []string{"given-id", "given-secret", "stored-tenant"}, []string{srv.ClientID, srv.ClientSecret, srv.State().TenantID})
-		var names []string
-		for _, c := range srv.Customizers() {
-			names = append(names, c.Name)
-		}
-		for _, i := range srv.Instances() {
-			names = append(names, i.Name)
-		}
-		assert.Equal(t, []string{"stored", "given", "customizer-000001", "stored", "instance-000001"}, names)
-		p := newPeer(t, srv)
-		token := decode[map[string]any](t, p.askToken())
-		assert.Equal(t, []any{60.0, "sp:scopes:all"}, []any{token["expires_in"], token["scope"]})
-		assert.Equal(t, http.StatusOK, p.send(http.MethodPost, collection, recordType, `{"name":"a"}`).status)
-		assert.Equal(t, http.StatusTooManyRequests, p.get(collection).status)
-		srv.Close()
-		srv.Close() // has no effect
-		_, err := p.try(t.Context(), http.MethodGet, collection, "", "")
-		require.Error(t, err)
-		assert.Len(t, srv.Requests(), 4)
-
-		slices.Reverse(opts)
-		l, err = lc.Listen(t.Context(), "tcp", l.Addr().String())
-		require.NoError(t, err)
-		opts = append(opts, customizerstest.WithListener(l)) // the last one wins
-	}
-	_ = l.Close()
+	srv := serve(t, customizerstest.WithListener(l))
+	assert.Equal(t, "http://"+l.Addr().String(), srv.URL)
+	assert.Equal(t, http.StatusOK, newPeer(t, srv).get(collection).status)
 }
 
 func TestServersAreIndependent(t *testing.T) {

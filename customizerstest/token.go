@@ -105,7 +105,7 @@ func (i *issuer) issue(clientID string) string {
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
 	signed := part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." + part(map[string]any{
-		"client_id": clientID, "scope": i.scopes, "org": "sandbox",
+		"client_id": clientID, "scope": i.scopes, "org": "sandbox", "user_name": "sandbox",
 		"iat": now.Unix(), "exp": t.expires.Unix(), "jti": rand.Text(),
 	})
 	mac := hmac.New(sha256.New, i.key)
