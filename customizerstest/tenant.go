@@ -25,7 +25,7 @@ import (
 
 const maxLimit = 250
 
-// A tenant holds customizers and carries out the operations of the contract.
+// A tenant implements the operations of the contract on customizers in memory.
 type tenant struct {
 	id string
 
@@ -69,7 +69,7 @@ func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.Created.IsZero() { // in the order of the list
+	if c.Created.IsZero() { // under the lock, so that times follow the order of the list
 		c.Created = now()
 	}
 	t.list = append(t.list, &c)
@@ -97,9 +97,9 @@ func (t *tenant) versionsOf(id string) []Version {
 	return slices.Clone(t.versions[id])
 }
 
-// An exchange is what the strict interface of the generated server does not pass on.
+// An exchange holds what the generated server does not pass to an operation.
 type exchange struct {
-	header       http.Header // of the answer
+	header       http.Header // of the response
 	beta         bool
 	createStatus int    // 0 for the default
 	contentType  string // of the request
@@ -209,7 +209,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c, ok := t.byID[r.ID]
-	if !ok { // deleted while the archive came in
+	if !ok { // deleted during the upload
 		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
 	c.ImageVersion++
@@ -257,7 +257,7 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	hash := sha256.New()
 	size, err = io.Copy(io.MultiWriter(file, hash), body)
 	if err != nil {
-		return 0, "", refusal("The archive broke off.")
+		return 0, "", refusal("The archive is incomplete.")
 	}
 	kind, _, _ := mime.ParseMediaType(contentType)
 	if size == 0 && kind != "application/zip" {
@@ -272,7 +272,7 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// A refusal is the error of an invalid request, which is answered with 400.
+// A refusal is the error of an invalid request, which gets a 400.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }

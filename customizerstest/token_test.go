@@ -109,18 +109,18 @@ func TestTokenIsAJWT(t *testing.T) {
 			p := newPeer(t, serve(t, tt.opts...))
 			before := time.Now().Add(-time.Second)
 			got := p.askToken()
-			answer := decode[struct {
+			body := decode[struct {
 				AccessToken string `json:"access_token"`
 				TokenType   string `json:"token_type"`
 				ExpiresIn   int64  `json:"expires_in"`
 				Scope       string
 			}](t, got)
-			assert.Equal(t, "bearer", answer.TokenType)
-			assert.Equal(t, tt.lifetime, answer.ExpiresIn)
-			assert.Equal(t, strings.Join(tt.scopes, " "), answer.Scope)
-			assert.NotEqual(t, p.authorization, "Bearer "+answer.AccessToken, "every token is new")
+			assert.Equal(t, "bearer", body.TokenType)
+			assert.Equal(t, tt.lifetime, body.ExpiresIn)
+			assert.Equal(t, strings.Join(tt.scopes, " "), body.Scope)
+			assert.NotEqual(t, p.authorization, "Bearer "+body.AccessToken, "every token is new")
 
-			parts := strings.Split(answer.AccessToken, ".")
+			parts := strings.Split(body.AccessToken, ".")
 			require.Len(t, parts, 3)
 			var header struct{ Alg, Typ string }
 			var claims struct {
