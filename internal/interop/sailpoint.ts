@@ -27,7 +27,7 @@ class ConnectorCustomizersApi extends BaseAPI {
 }
 
 const configuration = new Configuration(); // of SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET
-assert.match(await (configuration.accessToken as Promise<string>), /^\w+\.\w+\.[\w-]+$/);
+assert.match(await (configuration.accessToken as Promise<string>), /^[\w-]+(\.[\w-]+){2}$/);
 const api = new ConnectorCustomizersApi(configuration);
 
 const created = await api.call<Customizer>("POST", "", { name: "made-by-sailpoint" });
