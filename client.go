@@ -256,8 +256,9 @@ func (c *Client) send(ctx context.Context, operation string, req *http.Request, 
 	}
 	req.Header["Accept"], req.Header["User-Agent"] = acceptJSON, c.agent
 	resp, err := c.chain.Do(&transport.Call{
+		Context:    ctx,
 		Operation:  operation,
-		Request:    req.WithContext(ctx),
+		Request:    req,
 		Idempotent: req.Method != http.MethodPost,
 		Streamed:   operation == "CreateVersion" && req.Body != nil,
 	})

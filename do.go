@@ -46,6 +46,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		out.Header["Accept"] = acceptJSON
 	}
 	resp, err := c.chain.Do(&transport.Call{
+		Context:    req.Context(),
 		Operation:  "Do",
 		Request:    out,
 		Idempotent: out.Method != http.MethodPost && out.Method != http.MethodPatch,

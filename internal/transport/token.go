@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,10 +19,10 @@ import (
 // fetched holds the attempt back, and the token is looked at anew after it.
 func authorize(next Handler, t *tokens, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
-		token, err := t.get(c.ctx())
+		token, err := t.get(c.Context)
 		for left, _ := g.pauseLeft(); err == nil && left > 0; left, _ = g.pauseLeft() {
 			if err = g.waitPause(c); err == nil {
-				token, err = t.get(c.ctx())
+				token, err = t.get(c.Context)
 			}
 		}
 		if err != nil {
@@ -155,13 +156,13 @@ var ErrNoToken = errors.New("no usable access_token")
 func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header) TokenFetcher {
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {clientSecret}}.Encode()
 	return func(ctx context.Context, h Handler) (*oauth2.Token, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form))
+		req, err := http.NewRequest(http.MethodPost, tokenURL, strings.NewReader(form))
 		if err != nil {
 			return nil, tokenError(err, "%v", err)
 		}
-		req.Header = header.Clone()
+		maps.Copy(req.Header, header)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		resp, err := h.Do(&Call{Operation: TokenOperation, Request: req, Idempotent: true})
+		resp, err := h.Do(&Call{Context: ctx, Operation: TokenOperation, Request: req, Idempotent: true})
 		if err != nil {
 			return nil, err
 		}
