@@ -1,12 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -87,20 +87,30 @@ func wire(client *http.Client) Handler {
 	})
 }
 
-// readBounded reads a body of at most maxBody bytes; length is its length, or -1.
+// readBounded reads a body of at most maxBody bytes; length is its length, or -1. It reads to
+// the end, so that net/http can use the connection again.
 func readBounded(body io.Reader, length int64) ([]byte, error) {
 	if length > maxBody {
 		return nil, errTooLarge
 	}
-	var b bytes.Buffer
-	if length > 0 {
-		b.Grow(int(length) + bytes.MinRead)
+	if length < 0 {
+		length = 512
 	}
-	n, err := b.ReadFrom(io.LimitReader(body, maxBody+1))
-	if n > maxBody {
-		err = errTooLarge
+	data := make([]byte, 0, length+1)
+	for {
+		n, err := body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return data, err
+		case len(data) > maxBody:
+			return data, errTooLarge
+		case len(data) == cap(data):
+			data = slices.Grow(data, len(data))
+		}
 	}
-	return b.Bytes(), err
 }
 
 // A watchdog cancels an attempt once no byte has moved for stallAfter. An attempt that
