@@ -3,12 +3,10 @@ package customizerstest_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -135,62 +133,4 @@ func TestClosedMeanwhile(t *testing.T) {
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 	assert.Len(t, srv.Customizers(), 1)
-}
-
-func TestStateSurvives(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	first := customizerstest.NewServer(customizerstest.WithSeed(2))
-	defer first.Close()
-	made, err := first.Client().Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
-	require.NoError(t, err)
-	_, err = first.Client().CreateVersion(ctx, made.ID, nil)
-	require.NoError(t, err)
-	data, err := json.Marshal(first.State())
-	require.NoError(t, err)
-
-	var st customizerstest.State
-	require.NoError(t, json.Unmarshal(data, &st))
-	second := customizerstest.NewServer(customizerstest.WithState(st))
-	defer second.Close()
-	assert.Equal(t, first.ClientID, second.ClientID)
-	assert.Equal(t, first.ClientSecret, second.ClientSecret)
-	assert.Equal(t, first.Customizers(), second.Customizers())
-	assert.Equal(t, first.Versions(made.ID), second.Versions(made.ID))
-	again, err := second.Client().CreateVersion(ctx, made.ID, nil)
-	require.NoError(t, err)
-	assert.EqualValues(t, 2, again.Version)
-	other, err := second.Client().Create(ctx, customizers.CreateRequest{Name: "b"})
-	require.NoError(t, err)
-	assert.Equal(t, made.TenantID, other.TenantID)
-}
-
-func TestRequestHookComesBeforeTheAnswer(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	var seen []customizerstest.Request
-	srv := customizerstest.NewServer(customizerstest.WithSeed(1), customizerstest.WithRequestHook(func(r customizerstest.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, r)
-	}))
-	defer srv.Close()
-	srv.Inject(
-		customizerstest.Fault{Operation: customizerstest.List, Status: http.StatusServiceUnavailable},
-		customizerstest.Fault{Operation: customizerstest.Get, Times: 3, Skip: 1},
-	)
-	require.Len(t, srv.Faults(), 2)
-	_, err := srv.Client(customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond})).List(t.Context(), customizers.ListOptions{})
-	require.NoError(t, err)
-	mu.Lock()
-	defer mu.Unlock()
-	require.Len(t, seen, 3)
-	assert.Equal(t, customizerstest.Token, seen[0].Operation)
-	assert.Equal(t, []bool{false, true, false}, []bool{seen[0].Injected, seen[1].Injected, seen[2].Injected})
-	assert.Equal(t, []int{200, 503, 200}, []int{seen[0].Status, seen[1].Status, seen[2].Status})
-	assert.Positive(t, seen[2].Duration)
-	left := srv.Faults()
-	require.Len(t, left, 1)
-	assert.Equal(t, 3, left[0].Times)
-	assert.Equal(t, 1, left[0].Skip)
 }

@@ -79,7 +79,7 @@ func NewServer(opts ...Option) *Server {
 		ClientID:     "sandbox-" + strings.ToLower(rand.Text()[:8]),
 		ClientSecret: strings.ToLower(rand.Text()),
 		config:       c,
-		tenant:       newTenant(c.state, c.customizers, c.seed),
+		tenant:       newTenant(c),
 		issuer:       newIssuer(c.tokenLifetime, c.scopes),
 		limiter:      newLimiter(c.limit, c.per),
 		closing:      make(chan struct{}),
@@ -209,21 +209,18 @@ func (s *Server) Requests(operations ...Operation) []Request {
 	return out
 }
 
-func (s *Server) note(r Request) {
+// record adds a request to the log and calls the hook.
+func (s *Server) record(r Request) {
 	r.Duration = time.Since(r.Time)
-	s.remember(r)
-	if s.config.hook != nil {
-		s.config.hook(r)
-	}
-}
-
-func (s *Server) remember(r Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.requests) >= 2*logged {
 		s.requests = append(s.requests[:0], s.requests[logged:]...)
 	}
 	s.requests = append(s.requests, r)
+	s.mu.Unlock()
+	if s.config.hook != nil {
+		s.config.hook(r)
+	}
 }
 
 // An Option changes what [NewServer] starts. Options may come in any order; of two of the
@@ -234,6 +231,7 @@ type config struct {
 	clientID, clientSecret string
 	customizers            []customizers.Customizer
 	seed                   int
+	instances              int
 	tokenLifetime          time.Duration
 	scopes                 []string
 	limit                  int
@@ -274,8 +272,8 @@ func WithRateLimit(n int, per time.Duration) Option {
 	return func(c *config) { c.limit, c.per = n, per }
 }
 
-// WithCreateStatus sets the status of a create that succeeds: 201 is specified and
-// the default, 200 is seen in use.
+// WithCreateStatus sets the status of a successful create, 200 or 201. The default is 201,
+// which is specified, and 200 under /beta.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
 
 // WithRequestHook calls f with each request when its answer is known, and before it is

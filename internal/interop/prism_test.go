@@ -89,7 +89,7 @@ func TestPrismMock(t *testing.T) {
 		}, &customizers.Version{CustomizerID: "string", ImageID: "string", Version: number, Created: customizers.Timestamp{Time: created}}, []int{400, 401, 403, 404, 429, 500}},
 	}
 	sentinels := map[int]error{
-		400: customizers.ErrInvalidArgument, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
+		400: customizers.ErrBadRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
 		404: customizers.ErrNotFound, 429: customizers.ErrRateLimited, 500: customizers.ErrServer,
 	}
 	for name, operation := range operations {
