@@ -6,13 +6,15 @@
 //
 // The endpoints, under /beta/connector-instances, are in no published specification.
 // SailPoint's CLI and its extension for VS Code use them, and this package sends what they
-// send. SailPoint may change them without notice.
+// send. SailPoint may change them without notice. The scopes named here are those of
+// customizers; the ones of these endpoints are documented nowhere.
 //
 // # Errors
 //
 // An ID that is empty, is "." or "..", or has a slash, white space or control characters is
 // [customizers.ErrInvalidArgument], and nothing is sent. If the service refuses a request,
-// the error is the [*customizers.Error] of [customizers.CheckResponse].
+// the error is the [*customizers.Error] of [customizers.CheckResponse]. A success without
+// the expected body is an error too.
 package instances
 
 import (
@@ -72,11 +74,10 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 // returns the instance as it is afterwards. If there is no such instance, the error is
 // [customizers.ErrNotFound]. Link needs the scope sp:connector:manage.
 //
-// [customizers.Client] does not retry Link after a 5xx or a broken connection. Instead Link
-// then reads the list, which needs the scope sp:connector:read, and succeeds if the instance
-// is as it should be. It does the same after [customizers.ErrBadRequest]. If the list does
-// not show the link after a 5xx or a broken connection, the error matches
-// [customizers.ErrOutcomeUnknown]. It is safe to repeat Link.
+// [customizers.Client] does not retry Link after a 5xx or a broken connection. Link then
+// reads the list, which needs the scope sp:connector:read, and succeeds if the list shows the
+// link. Otherwise the error matches [customizers.ErrOutcomeUnknown]. Link also reads the list
+// before it returns [customizers.ErrBadRequest]. It is safe to repeat Link.
 func Link(ctx context.Context, doer Doer, instanceID, customizerID string) (*Instance, error) {
 	if err := naming.CheckID(customizerID); err != nil {
 		return nil, fmt.Errorf("%w: the customizer's id %w", customizers.ErrInvalidArgument, err)

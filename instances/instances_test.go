@@ -277,6 +277,19 @@ func TestUnlinkFailsAndSoDoesTheList(t *testing.T) {
 	require.NoError(t, err, "it is safe to repeat")
 }
 
+// The end of the context ends Link, which does not wait for a list.
+func TestLinkEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	srv, doer := serve(t)
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Delay: time.Minute})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := instances.Link(ctx, doer, a, one)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+	assert.Empty(t, srv.Requests(customizerstest.ListInstances))
+}
+
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	_, doer := serve(t, customizerstest.WithScopes("sp:connector:read"))
