@@ -35,8 +35,9 @@ interop: ## test against TypeScript clients, one of them SailPoint's, and a Pris
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml
+generate: ## generate code from openapi.yaml, and that of examples/otherapi from its own
 	go generate ./...
+	go generate -C examples/otherapi ./...
 
 drift: ## fail if generated code differs from what openapi.yaml gives
 	@internal/tools/drift.sh

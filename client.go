@@ -17,6 +17,7 @@ import (
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
 	"github.com/connector-customizers/customizers/internal/listing"
+	"github.com/connector-customizers/customizers/internal/naming"
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
@@ -317,18 +318,9 @@ func (c *Client) unusable(resp *transport.Response, cause error) error {
 	})
 }
 
-// checkID refuses the IDs that would change the address that they become part of: an empty
-// one turns the delete of one customizer into a request to the collection.
 func checkID(id string) error {
-	switch {
-	case id == "":
-		return fmt.Errorf("%w: the id is empty", ErrInvalidArgument)
-	case id == ".", id == "..":
-		return fmt.Errorf("%w: the id %q is a path, not an id", ErrInvalidArgument, id)
-	case strings.ContainsAny(id, `/\`):
-		return fmt.Errorf("%w: the id %q has a slash", ErrInvalidArgument, id)
-	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return fmt.Errorf("%w: the id %q has white space or control characters", ErrInvalidArgument, id)
+	if err := naming.CheckID(id); err != nil {
+		return fmt.Errorf("%w: the id %w", ErrInvalidArgument, err)
 	}
 	return nil
 }

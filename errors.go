@@ -42,8 +42,8 @@ var (
 	// ErrConnection: no whole response came: DNS, a proxy, TLS, or a connection that was
 	// refused, broke or stalled. The end of a context is not ErrConnection.
 	ErrConnection = errors.New("customizers: no response")
-	// ErrOutcomeUnknown: a create, of a customizer or a version, failed, and the service
-	// may have carried it out. It was not retried.
+	// ErrOutcomeUnknown: a create, of a customizer or a version, or a POST or PATCH of
+	// [Client.Do] failed, and the service may have carried it out. It was not retried.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
 	// ErrAmbiguous: several customizers have the name. Every such error is an
 	// [*AmbiguousError], which lists them.
