@@ -34,8 +34,8 @@ func TestContextErrorMatchesItsCauseByIdentity(t *testing.T) {
 	require.NotErrorIs(t, err, inner)
 	var e *Error
 	var dns *net.DNSError
-	assert.False(t, errors.As(err, &e))
-	assert.False(t, errors.As(err, &dns))
+	assert.NotErrorAs(t, err, &e)
+	assert.NotErrorAs(t, err, &dns)
 
 	uncomparable := joined{errors.New("a")}
 	err = endedBy(t, uncomparable)

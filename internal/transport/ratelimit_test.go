@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 )
 
 type limiter func(context.Context) error
@@ -66,7 +67,12 @@ func TestTheLimitHoldsByTheServicesClock(t *testing.T) {
 					time.Sleep(random(per))
 				}
 				return reply(200, ""), nil
-			}, withWindow(n, per))
+			}, withWindow(n, per), withFetch(func(context.Context, Handler) (*oauth2.Token, error) {
+				if seed%2 > 0 {
+					time.Sleep(5 * per) // slots are held meanwhile
+				}
+				return &oauth2.Token{AccessToken: "token"}, nil
+			}))
 			start := time.Now()
 			var wg sync.WaitGroup
 			for range 100 {

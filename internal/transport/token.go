@@ -156,7 +156,7 @@ var ErrNoToken = errors.New("no usable access_token")
 func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header) TokenFetcher {
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {clientSecret}}.Encode()
 	return func(ctx context.Context, h Handler) (*oauth2.Token, error) {
-		req, err := http.NewRequest(http.MethodPost, tokenURL, strings.NewReader(form))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenURL, strings.NewReader(form))
 		if err != nil {
 			return nil, tokenError(err, "%v", err)
 		}
