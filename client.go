@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
@@ -325,18 +324,9 @@ func checkID(id string) error {
 	return nil
 }
 
-// checkName refuses the names that the service may change: one that trims them would create
-// a customizer that the caller does not find again.
 func checkName(field, name string) error {
-	switch {
-	case strings.TrimSpace(name) == "":
-		return fmt.Errorf("%w: %s is blank", ErrInvalidArgument, field)
-	case name != strings.TrimSpace(name):
-		return fmt.Errorf("%w: %s %q has white space at its ends", ErrInvalidArgument, field, name)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("%w: %s %q has control characters", ErrInvalidArgument, field, name)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%w: %s %q is not UTF-8", ErrInvalidArgument, field, name)
+	if err := naming.Check(name); err != nil {
+		return fmt.Errorf("%w: %s %w", ErrInvalidArgument, field, err)
 	}
 	return nil
 }

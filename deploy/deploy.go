@@ -15,12 +15,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/naming"
 )
 
 // A Client has the methods of [*customizers.Client] that [Run] calls.
@@ -72,10 +73,14 @@ var (
 // Run makes the content at path the newest version of a customizer.
 //
 // The customizer is the ID of an existing one, or a name. If no customizer has the name,
-// Run creates one. It never deletes anything. It sends no second create: if the outcome
-// of a create is unknown, it looks for the customizer for 30 seconds. Two programs that
-// deploy a new name at the same time can create two customizers, so let one program at a
-// time deploy a new name.
+// Run creates one. A name that [customizers.Client.Create] refuses is refused here too,
+// also for an existing customizer: use its ID. Run never deletes anything. It sends no
+// second create: if the outcome of a create is unknown, it looks for the customizer for 30
+// seconds; after a 400 or 409, it looks once. Two programs that deploy a new name at the
+// same time can create two customizers, so let one program at a time deploy a new name.
+//
+// If the service gives the new customizer another name, Run returns an error with that name
+// and its ID, and uploads nothing. Deploy to the ID then: the name would create another.
 //
 // The path names a zip file or a folder. Run zips a folder; the same names and contents
 // give the same bytes on every system, as long as the version of Go is the same. It
@@ -90,13 +95,14 @@ var (
 //   - [customizers.ErrOutcomeUnknown] if a create or an upload may or may not have happened
 //   - [ErrNotShown] or [ErrNotRecorded] after an upload
 //
-// Other errors are the client's. Running again is safe after any error.
+// Other errors are the client's. Running again is safe after any error but the one about
+// another name.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the
 // first.
 func Run(ctx context.Context, client Client, customizer, path string, opts Options) (*Result, error) {
-	if strings.TrimSpace(customizer) == "" {
-		return nil, fmt.Errorf("%w: the customizer's name is blank", customizers.ErrInvalidArgument)
+	if err := naming.Check(customizer); err != nil {
+		return nil, fmt.Errorf("%w: the customizer's name %w", customizers.ErrInvalidArgument, err)
 	}
 	done, err := readRecord(opts.Record)
 	if err != nil {
@@ -154,12 +160,18 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 		return &customizers.Customizer{Name: idOrName}, true, nil
 	}
 	made, err := client.Create(ctx, customizers.CreateRequest{Name: idOrName})
+	var refused *customizers.Error
 	switch {
-	case errors.Is(err, customizers.ErrOutcomeUnknown):
-		c, err = findLost(ctx, client, idOrName, err)
+	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it late
+		c, err = findAfter(ctx, client, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
+	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
+		c, err = findAfter(ctx, client, idOrName, err, 0) // the name may exist by now
+		return c, false, err
 	case err != nil:
 		return nil, false, err
+	case made.Name != idOrName: // a second run would not find it, and create another
+		return nil, false, fmt.Errorf("the service created %q (%s), which is not the name %q: nothing was uploaded; deploy to this ID, or delete it", made.Name, made.ID, idOrName)
 	}
 	// Another program may have created one at the same time.
 	if c, err = find(ctx, client, idOrName, made); err != nil {
@@ -168,18 +180,18 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 	return c, true, nil
 }
 
-// findLost looks for the customizer of a create that failed with lost, an
-// [customizers.ErrOutcomeUnknown]. The list may show it late.
-func findLost(ctx context.Context, client Client, name string, lost error) (c *customizers.Customizer, err error) {
-	err = poll(ctx, time.Second, 30*time.Second, func() (bool, error) {
+// findAfter looks for the customizer of a create that failed, once and then until limit. It
+// returns the create's error if there is none.
+func findAfter(ctx context.Context, client Client, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
+	err = poll(ctx, time.Second, limit, func() (bool, error) {
 		c, err = find(ctx, client, name, nil)
 		return c != nil, err
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w; looking for %s after that: %w", lost, name, err)
+		return nil, fmt.Errorf("%w; looking for %s after that: %w", failed, name, err)
 	case c == nil:
-		return nil, lost
+		return nil, failed
 	}
 	return c, nil
 }
