@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
@@ -325,7 +324,7 @@ func checkID(id string) error {
 }
 
 func checkName(field, name string) error {
-	if err := naming.Check(name); err != nil {
+	if err := naming.CheckName(name); err != nil {
 		return fmt.Errorf("%w: %s %w", ErrInvalidArgument, field, err)
 	}
 	return nil

@@ -101,7 +101,7 @@ var (
 // Run needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the
 // first.
 func Run(ctx context.Context, client Client, customizer, path string, opts Options) (*Result, error) {
-	if err := naming.Check(customizer); err != nil {
+	if err := naming.CheckName(customizer); err != nil {
 		return nil, fmt.Errorf("%w: the customizer's name %w", customizers.ErrInvalidArgument, err)
 	}
 	done, err := readRecord(opts.Record)
