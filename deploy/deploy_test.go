@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"archive/zip"
 	"context"
 	"fmt"
 	"iter"
@@ -389,7 +390,7 @@ func TestRunCancelled(t *testing.T) {
 // Arguments that can't be used are refused before anything is sent.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
-	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{"})
+	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1"))})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
 		"blank name":           {" ", simple(t), "", "name is blank"},
 		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has white space at its ends`},
@@ -397,9 +398,12 @@ func TestRunRefuses(t *testing.T) {
 		"no such path":         {"a", filepath.Join(files, "none"), "", "none"},
 		"a device":             {"a", os.DevNull, "", "neither a file nor a folder"},
 		"no zip archive":       {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
+		"an unsafe archive":    {"a", filepath.Join(files, "unsafe.zip"), "", `unsafe.zip: "../evil.js" in the archive has an unsafe name`},
 		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
 		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.json"), "delete it to go on"},
-		"a folder as a record": {"a", simple(t), files, "record of deployments"},
+		"a folder as a record": {"a", simple(t), files, "is not a file"},
+		"a device as a record": {"a", simple(t), os.DevNull, "is not a file"},
+		"a record in a file":   {"a", simple(t), filepath.Join(files, "broken.zip", "new", "deployed.json"), "can't be recorded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

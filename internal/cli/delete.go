@@ -100,6 +100,7 @@ func (a *app) line(ctx context.Context) (string, error) {
 
 func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*customizers.Customizer) error {
 	p := listOf(a, customizerView)
+	var deleted []string
 	for i, c := range all {
 		if err := client.Delete(cmd.Context(), c.ID); err != nil {
 			_ = p.flush()
@@ -109,16 +110,17 @@ func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*c
 			return err
 		}
 		a.console.note("Deleted %s (%s).", c.Name, c.ID)
+		deleted = append(deleted, c.ID)
 		if a.output.format != formatTable {
 			if err := p.print(*c); err != nil {
-				return err
+				return written(err, "deleted "+strings.Join(deleted, ", "))
 			}
 		}
 	}
 	if a.output.format == formatTable {
 		return nil
 	}
-	return p.end()
+	return written(p.end(), "deleted "+strings.Join(deleted, ", "))
 }
 
 // affected writes customizers where a program reads them: people were told in words.
