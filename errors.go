@@ -113,7 +113,7 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 		}
 	case f.Err != nil:
 		e.what = f.Err.Error()
-	case f.Response.StatusCode/100 == 3:
+	case f.Response.StatusCode/100 == 3 && f.Response.Header.Get("Location") != "":
 		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(f.Response))
 	default:
 		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType

@@ -36,8 +36,10 @@ func TestStatuses(t *testing.T) {
 	} {
 		requireFailure(t, get(t, status, "{}"), want)
 	}
-	for _, status := range []int{409, 418, 302} {
-		requireFailure(t, get(t, status, "{}"))
+	for _, status := range []int{409, 418, 302, 304} {
+		err := get(t, status, "{}")
+		requireFailure(t, err)
+		assert.NotContains(t, err.Error(), "redirect", "there is no Location")
 	}
 }
 

@@ -57,7 +57,7 @@ func instanceNames(ctx context.Context, client *customizers.Client) (out []named
 }
 
 // names returns the listed names that begin with begin and are not given yet. If several
-// items share a name, it returns their IDs. As a person waits, it makes one attempt with a
+// items share a name, or it has invisible characters, it returns their IDs. As a person waits, it makes one attempt with a
 // short timeout, and returns nothing if that fails.
 func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(context.Context, *customizers.Client) []named) []cobra.Completion {
 	if a.connect.secretFile == "-" || a.connect.check(cmd) != nil {
@@ -84,10 +84,10 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(
 	}
 	var out []cobra.Completion
 	for _, n := range all {
-		switch same := count[n.name]; {
-		case same == 1 && strings.HasPrefix(n.name, begin):
-			out = append(out, cobra.CompletionWithDesc(printable(n.name), n.id))
-		case same > 1 && strings.HasPrefix(n.name, begin), same > 0 && strings.HasPrefix(n.id, begin):
+		switch same, typed := count[n.name], printable(n.name) == n.name; {
+		case same == 1 && typed && strings.HasPrefix(n.name, begin):
+			out = append(out, cobra.CompletionWithDesc(n.name, n.id))
+		case same > 0 && (strings.HasPrefix(n.name, begin) || strings.HasPrefix(n.id, begin)):
 			out = append(out, cobra.CompletionWithDesc(n.id, printable(n.name)))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 // Main runs the command and ends the process.
 func Main() {
+	log.SetOutput(io.Discard) // of net/http, about connections: only our own lines are for users
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -49,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		case "completion", "help", "version": // done before they could be interrupted
 			return nil
 		}
-		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		context.AfterFunc(interruptible, stop) // so that a second Ctrl-C ends what does not heed the first
 		cmd.SetContext(interruptible)
 		return nil

@@ -149,7 +149,9 @@ func (p *printer[T]) printYAML(value T) error {
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return err
 	}
-	block(&doc)
+	if err := block(&doc); err != nil {
+		return err
+	}
 	node := doc.Content[0]
 	if p.list {
 		node = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{node}}
@@ -162,12 +164,25 @@ func (p *printer[T]) printYAML(value T) error {
 	return enc.Close()
 }
 
-// block takes the styles of JSON from a node, so that it is written as YAML is.
-func block(n *yaml.Node) {
+// block removes the style of JSON from a node. The library quotes a string that a reader of
+// YAML 1.1 or 1.2 would take for something else, except for "=".
+func block(n *yaml.Node) error {
 	n.Style = 0
-	for _, c := range n.Content {
-		block(c)
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		value := n.Value
+		if err := n.Encode(value); err != nil {
+			return err
+		}
+		if value == "=" {
+			n.Style = yaml.DoubleQuotedStyle
+		}
 	}
+	for _, c := range n.Content {
+		if err := block(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *printer[T]) row(value T) {
