@@ -31,12 +31,13 @@ test-next: ## run the SDK's and the command's tests on the newest Go
 soak: ## run mixed operations over a network that fails, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
 
-interop: ## test against a generated TypeScript client and a Prism mock (needs Node.js 20)
+interop: ## test against TypeScript clients, one of them SailPoint's, and a Prism mock (needs Node.js 20)
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml
+generate: ## generate code from openapi.yaml, and that of examples/otherapi from its own
 	go generate ./...
+	go generate -C examples/otherapi ./...
 
 drift: ## fail if generated code differs from what openapi.yaml gives
 	@internal/tools/drift.sh

@@ -11,12 +11,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
 	"github.com/connector-customizers/customizers/internal/listing"
+	"github.com/connector-customizers/customizers/internal/naming"
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
@@ -25,6 +24,7 @@ import (
 // connections. There is nothing to close.
 type Client struct {
 	chain   transport.Handler
+	base    string // scheme and host of the tenant
 	server  string // what the generated builders append a path to
 	version APIVersion
 	agent   []string
@@ -49,7 +49,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
+	c := &Client{base: base, server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
 	if s.version != APIVersion1 {
 		c.server += string(s.version) + "/"
 	}
@@ -191,7 +191,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	}
 	req, err := api.NewDeleteConnectorCustomizerRequest(c.server, id)
 	resp, err := c.send(ctx, "Delete", req, err)
-	if err != nil || len(resp.Data) == 0 {
+	if err != nil || len(resp.Data) == 0 || resp.StatusCode == http.StatusNotFound {
 		return err
 	}
 	return c.decode(resp, new(json.RawMessage)) // a page of HTML is not the service's
@@ -255,8 +255,9 @@ func (c *Client) send(ctx context.Context, operation string, req *http.Request, 
 	}
 	req.Header["Accept"], req.Header["User-Agent"] = acceptJSON, c.agent
 	resp, err := c.chain.Do(&transport.Call{
+		Context:    ctx,
 		Operation:  operation,
-		Request:    req.WithContext(ctx),
+		Request:    req,
 		Idempotent: req.Method != http.MethodPost,
 		Streamed:   operation == "CreateVersion" && req.Body != nil,
 	})
@@ -315,34 +316,16 @@ func (c *Client) unusable(resp *transport.Response, cause error) error {
 	})
 }
 
-// checkID refuses the IDs that would change the address that they become part of: an empty
-// one turns the delete of one customizer into a request to the collection.
 func checkID(id string) error {
-	switch {
-	case id == "":
-		return fmt.Errorf("%w: the id is empty", ErrInvalidArgument)
-	case id == ".", id == "..":
-		return fmt.Errorf("%w: the id %q is a path, not an id", ErrInvalidArgument, id)
-	case strings.ContainsAny(id, `/\`):
-		return fmt.Errorf("%w: the id %q has a slash", ErrInvalidArgument, id)
-	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return fmt.Errorf("%w: the id %q has white space or control characters", ErrInvalidArgument, id)
+	if err := naming.CheckID(id); err != nil {
+		return fmt.Errorf("%w: the id %w", ErrInvalidArgument, err)
 	}
 	return nil
 }
 
-// checkName refuses the names that the service may change: one that trims them would create
-// a customizer that the caller does not find again.
 func checkName(field, name string) error {
-	switch {
-	case strings.TrimSpace(name) == "":
-		return fmt.Errorf("%w: %s is blank", ErrInvalidArgument, field)
-	case name != strings.TrimSpace(name):
-		return fmt.Errorf("%w: %s %q has white space at its ends", ErrInvalidArgument, field, name)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("%w: %s %q has control characters", ErrInvalidArgument, field, name)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("%w: %s %q is not UTF-8", ErrInvalidArgument, field, name)
+	if err := naming.CheckName(name); err != nil {
+		return fmt.Errorf("%w: %s %w", ErrInvalidArgument, field, err)
 	}
 	return nil
 }

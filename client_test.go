@@ -148,6 +148,9 @@ func TestListQuery(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, page.Total, header)
 	}
+	page, err := clientOver(t, respond(200, "[]", "X-Total-Count", "7")).List(t.Context(), customizers.ListOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, -1, page.Total, "not asked for")
 }
 
 // A success whose body can't be used is an error. The matrix has HTML and no body at all.

@@ -54,7 +54,12 @@
 //
 // [Client.All] reads lists of any length in constant memory, and misses nothing when
 // records are created and deleted meanwhile. [Client.Pages] does so a page at a time, and
-// [Client.List] returns one page.
+// [Client.List] returns one page. [Client.GetByName] looks up a name.
+//
+// # Other endpoints
+//
+// [Client.Do] sends a request to any other endpoint of the tenant, with the client's token,
+// rate limit and retries. Generated clients of the tenant's other APIs can ride on it.
 //
 // # Other packages
 //

@@ -115,6 +115,7 @@ import (
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
 	"github.com/connector-customizers/customizers/deploy"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 var (
@@ -133,6 +134,7 @@ var (
 	_ *customizers.Client
 	_ *customizerstest.Server
 	_ deploy.Options
+	_ instances.Instance
 )
 
 `
@@ -220,7 +222,7 @@ func anchors(text string) (out []string) {
 func TestDocLinks(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for _, dir := range []string{".", "deploy", "customizerstest"} {
+	for _, dir := range []string{".", "deploy", "instances", "customizerstest"} {
 		fset := token.NewFileSet()
 		parsed, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ParseComments) //nolint:staticcheck // no build tags here
 		require.NoError(t, err)

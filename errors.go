@@ -42,8 +42,8 @@ var (
 	// ErrConnection: no whole response came: DNS, a proxy, TLS, or a connection that was
 	// refused, broke or stalled. The end of a context is not ErrConnection.
 	ErrConnection = errors.New("customizers: no response")
-	// ErrOutcomeUnknown: a create, of a customizer or a version, failed, and the service
-	// may have carried it out. It was not retried.
+	// ErrOutcomeUnknown: a create, of a customizer or a version, or a POST or PATCH of
+	// [Client.Do] failed, and the service may have carried it out. It was not retried.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
 	// ErrAmbiguous: several customizers have the name. Every such error is an
 	// [*AmbiguousError], which lists them.
@@ -81,10 +81,15 @@ type Message struct {
 	Text         string
 }
 
-// newError describes a failed call. Nothing else makes an *Error.
+// newError describes a failed call.
 func (c *Client) newError(err error) *Error {
 	var f *transport.Error
 	errors.As(err, &f) // as all errors of the chain are
+	return newError(f, c.redact(f.Call.Token))
+}
+
+// newError describes a failed call, with redacted texts. Nothing else makes an *Error.
+func newError(f *transport.Error, redact func(string) string) *Error {
 	req := f.Call.Request
 	e := &Error{
 		Operation: f.Call.Operation, Method: req.Method,
@@ -96,7 +101,6 @@ func (c *Client) newError(err error) *Error {
 	if f.Response != nil {
 		e.StatusCode, e.RequestID = f.Response.StatusCode, requestID(f.Response)
 	}
-	redact := c.redact(f.Call.Token)
 	cause := f.Err
 	switch {
 	case f.NotSent:

@@ -3,8 +3,10 @@ package customizers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 
 	"github.com/connector-customizers/customizers/internal/listing"
 )
@@ -22,8 +24,8 @@ import (
 // that the position was lost.
 //
 // The list ends with a page shorter than asked for, as the service documents. With Count
-// it does not end before Total records have come, unless a page brings nothing new; every
-// page has the Total of the first, and an empty first page beside a Total is an error.
+// it does not end before Total records have come, unless a page is empty; every page has
+// the Total of the first, and an empty first page beside a Total is an error.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		if err := opts.check(); err != nil {
@@ -73,4 +75,31 @@ func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer
 			}
 		}
 	}
+}
+
+// GetByName returns the only customizer with the given name. It reads the whole list, as the
+// service can't look up a name. If there is none, the error is [ErrNotFound]; if several
+// have the name, it is an [*AmbiguousError], which lists them. A blank name is
+// [ErrInvalidArgument]. GetByName needs the scope sp:connector:read; its requests are
+// retried.
+func (c *Client) GetByName(ctx context.Context, name string) (*Customizer, error) {
+	if strings.TrimSpace(name) == "" {
+		return nil, fmt.Errorf("%w: the name is blank", ErrInvalidArgument)
+	}
+	var found []Customizer
+	for item, err := range c.All(ctx, ListOptions{}) {
+		if err != nil {
+			return nil, err
+		}
+		if item.Name == name {
+			found = append(found, item)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: no customizer has the name %q", ErrNotFound, name)
+	case 1:
+		return &found[0], nil
+	}
+	return nil, &AmbiguousError{Name: name, Customizers: found}
 }

@@ -81,7 +81,7 @@ func TestOffsetPastTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ records, refused, offset, want, errs int }{
 		{records: 500, refused: 500, want: 500},
-		{records: 1000, refused: 500, want: 748, errs: 1}, // up to the last offset that is not refused
+		{records: 1000, refused: 500, want: 749, errs: 1}, // up to the last offset that is not refused
 		{records: 3, refused: 3, offset: 5, errs: 1},
 	} {
 		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -139,4 +139,34 @@ func TestPagesYieldsAnInvalidArgument(t *testing.T) {
 		errs++
 	}
 	assert.Equal(t, 2, errs)
+}
+
+func TestGetByName(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, customizerstest.WithSeed(300), customizerstest.WithCustomizers(
+		customizers.Customizer{ID: "1", Name: "one"}, customizers.Customizer{ID: "2", Name: "two"}, customizers.Customizer{ID: "3", Name: "two"},
+	))
+	c := checkedClient(t, srv)
+	got, err := c.GetByName(testContext(t), "one")
+	require.NoError(t, err)
+	assert.Equal(t, "1", got.ID)
+
+	for _, name := range []string{"none", "One", "one "} {
+		_, err = c.GetByName(testContext(t), name)
+		require.ErrorIs(t, err, customizers.ErrNotFound, name)
+		require.ErrorContains(t, err, name)
+	}
+	_, err = c.GetByName(testContext(t), "two")
+	require.ErrorIs(t, err, customizers.ErrAmbiguous)
+	var ambiguous *customizers.AmbiguousError
+	require.ErrorAs(t, err, &ambiguous)
+	assert.Len(t, ambiguous.Customizers, 2)
+	require.ErrorContains(t, err, "2, 3")
+
+	_, err = c.GetByName(testContext(t), " ")
+	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 403})
+	_, err = c.GetByName(testContext(t), "one")
+	requireFailure(t, err, customizers.ErrForbidden)
 }

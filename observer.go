@@ -75,7 +75,7 @@ func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 			if last != nil {
 				w.Err = c.newError(last)
 			}
-			o.Wait(call.Request.Context(), w)
+			o.Wait(call.Context, w)
 		}
 	}
 	return h
@@ -87,7 +87,7 @@ func (c *Client) attempted(log *slog.Logger, o Observer) func(*transport.Call, *
 	}
 	var deprecated sync.Map // operations whose endpoint has been logged
 	return func(call *transport.Call, resp *transport.Response, failure *transport.Error, d time.Duration) {
-		ctx, req := call.Request.Context(), call.Request
+		ctx, req := call.Context, call.Request
 		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Attempt: call.Attempt, Duration: d}
 		if resp != nil {
 			a.StatusCode, a.RequestID, a.Deprecated = resp.StatusCode, requestID(resp), isDeprecated(resp.Header)
@@ -128,7 +128,7 @@ func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) 
 
 func (c *Client) retrying(log *slog.Logger) func(*transport.Error, time.Duration) {
 	return func(f *transport.Error, wait time.Duration) {
-		log.LogAttrs(f.Call.Request.Context(), slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
+		log.LogAttrs(f.Call.Context, slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
 			slog.Int("attempt", f.Call.Attempt), slog.Duration("wait", wait), slog.String("error", c.newError(f).Error()))...)
 	}
 }

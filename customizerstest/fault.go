@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An Operation names what a request asks for: one of the contract's operations, by
-// its operationId, or an endpoint beside them.
+// An Operation identifies what a request does: one of the contract's operations, by its
+// operationId, or an endpoint outside the contract.
 type Operation string
 
 // The operations of a tenant.
@@ -17,35 +17,39 @@ const (
 	Update        Operation = "putConnectorCustomizer"
 	Delete        Operation = "deleteConnectorCustomizer"
 	CreateVersion Operation = "createConnectorCustomizerVersion"
-	Token         Operation = "token" // POST /oauth/token
-	Info          Operation = "info"  // GET /oauth/info
+
+	ListInstances  Operation = "listConnectorInstances" // GET /beta/connector-instances
+	UpdateInstance Operation = "patchConnectorInstance" // PATCH /beta/connector-instances/{id}
+
+	Token Operation = "token" // POST /oauth/token
+	Info  Operation = "info"  // GET /oauth/info
 )
 
-// InjectedHeader marks an answer whose status and body come from a [Fault], and so
-// need not keep to the contract.
+// InjectedHeader marks a response whose status comes from a [Fault], which need not
+// follow the contract.
 const InjectedHeader = "X-Injected-Fault"
 
-// A Fault is something that goes wrong with a request. Delay and ExpireToken come
-// first; then one of Status, Cut and TruncateAt, or else the usual answer.
+// A Fault makes requests fail. Delay and ExpireToken are applied first. Then the request
+// gets Status, is Cut, or gets its usual response, perhaps truncated.
 type Fault struct {
-	Operation Operation // which requests; empty for the six operations
-	Skip      int       // how many of them pass first
-	Times     int       // how many are hit: 0 stands for 1, and less than 0 for all
+	Operation Operation // the requests to fail; empty for all but Token and Info
+	Skip      int       // let so many of them pass first
+	Times     int       // fail so many; 0 means 1, and a negative number all
 
-	Delay       time.Duration // wait before anything is done
+	Delay       time.Duration // wait first
 	ExpireToken bool          // refuse the request's token from now on
 
-	// Acted makes the tenant carry out the request before it fails.
-	Acted      bool
-	Status     int         // answer this status
-	Header     http.Header // with these headers; JSON when they name no Content-Type
-	Body       string      // and this body
-	Cut        bool        // reset the connection instead of answering
-	TruncateAt int         // answer, but cut the connection after this many bytes of the body
+	Acted      bool        // carry out the request, then fail it
+	Status     int         // respond with this status
+	Header     http.Header // and this header; the default Content-Type is application/json
+	Body       string      // and this body; the default from 400 on is an error as the service sends it
+	EmptyBody  bool        // or no body
+	Cut        bool        // reset the connection instead of responding
+	TruncateAt int         // reset the connection after so many bytes of the response body
 }
 
-// Inject adds faults. Each request suffers the first, in the order of injection, that
-// is meant for it and not used up.
+// Inject adds faults. Each request is hit by the first one, in the order of injection, that
+// applies to it and is not used up.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +61,7 @@ func (s *Server) Inject(faults ...Fault) {
 	}
 }
 
-// Faults returns the faults that are not used up, with what is left of them.
+// Faults returns the faults that are not used up. Their Skip and Times are what remains.
 func (s *Server) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,14 +74,14 @@ func (s *Server) Faults() []Fault {
 	return out
 }
 
-// fault returns the fault that a request suffers.
+// fault returns the fault that hits a request, and uses it.
 func (s *Server) fault(op Operation) (f Fault, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
-		meant := op != "" && (f.Operation == op || f.Operation == "" && op != Token && op != Info)
+		applies := op != "" && (f.Operation == op || f.Operation == "" && op != Token && op != Info)
 		switch {
-		case !meant || f.Times == 0:
+		case !applies || f.Times == 0:
 		case f.Skip > 0:
 			f.Skip--
 		default:
@@ -88,4 +92,22 @@ func (s *Server) fault(op Operation) (f Fault, ok bool) {
 		}
 	}
 	return Fault{}, false
+}
+
+// response returns the response of a fault with a Status.
+func (f Fault) response() *response {
+	resp := newResponse()
+	resp.status = f.Status
+	switch {
+	case f.Body != "":
+		resp.header.Set("Content-Type", "application/json")
+		resp.body.WriteString(f.Body)
+	case f.Status >= http.StatusBadRequest && !f.EmptyBody:
+		writeError(resp, f.Status, "")
+	}
+	for name, values := range f.Header {
+		resp.header[http.CanonicalHeaderKey(name)] = values
+	}
+	resp.header.Set(InjectedHeader, "true")
+	return resp
 }

@@ -11,14 +11,14 @@ type limiter struct {
 	per time.Duration
 
 	mu   sync.Mutex
-	seen map[string][]time.Time // of the requests that were allowed, oldest first
+	seen map[string][]time.Time // when requests were allowed, oldest first
 }
 
 func newLimiter(n int, per time.Duration) *limiter {
 	return &limiter{n: n, per: per, seen: map[string][]time.Time{}}
 }
 
-// take allows a request, or tells how long until one will be.
+// take allows a request and returns 0, or returns the time until the next one is allowed.
 func (l *limiter) take(key string) time.Duration {
 	if l.n <= 0 {
 		return 0

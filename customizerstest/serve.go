@@ -2,9 +2,12 @@ package customizerstest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"math"
 	"mime"
 	"net"
@@ -14,8 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers/internal/server"
 )
@@ -28,28 +29,44 @@ const (
 	maxJSON = 1 << 20
 )
 
-// An address is what a request's URL says.
-type address struct {
+// A route is where a request goes.
+type route struct {
 	version   string // "v2024", …, "beta", or "v1"
-	path      string // as the contract has it: /connector-customizers…
+	path      string // in the contract: /connector-customizers…
+	instance  string // ID, of UpdateInstance
 	operation Operation
-	known     bool // the path exists, whatever the method
+	known     bool // the path exists, perhaps not with this method
 }
 
-// addressOf reads the address schemes of the service: the version before the
-// collection (the yearly ones and beta) or behind it (v1).
-func addressOf(r *http.Request) address {
-	const collection = "connector-customizers"
-	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
-	var a address
-	switch {
-	case len(parts) >= 2 && parts[1] == collection && slices.Contains([]string{"v2024", "v2025", "v2026", "beta"}, parts[0]):
-		a.version, parts = parts[0], parts[2:]
-	case len(parts) >= 2 && parts[0] == collection && parts[1] == "v1":
-		a.version, parts = "v1", parts[2:]
-	default:
-		return a
+// routeOf returns the route of r. The yearly versions and beta come before the collection,
+// v1 after it.
+func routeOf(r *http.Request) route {
+	switch r.Method + " " + r.URL.Path {
+	case "POST /oauth/token":
+		return route{operation: Token, known: true}
+	case "GET /oauth/info":
+		return route{operation: Info, known: true}
 	}
+	const collection, instances = "connector-customizers", "connector-instances"
+	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	if len(parts) < 2 {
+		return route{}
+	}
+	var to route
+	switch {
+	case parts[0] == "beta" && parts[1] == instances && len(parts) == 2 && r.Method == http.MethodGet:
+		return route{version: "beta", operation: ListInstances, known: true}
+	case parts[0] == "beta" && parts[1] == instances && len(parts) == 3 && parts[2] != "" && r.Method == http.MethodPatch:
+		id, _ := url.PathUnescape(parts[2])
+		return route{version: "beta", instance: id, operation: UpdateInstance, known: true}
+	case parts[1] == collection && slices.Contains([]string{"v2024", "v2025", "v2026", "beta"}, parts[0]):
+		to.version = parts[0]
+	case parts[0] == collection && parts[1] == "v1":
+		to.version = "v1"
+	default:
+		return to
+	}
+	parts = parts[2:]
 	byMethod := map[string]Operation{}
 	switch {
 	case len(parts) == 0:
@@ -59,82 +76,61 @@ func addressOf(r *http.Request) address {
 	case len(parts) == 2 && parts[0] != "" && parts[1] == "versions":
 		byMethod = map[string]Operation{http.MethodPost: CreateVersion}
 	}
-	a.path = strings.Join(append([]string{"/" + collection}, parts...), "/")
-	a.operation, a.known = byMethod[r.Method], len(byMethod) > 0
-	return a
+	to.path = strings.Join(append([]string{"/" + collection}, parts...), "/")
+	to.operation, to.known = byMethod[r.Method], len(byMethod) > 0
+	return to
 }
 
-// ServeHTTP answers one request: it notes it, lets it suffer its fault, and has it
-// handled. It makes a Server usable without its socket too, behind any transport that
-// calls a handler; a cut connection is then a panic with [http.ErrAbortHandler].
+// ServeHTTP serves one request, so that a Server can also be used without its socket. If w
+// can't be hijacked, it resets a connection by panicking with [http.ErrAbortHandler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := addressOf(r)
-	switch r.Method + " " + r.URL.Path {
-	case "POST /oauth/token":
-		a.operation = Token
-	case "GET /oauth/info":
-		a.operation = Info
-	}
-	body := &counter{r: r.Body}
+	s.respond(r).send(w)
+}
+
+// respond serves and records one request.
+func (s *Server) respond(r *http.Request) *response {
+	to := routeOf(r)
+	body := &counter{ReadCloser: r.Body}
 	r.Body = body
-	noted := Request{
+	record := Request{
 		Time:      time.Now(),
-		Operation: a.operation,
+		Operation: to.operation,
 		Method:    r.Method,
 		Path:      r.URL.EscapedPath(),
 		Query:     r.URL.RawQuery,
 		Header:    r.Header.Clone(),
 	}
-	f, injected := s.fault(a.operation)
-	noted.Injected = injected
-	if !s.wait(r, f.Delay) {
-		s.note(noted)
-		panic(http.ErrAbortHandler)
-	}
-	if f.ExpireToken {
-		s.issuer.expire(bearer(r))
-	}
-
-	// Until the answer is known nothing is sent, so that it can be withheld.
-	answer := &answer{header: http.Header{}, status: http.StatusOK}
-	if f.Acted || f.Status == 0 && !f.Cut {
-		s.handle(answer, r, a)
-	}
-	if f.Status != 0 {
-		answer.status, answer.header = f.Status, f.Header.Clone()
-		if answer.header == nil {
-			answer.header = http.Header{}
+	f, injected := s.fault(to.operation)
+	resp := newResponse()
+	if s.wait(r, f.Delay) {
+		if f.ExpireToken {
+			s.issuer.expire(bearer(r))
 		}
-		if answer.header.Get("Content-Type") == "" && f.Body != "" {
-			answer.header.Set("Content-Type", "application/json")
+		if f.Acted || f.Status == 0 && !f.Cut {
+			s.handle(resp, r, to)
 		}
-		answer.header.Set(InjectedHeader, "true")
-		answer.body.Reset()
-		answer.body.WriteString(f.Body)
+		if f.Status != 0 {
+			resp = f.response()
+		}
+		if f.Cut {
+			resp.status = 0
+		}
+		resp.truncateAt = f.TruncateAt
+	} else {
+		resp.status = 0
 	}
-	noted.Status, noted.BodySize = answer.status, body.n
-	if f.Cut {
-		noted.Status = 0
-	}
-	s.note(noted)
-	switch {
-	case f.Cut:
-		reset(w)
-	case f.TruncateAt > 0 && f.TruncateAt < answer.body.Len():
-		answer.send(w, f.TruncateAt)
-		reset(w)
-	default:
-		answer.send(w, answer.body.Len())
-	}
+	record.Injected, record.Status, record.BodySize = injected, resp.status, body.n
+	s.record(record)
+	return resp
 }
 
-// wait waits, unless the client leaves or the server closes first.
+// wait waits for d. It reports false if the client leaves or the server closes first.
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
 	if r.ContentLength >= 0 && r.ContentLength <= maxJSON {
-		// That a client has left is noticed only when its body has been read.
+		// net/http notices that a client has left only once the body has been read.
 		data, err := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), failing{err}))
 	}
@@ -149,64 +145,74 @@ func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// handle answers as the service would.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request, a address) {
+// handle responds as the service does.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 	switch {
-	case a.operation == Token:
+	case to.operation == Token:
 		s.issuer.serveToken(w, r, s.ClientID, s.ClientSecret)
 		return
-	case a.operation == Info:
+	case to.operation == Info:
 		writeJSON(w, http.StatusOK, map[string]string{
 			"authorizeEndpoint": s.URL + "/oauth/authorize",
 			"tokenEndpoint":     s.URL + "/oauth/token",
 		})
 		return
-	case !a.known:
-		writeError(w, http.StatusNotFound, "404 Not found", "The server did not find a current representation for the target resource.")
+	case !to.known:
+		writeError(w, http.StatusNotFound, "")
 		return
 	}
 	token, problem := s.issuer.check(bearer(r))
 	if problem != "" {
-		writeJSON(w, http.StatusUnauthorized, server.UnauthorizedResponse{Error: "JWT validation failed: " + problem})
+		writeError(w, http.StatusUnauthorized, "JWT validation failed: "+problem)
 		return
 	}
-	if wait := s.limiter.take(token.clientID + " " + a.version); wait > 0 {
+	if wait := s.limiter.take(token.clientID + " " + to.version); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		writeJSON(w, http.StatusTooManyRequests, server.TooManyRequestsResponse{Message: " Rate Limit Exceeded "})
-		return
-	}
-	if a.operation == "" {
-		writeError(w, http.StatusMethodNotAllowed, "405 Method not allowed", "The method is not supported by the target resource.")
+		writeError(w, http.StatusTooManyRequests, "")
 		return
 	}
 	needed := scopeManage
-	if a.operation == List || a.operation == Get {
+	if to.operation == List || to.operation == Get || to.operation == ListInstances {
 		needed = scopeRead
 	}
-	if !slices.Contains(token.scopes, needed) && !slices.Contains(token.scopes, scopeAll) {
-		writeError(w, http.StatusForbidden, "403 Forbidden", "The server understood the request but refuses to authorize it.")
+	switch {
+	case to.operation == "":
+		writeError(w, http.StatusMethodNotAllowed, "")
+		return
+	case !slices.Contains(token.scopes, needed) && !slices.Contains(token.scopes, scopeAll):
+		writeError(w, http.StatusForbidden, "")
 		return
 	}
 	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-		badRequest(w, r, refusal("The query can't be read."))
+		writeError(w, http.StatusBadRequest, "The query can't be read.")
 		return
 	}
-	if a.version == "beta" {
+	switch to.operation {
+	case ListInstances:
+		s.tenant.serveInstances(w)
+		return
+	case UpdateInstance:
+		s.tenant.patchInstance(w, r, to.instance)
+		return
+	}
+	if to.version == "beta" {
 		w.Header().Set("X-Deprecated", "true")
 	}
-	if problem := checkBody(r, a.operation); problem != "" {
-		badRequest(w, r, refusal(problem))
+	if problem := checkBody(r, to.operation); problem != "" {
+		writeError(w, http.StatusBadRequest, problem)
 		return
 	}
 	r = r.Clone(r.Context())
-	r.URL.RawPath = a.path
-	r.URL.Path, _ = url.PathUnescape(a.path) // it comes from a path that was read
-	ctx := contextWith(r.Context(), &exchange{header: w.Header(), createStatus: s.config.createStatus, contentType: r.Header.Get("Content-Type")})
+	r.URL.RawPath = to.path
+	r.URL.Path, _ = url.PathUnescape(to.path) // part of a path that net/url has parsed
+	ctx := contextWith(r.Context(), &exchange{
+		header: w.Header(), beta: to.version == "beta", createStatus: s.config.createStatus, contentType: r.Header.Get("Content-Type"),
+	})
 	s.handler.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// checkBody checks what the generated code lets pass: the type of the body, and JSON
-// that goes on after its end. It leaves the body to be read again.
+// checkBody checks what the generated code does not: the type of the body, and that
+// nothing follows the JSON. The body can be read again afterwards.
 func checkBody(r *http.Request, op Operation) (problem string) {
 	if op != Create && op != Update {
 		return ""
@@ -216,7 +222,7 @@ func checkBody(r *http.Request, op Operation) (problem string) {
 		return "The request body can't be read, or is larger than 1 MiB."
 	}
 	if len(data) == 0 && op == Update {
-		data = []byte("{}") // the contract does not require one
+		data = []byte("{}") // the contract does not require a body
 	} else if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return "The Content-Type must be application/json."
 	}
@@ -230,33 +236,54 @@ func checkBody(r *http.Request, op Operation) (problem string) {
 	return ""
 }
 
-// An answer is a response that has not been sent.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
+// A response is buffered until the request is recorded. Handlers write to it.
+type response struct {
+	header     http.Header
+	status     int // 0: the connection is reset instead
+	body       bytes.Buffer
+	truncateAt int // reset the connection after so many bytes of the body; 0 for none
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+func newResponse() *response {
+	return &response{header: http.Header{}, status: http.StatusOK}
+}
 
-// send sends the answer with the first n bytes of its body.
-func (a *answer) send(w http.ResponseWriter, n int) {
-	for k, v := range a.header {
-		w.Header()[k] = v
+func (r *response) Header() http.Header         { return r.header }
+func (r *response) WriteHeader(status int)      { r.status = status }
+func (r *response) Write(p []byte) (int, error) { return r.body.Write(p) }
+
+// truncated returns the part of the body to send, and reports whether it is not all of it.
+func (r *response) truncated() ([]byte, bool) {
+	if r.truncateAt > 0 && r.truncateAt < r.body.Len() {
+		return r.body.Bytes()[:r.truncateAt], true
 	}
-	if a.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
+	return r.body.Bytes(), false
+}
+
+// finish sets the header that depends on the body.
+func (r *response) finish() {
+	if r.status != http.StatusNoContent {
+		r.header.Set("Content-Length", strconv.Itoa(r.body.Len()))
 	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes()[:n])
-	if n < a.body.Len() {
+}
+
+func (r *response) send(w http.ResponseWriter) {
+	if r.status == 0 {
+		reset(w)
+		return
+	}
+	r.finish()
+	maps.Copy(w.Header(), r.header)
+	w.WriteHeader(r.status)
+	body, cut := r.truncated()
+	_, _ = w.Write(body)
+	if cut {
 		_ = http.NewResponseController(w).Flush()
+		reset(w)
 	}
 }
 
-// reset cuts the connection, so that the client reads a reset and not an end.
+// reset resets the connection, so that the client does not read an end.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -268,29 +295,22 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// failing fails with err, or ends when that is nil.
+// failing is a reader that fails with err, or ends if err is nil.
 type failing struct{ err error }
 
-func (f failing) Read([]byte) (int, error) {
-	if f.err == nil {
-		return 0, io.EOF
-	}
-	return 0, f.err
-}
+func (f failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
 
-// A counter counts what is read of a body.
+// A counter counts the bytes that are read from a body.
 type counter struct {
-	r io.ReadCloser
+	io.ReadCloser
 	n int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
+	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
 	return n, err
 }
-
-func (c *counter) Close() error { return c.r.Close() }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -298,29 +318,49 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-func writeError(w http.ResponseWriter, status int, code, text string) {
-	writeJSON(w, status, errorOf(code, text))
+// serviceErrors holds the detail codes and texts that the service documents.
+var serviceErrors = map[int][2]string{
+	http.StatusBadRequest:          {"400.1 Bad Request Content", "The request was syntactically correct but its content is semantically invalid."},
+	http.StatusForbidden:           {"403 Forbidden", "The server understood the request but refuses to authorize it."},
+	http.StatusNotFound:            {"404 Not found", "The server did not find a current representation for the target resource."},
+	http.StatusMethodNotAllowed:    {"405 Method not allowed", "The method is not supported by the target resource."},
+	http.StatusInternalServerError: {"500.0 Internal Fault", "An internal fault occurred."},
 }
 
-// errorOf is the service's error shape.
-func errorOf(code, text string) server.ErrorResponseDto {
+// errorOf returns an error in the service's form, with the documented text if text is empty.
+func errorOf(status int, text string) server.ErrorResponseDto {
+	known, ok := serviceErrors[status]
+	if !ok {
+		known = [2]string{strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status))), "The request failed."}
+	}
 	return server.ErrorResponseDto{
-		DetailCode: code,
-		TrackingID: strings.ReplaceAll(uuid.NewString(), "-", ""),
-		Messages:   []server.ErrorMessageDto{{Locale: "en-US", LocaleOrigin: server.LocaleOriginDEFAULT, Text: text}},
+		DetailCode: known[0],
+		TrackingID: newID(),
+		Messages:   []server.ErrorMessageDto{{Locale: "en-US", LocaleOrigin: server.LocaleOriginDEFAULT, Text: cmp.Or(text, known[1])}},
 	}
 }
 
-// failed answers what a handler could not do.
+func writeError(w http.ResponseWriter, status int, text string) {
+	switch status {
+	case http.StatusUnauthorized:
+		writeJSON(w, status, server.UnauthorizedResponse{Error: cmp.Or(text, "JWT validation failed: JWT is expired")})
+	case http.StatusTooManyRequests:
+		writeJSON(w, status, server.TooManyRequestsResponse{Message: cmp.Or(text, " Rate Limit Exceeded ")})
+	default:
+		writeJSON(w, status, errorOf(status, text))
+	}
+}
+
+// failed responds to a request that an operation failed on.
 func failed(w http.ResponseWriter, r *http.Request, err error) {
 	var refused refusal
 	if errors.As(err, &refused) {
 		badRequest(w, r, err)
 		return
 	}
-	writeError(w, http.StatusInternalServerError, "500.0 Internal Fault", err.Error())
+	writeError(w, http.StatusInternalServerError, err.Error())
 }
 
 func badRequest(w http.ResponseWriter, _ *http.Request, err error) {
-	writeError(w, http.StatusBadRequest, "400.1 Bad Request Content", err.Error())
+	writeError(w, http.StatusBadRequest, err.Error())
 }

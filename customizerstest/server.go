@@ -1,32 +1,33 @@
-// Package customizerstest has a fake tenant of SailPoint Identity Security Cloud for
-// tests, as net/http/httptest has a fake web server: the six operations on connector
-// customizers, the token endpoint and oauth/info, over a real socket.
+// Package customizerstest provides a fake tenant of SailPoint Identity Security Cloud for
+// tests, as net/http/httptest provides a fake web server. It has the six operations on
+// connector customizers, connector instances, the token endpoint and oauth/info.
 //
 //	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
 //	defer srv.Close()
 //	client := srv.Client()
 //
-// It answers as the contract, openapi.yaml, and the service's documentation say, in
-// the service's error shapes. Any number of servers may run at once.
+// Responses follow the contract, openapi.yaml, and the service's documentation, errors
+// included. Any number of servers can run at once.
 //
-// # Failures
+// # Faults
 //
-// [Server.Inject] makes it fail in the ways that networks and services do. Here the second
-// page of a list fails once, and is read by a retry:
+// [Server.Inject] makes requests fail as networks and services do. Here the second page of
+// a list fails once, so that the client has to retry:
 //
 //	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 503})
 //
-// [WithRateLimit], [WithTokenLifetime] and [WithScopes] make it as strict as the service.
+// [WithRateLimit], [WithTokenLifetime] and [WithScopes] add the limits of the service.
 //
 // # Time
 //
-// A tenant made [WithoutSocket] runs in a bubble of [testing/synctest], where a Retry-After of a
-// minute takes no time.
+// A tenant created [WithoutSocket] runs in a bubble of [testing/synctest], where a Retry-After
+// of a minute takes no time.
 //
-// # What came of it
+// # Assertions
 //
-// [Server.Requests] tells what was sent, [Server.Customizers] and [Server.Versions] what the
-// tenant has, and [Server.Faults] which faults were not met.
+// [Server.Requests] returns the requests so far. [Server.Customizers], [Server.Versions] and
+// [Server.Instances] return the tenant's content. [Server.Faults] returns the faults that
+// have not occurred.
 package customizerstest
 
 import (
@@ -44,7 +45,7 @@ import (
 	"github.com/connector-customizers/customizers/internal/server"
 )
 
-// A Server is a fake tenant that listens on a loopback address.
+// A Server is a fake tenant. It listens on a loopback address unless it is [WithoutSocket].
 type Server struct {
 	URL          string // of the tenant, without a final slash
 	ClientID     string // the credentials that the token endpoint accepts
@@ -56,7 +57,7 @@ type Server struct {
 	limiter *limiter
 	handler http.Handler     // generated from the contract
 	http    *httptest.Server // nil without a socket
-	client  *http.Client     // of the clients of Client
+	client  *http.Client     // used by the clients of Client
 	closing chan struct{}
 	once    sync.Once
 
@@ -65,8 +66,7 @@ type Server struct {
 	requests []Request
 }
 
-// NewServer starts a tenant. It panics when it can't listen on a loopback address, as
-// [httptest.NewServer] does.
+// NewServer starts a tenant. Like [httptest.NewServer], it panics if it can't listen.
 func NewServer(opts ...Option) *Server {
 	c := config{
 		tokenLifetime: 749 * time.Second,
@@ -79,7 +79,7 @@ func NewServer(opts ...Option) *Server {
 		ClientID:     "sandbox-" + strings.ToLower(rand.Text()[:8]),
 		ClientSecret: strings.ToLower(rand.Text()),
 		config:       c,
-		tenant:       newTenant(c.state, c.customizers, c.seed),
+		tenant:       newTenant(c),
 		issuer:       newIssuer(c.tokenLifetime, c.scopes),
 		limiter:      newLimiter(c.limit, c.per),
 		closing:      make(chan struct{}),
@@ -115,8 +115,8 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the tenant and cuts the connections to it: its clients are refused from then
-// on, with a socket or without. It may be called again.
+// Close stops the tenant and closes its connections. Later requests fail as to a host that is
+// down, with a socket and without. Further calls have no effect.
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
@@ -136,8 +136,8 @@ func (s *Server) closed() bool {
 	}
 }
 
-// Client returns a client of the tenant, with its credentials and without a rate limit,
-// unless an option sets one. It panics if an option can't be used.
+// Client returns a client of the tenant with the tenant's credentials. The client has no rate
+// limit unless an option sets one. Client panics if an option is invalid.
 func (s *Server) Client(opts ...customizers.Option) *customizers.Client {
 	c, err := customizers.New(s.URL, customizers.ClientCredentials(s.ClientID, s.ClientSecret), slices.Concat([]customizers.Option{
 		customizers.WithHTTPClient(s.client),
@@ -152,19 +152,18 @@ func (s *Server) Client(opts ...customizers.Option) *customizers.Client {
 // Customizers returns the tenant's customizers, oldest first.
 func (s *Server) Customizers() []customizers.Customizer { return s.tenant.all() }
 
-// Versions returns the versions of a customizer, oldest first; none when there is no
-// such customizer.
+// Versions returns the versions of a customizer, oldest first. It returns none for an unknown ID.
 func (s *Server) Versions(id string) []Version { return s.tenant.versionsOf(id) }
 
-// A Version is a version as the tenant keeps it.
+// A Version is a version of a customizer, with what is known of its archive.
 type Version struct {
 	customizers.Version
 
-	ArchiveSize   int64  `json:"archiveSize,omitzero"`   // in bytes; 0 when none was sent
-	ArchiveSHA256 string `json:"archiveSHA256,omitzero"` // in hexadecimal; empty when none was sent
+	ArchiveSize   int64  `json:"archiveSize,omitzero"`   // in bytes; 0 without an archive
+	ArchiveSHA256 string `json:"archiveSHA256,omitzero"` // in hexadecimal; empty without an archive
 }
 
-// Add creates customizers with the given names and returns them.
+// Add creates customizers with the given names, and returns them.
 func (s *Server) Add(names ...string) []customizers.Customizer {
 	var out []customizers.Customizer
 	for _, name := range names {
@@ -173,29 +172,28 @@ func (s *Server) Add(names ...string) []customizers.Customizer {
 	return out
 }
 
-// ExpireTokens makes the tenant refuse every token that it has issued, as if its
-// lifetime were over.
+// ExpireTokens expires all tokens that the tenant has issued.
 func (s *Server) ExpireTokens() { s.issuer.expireAll() }
 
-// A Request is what the tenant noted of one request.
+// A Request describes a request that the tenant received.
 type Request struct {
-	Time      time.Time // of its arrival
-	Operation Operation // empty for an address that the tenant doesn't have
+	Time      time.Time // of arrival
+	Operation Operation // empty for an unknown path or method
 	Method    string
 	Path      string // as sent
 	Query     string // as sent
 	Header    http.Header
-	BodySize  int64         // bytes of the body that were read
-	Status    int           // of the answer; 0 when the connection was cut instead
-	Injected  bool          // a Fault hit it
-	Duration  time.Duration // until the answer was known
+	BodySize  int64         // bytes read from the body
+	Status    int           // of the response; 0 if the connection was reset instead
+	Injected  bool          // a Fault applied
+	Duration  time.Duration // until the response was ready
 }
 
-// logged is how many requests a tenant remembers.
+// logged is the number of requests that a tenant remembers.
 const logged = 100_000
 
-// Requests returns the requests so far in the order of their arrival, at most the last
-// 100,000, those of operations only when any are named.
+// Requests returns the requests of the given operations, or all requests if none is given, in
+// the order of arrival. The tenant remembers at least the last 100,000.
 func (s *Server) Requests(operations ...Operation) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,31 +207,29 @@ func (s *Server) Requests(operations ...Operation) []Request {
 	return out
 }
 
-func (s *Server) note(r Request) {
+// record adds a request to the log and calls the hook.
+func (s *Server) record(r Request) {
 	r.Duration = time.Since(r.Time)
-	s.remember(r)
+	s.mu.Lock()
+	if len(s.requests) >= 2*logged {
+		s.requests = append(s.requests[:0], s.requests[logged:]...)
+	}
+	s.requests = append(s.requests, r)
+	s.mu.Unlock()
 	if s.config.hook != nil {
 		s.config.hook(r)
 	}
 }
 
-func (s *Server) remember(r Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.requests) >= 2*logged {
-		s.requests = append(s.requests[:0], s.requests[logged:]...)
-	}
-	s.requests = append(s.requests, r)
-}
-
-// An Option changes what [NewServer] starts. Options may come in any order; of two of the
-// same kind the later one holds, but for [WithCustomizers].
+// An Option configures a [Server]. The order of options has no effect. If an option is
+// repeated, the last one wins, except for [WithCustomizers].
 type Option func(*config)
 
 type config struct {
 	clientID, clientSecret string
 	customizers            []customizers.Customizer
 	seed                   int
+	instances              int
 	tokenLifetime          time.Duration
 	scopes                 []string
 	limit                  int
@@ -245,43 +241,43 @@ type config struct {
 	hook                   func(Request)
 }
 
-// WithCustomizers starts with the given customizers; such options add up. Empty IDs and
-// times are filled in.
+// WithCustomizers adds customizers. Empty IDs, tenant IDs and times are filled in. If the
+// option is repeated, all of them are added.
 func WithCustomizers(c ...customizers.Customizer) Option {
 	return func(cfg *config) { cfg.customizers = append(cfg.customizers, c...) }
 }
 
-// WithSeed starts with n customizers, named customizer-000001 and so on.
+// WithSeed adds n customizers, named customizer-000001 and so on.
 func WithSeed(n int) Option { return func(c *config) { c.seed = n } }
 
-// WithCredentials sets the client ID and secret, which are random otherwise.
+// WithCredentials sets the client ID and secret. By default they are random.
 func WithCredentials(clientID, clientSecret string) Option {
 	return func(c *config) { c.clientID, c.clientSecret = clientID, clientSecret }
 }
 
-// WithTokenLifetime sets how long a token is good; the default is the 749 seconds
-// that are typical of the service.
+// WithTokenLifetime sets the lifetime of tokens. The default is 749 seconds, which is typical
+// of the service.
 func WithTokenLifetime(d time.Duration) Option { return func(c *config) { c.tokenLifetime = d } }
 
-// WithScopes sets the scopes of the tokens; the default is sp:connector:read and
-// sp:connector:manage. An operation without its scope answers 403.
+// WithScopes sets the scopes of tokens. The default is sp:connector:read and
+// sp:connector:manage. An operation without its scope fails with 403.
 func WithScopes(scopes ...string) Option { return func(c *config) { c.scopes = scopes } }
 
-// WithRateLimit answers 429 to what exceeds n requests in any period of length per,
-// for each client ID and API version. The service's own limit is 100 in 10 seconds;
-// the default is none.
+// WithRateLimit allows n requests in any period of length per, for each client ID and API
+// version. Further requests fail with 429. The service allows 100 in 10 seconds; by default
+// a Server has no limit.
 func WithRateLimit(n int, per time.Duration) Option {
 	return func(c *config) { c.limit, c.per = n, per }
 }
 
-// WithCreateStatus sets the status of a create that succeeds: 201 is specified and
-// the default, 200 is seen in use.
+// WithCreateStatus sets the status of a successful create, 200 or 201. The default is 201,
+// which is specified, and 200 under /beta.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
 
-// WithRequestHook calls f with each request when its answer is known, and before it is
-// sent. It is called by as many goroutines as there are requests.
+// WithRequestHook calls f with each request before the response is sent. Concurrent requests
+// call it concurrently.
 func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook = f } }
 
-// WithListener serves on l instead of a loopback port of the system's choice. It has no
-// effect with [WithoutSocket].
+// WithListener serves on l instead of a free loopback port. It has no effect with
+// [WithoutSocket].
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }

@@ -4,15 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -40,19 +36,21 @@ func serve(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server
 	return srv
 }
 
-// A peer speaks plain HTTP to a tenant, on a new connection for every request, so that
-// net/http sends nothing again by itself.
+// A peer sends plain HTTP requests to a tenant.
 type peer struct {
-	t     testing.TB
-	srv   *customizerstest.Server
-	http  *http.Client
-	token string
+	t             testing.TB
+	srv           *customizerstest.Server
+	authorization string // header; none when empty
 }
 
+// plain opens a connection for each request, so that net/http retries nothing.
+var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// newPeer returns a peer with a token.
 func newPeer(t testing.TB, srv *customizerstest.Server) *peer {
 	t.Helper()
-	p := &peer{t: t, srv: srv, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	p.token = p.fetchToken()
+	p := &peer{t: t, srv: srv}
+	p.authorization = "Bearer " + decode[map[string]any](t, p.askToken())["access_token"].(string)
 	return p
 }
 
@@ -62,21 +60,22 @@ type reply struct {
 	body   []byte
 }
 
+// try sends an archive chunked, as its clients do.
 func (p *peer) try(ctx context.Context, method, path, contentType, body string) (reply, error) {
 	p.t.Helper()
-	var r io.Reader
-	if body != "" {
-		r = strings.NewReader(body)
+	r := io.Reader(strings.NewReader(body))
+	if contentType == archiveType {
+		r = io.MultiReader(r)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, p.srv.URL+path, r)
 	require.NoError(p.t, err)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if p.token != "" {
-		req.Header.Set("Authorization", "Bearer "+p.token)
+	if p.authorization != "" {
+		req.Header.Set("Authorization", p.authorization)
 	}
-	resp, err := p.http.Do(req)
+	resp, err := plain.Do(req)
 	if err != nil {
 		return reply{}, err
 	}
@@ -97,28 +96,11 @@ func (p *peer) get(path string) reply {
 	return p.send(http.MethodGet, path, "", "")
 }
 
-func (p *peer) askToken(form url.Values) reply {
+func (p *peer) askToken() reply {
 	p.t.Helper()
-	anonymous := *p
-	anonymous.token = ""
-	return anonymous.send(http.MethodPost, "/oauth/token", "application/x-www-form-urlencoded", form.Encode())
-}
-
-func (p *peer) goodForm() url.Values {
-	return url.Values{
-		"grant_type":    {"client_credentials"},
-		"client_id":     {p.srv.ClientID},
-		"client_secret": {p.srv.ClientSecret},
-	}
-}
-
-func (p *peer) fetchToken() string {
-	p.t.Helper()
-	got := p.askToken(p.goodForm())
-	require.Equal(p.t, http.StatusOK, got.status, string(got.body))
-	token, _ := decode[map[string]any](p.t, got)["access_token"].(string)
-	require.NotEmpty(p.t, token)
-	return token
+	anonymous := &peer{t: p.t, srv: p.srv}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {p.srv.ClientID}, "client_secret": {p.srv.ClientSecret}}
+	return anonymous.send(http.MethodPost, "/oauth/token", formType, form.Encode())
 }
 
 func (p *peer) create(name string) string {
@@ -136,7 +118,7 @@ func decode[T any](t testing.TB, r reply) T {
 	return v
 }
 
-// assertError holds an answer to the service's error shape.
+// assertError checks that a reply is an error in the service's form.
 func assertError(t testing.TB, r reply, status int, text string) {
 	t.Helper()
 	assert.Equal(t, status, r.status, string(r.body))
@@ -157,857 +139,25 @@ func zipped(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	f, err := z.Create("index.js")
-	require.NoError(t, err)
-	_, err = io.WriteString(f, "// nothing yet\n")
+	_, err := z.Create("index.js")
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
 	return b.String()
 }
 
-func TestToken(t *testing.T) {
-	t.Parallel()
-	srv := serve(t, customizerstest.WithTokenLifetime(90*time.Second), customizerstest.WithScopes("sp:connector:read"))
-	p := newPeer(t, srv)
-	before := time.Now().Add(-time.Second)
-	got := p.askToken(p.goodForm())
-	require.Equal(t, http.StatusOK, got.status)
-	answer := decode[struct {
-		AccessToken string `json:"access_token"`
-		TokenType   string `json:"token_type"`
-		ExpiresIn   int    `json:"expires_in"`
-		Scope       string
-	}](t, got)
-	assert.Equal(t, "bearer", answer.TokenType)
-	assert.Equal(t, 90, answer.ExpiresIn)
-	assert.Equal(t, "sp:connector:read", answer.Scope)
-
-	parts := strings.Split(answer.AccessToken, ".")
-	require.Len(t, parts, 3, "a JWT")
-	part := func(i int, v any) {
-		data, err := base64.RawURLEncoding.DecodeString(parts[i])
-		require.NoError(t, err)
-		if v != nil {
-			require.NoError(t, json.Unmarshal(data, v))
-		}
-	}
-	var header struct{ Alg, Typ string }
-	part(0, &header)
-	assert.Equal(t, "JWT", header.Typ)
-	assert.Equal(t, "HS256", header.Alg)
-	var claims struct {
-		ClientID string `json:"client_id"`
-		Scope    []string
-		Iat, Exp int64
-	}
-	part(1, &claims)
-	assert.Equal(t, srv.ClientID, claims.ClientID)
-	assert.Equal(t, []string{"sp:connector:read"}, claims.Scope)
-	assert.EqualValues(t, 90, claims.Exp-claims.Iat)
-	assert.GreaterOrEqual(t, claims.Iat, before.Unix())
-	assert.LessOrEqual(t, claims.Iat, time.Now().Unix())
-	part(2, nil)
-
-	assert.NotEqual(t, p.token, answer.AccessToken, "every token is another")
-}
-
-func TestTokenDefaults(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t))
-	answer := decode[map[string]any](t, p.askToken(p.goodForm()))
-	assert.InDelta(t, 749, answer["expires_in"], 0)
-	assert.Equal(t, "sp:connector:read sp:connector:manage", answer["scope"])
-}
-
-func TestTokenRefused(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithCredentials("an-id", "hush-hush")))
-	assert.Equal(t, "an-id", p.srv.ClientID)
-	assert.Equal(t, "hush-hush", p.srv.ClientSecret)
-	tests := map[string]struct {
-		key, value, code string
-		status           int
-	}{
-		"wrong secret":     {"client_secret", "hush", "invalid_client", http.StatusUnauthorized},
-		"no secret":        {"client_secret", "", "invalid_client", http.StatusUnauthorized},
-		"wrong ID":         {"client_id", "another-id", "invalid_client", http.StatusUnauthorized},
-		"wrong grant type": {"grant_type", "password", "unsupported_grant_type", http.StatusBadRequest},
-		"no grant type":    {"grant_type", "", "unsupported_grant_type", http.StatusBadRequest},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			form := p.goodForm()
-			form.Set(tt.key, tt.value)
-			got := p.askToken(form)
-			assert.Equal(t, tt.status, got.status)
-			answer := decode[map[string]string](t, got)
-			assert.Equal(t, tt.code, answer["error"])
-			assert.NotEmpty(t, answer["error_description"])
-			assert.Len(t, answer, 2)
-			assert.NotContains(t, string(got.body), "hush-hush")
-		})
-	}
-	t.Run("credentials in the query", func(t *testing.T) {
-		t.Parallel()
-		got := p.send(http.MethodPost, "/oauth/token?"+p.goodForm().Encode(), "application/x-www-form-urlencoded", "")
-		assert.Equal(t, http.StatusBadRequest, got.status)
-	})
-	t.Run("not a form", func(t *testing.T) {
-		t.Parallel()
-		got := p.send(http.MethodPost, "/oauth/token", recordType, `{"grant_type":"client_credentials"}`)
-		assert.Equal(t, http.StatusBadRequest, got.status)
-	})
-	t.Run("by GET", func(t *testing.T) {
-		t.Parallel()
-		assertError(t, p.get("/oauth/token"), http.StatusNotFound, "")
-	})
-}
-
-func TestInfo(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t))
-	p.token = "" // it needs none
-	got := p.get("/oauth/info")
-	require.Equal(t, http.StatusOK, got.status)
-	assert.Equal(t, map[string]string{
-		"authorizeEndpoint": p.srv.URL + "/oauth/authorize",
-		"tokenEndpoint":     p.srv.URL + "/oauth/token",
-	}, decode[map[string]string](t, got))
-}
-
-func TestUnauthorized(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	other := newPeer(t, serve(t))
-	good := newPeer(t, srv)
-	expired := newPeer(t, srv)
-	srv.Inject(customizerstest.Fault{ExpireToken: true})
-	tests := []struct{ name, authorization, says string }{
-		{"expired", "Bearer " + expired.token, "JWT is expired"}, // the first, as the fault is for it
-		{"expired, again", "Bearer " + expired.token, "JWT is expired"},
-		{"none", "", "JWT is missing"},
-		{"empty", "Bearer ", "JWT is missing"},
-		{"another scheme", "Basic " + good.token, "JWT is missing"},
-		{"unknown", "Bearer a.b.c", "JWT is not valid"},
-		{"cut", "Bearer " + good.token[:len(good.token)-1], "JWT is not valid"},
-		{"of another tenant", "Bearer " + other.token, "JWT is not valid"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+collection, nil)
-			require.NoError(t, err)
-			if tt.authorization != "" {
-				req.Header.Set("Authorization", tt.authorization)
-			}
-			resp, err := good.http.Do(req)
-			require.NoError(t, err)
-			defer func() { _ = resp.Body.Close() }()
-			body, err := io.ReadAll(resp.Body)
-			require.NoError(t, err)
-			assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
-			assert.JSONEq(t, `{"error": "JWT validation failed: `+tt.says+`"}`, string(body))
-		})
-	}
-	assert.Equal(t, http.StatusOK, good.get(collection).status, "the fault expired one token only")
-	srv.ExpireTokens()
-	assert.Equal(t, http.StatusUnauthorized, good.get(collection).status)
-	good.token = good.fetchToken()
-	assert.Equal(t, http.StatusOK, good.get(collection).status)
-}
-
-func TestTokenLifetimeEnds(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithTokenLifetime(time.Nanosecond)))
-	got := p.get(collection)
-	assert.Equal(t, http.StatusUnauthorized, got.status)
-	assert.JSONEq(t, `{"error": "JWT validation failed: JWT is expired"}`, string(got.body))
-}
-
-func TestScopes(t *testing.T) {
-	t.Parallel()
-	operations := []struct {
-		method, path, contentType, body string
-		manage                          bool
-		status                          int
-	}{
-		{http.MethodGet, "", "", "", false, http.StatusOK},
-		{http.MethodGet, "/an-id", "", "", false, http.StatusOK},
-		{http.MethodPost, "", recordType, `{"name":"a"}`, true, http.StatusCreated},
-		{http.MethodPut, "/an-id", recordType, `{"name":"b"}`, true, http.StatusOK},
-		{http.MethodPost, "/an-id/versions", "", "", true, http.StatusOK},
-		{http.MethodDelete, "/an-id", "", "", true, http.StatusNoContent},
-	}
-	for _, scopes := range [][]string{{"sp:connector:read"}, {"sp:connector:manage"}, {}} {
-		t.Run(strings.Join(scopes, " "), func(t *testing.T) {
-			t.Parallel()
-			p := newPeer(t, serve(t, customizerstest.WithScopes(scopes...),
-				customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"})))
-			for _, op := range operations {
-				got := p.send(op.method, collection+op.path, op.contentType, op.body)
-				allowed := len(scopes) > 0 && op.manage == (scopes[0] == "sp:connector:manage")
-				if allowed {
-					assert.Equal(t, op.status, got.status, op)
-				} else {
-					assertError(t, got, http.StatusForbidden, "refuses to authorize")
-				}
-			}
-		})
-	}
-}
-
-func TestNotFound(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithSeed(1)))
-	tests := map[string]struct{ method, path, contentType, body, says string }{
-		"get":            {http.MethodGet, collection + "/gone", "", "", "gone"},
-		"update":         {http.MethodPut, collection + "/gone", recordType, `{"name":"a"}`, "gone"},
-		"delete":         {http.MethodDelete, collection + "/gone", "", "", "gone"},
-		"version":        {http.MethodPost, collection + "/gone/versions", "", "", "gone"},
-		"version, zip":   {http.MethodPost, collection + "/gone/versions", archiveType, zipped(t), "gone"},
-		"another path":   {http.MethodGet, "/v2024/sources", "", "", "target resource"},
-		"root":           {http.MethodGet, "/", "", "", "target resource"},
-		"final slash":    {http.MethodGet, collection + "/", "", "", "target resource"},
-		"empty id":       {http.MethodPost, collection + "//versions", "", "", "target resource"},
-		"deeper":         {http.MethodGet, collection + "/a/versions/1", "", "", "target resource"},
-		"no version":     {http.MethodGet, "/connector-customizers", "", "", "target resource"},
-		"version v2023":  {http.MethodGet, "/v2023/connector-customizers", "", "", "target resource"},
-		"version v2":     {http.MethodGet, "/connector-customizers/v2", "", "", "target resource"},
-		"both schemes":   {http.MethodGet, "/v2024/connector-customizers/v1/versions/x", "", "", "target resource"},
-		"v1 in front":    {http.MethodGet, "/v1/connector-customizers", "", "", "target resource"},
-		"other's oauth":  {http.MethodPost, "/oauth/info", "", "", "target resource"},
-		"oauth/nonsense": {http.MethodGet, "/oauth/nonsense", "", "", "target resource"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), http.StatusNotFound, tt.says)
-		})
-	}
-	t.Run("tracking IDs differ", func(t *testing.T) {
-		t.Parallel()
-		id := func() any { return decode[map[string]any](t, p.get(collection+"/gone"))["trackingId"] }
-		first, second := id(), id()
-		assert.NotEqual(t, first, second)
-	})
-	t.Run("another method", func(t *testing.T) {
-		t.Parallel()
-		assertError(t, p.send(http.MethodPatch, collection+"/gone", recordType, `{}`), http.StatusMethodNotAllowed, "not supported")
-		assertError(t, p.send(http.MethodDelete, collection, "", ""), http.StatusMethodNotAllowed, "not supported")
-	})
-}
-
-func TestBadRequest(t *testing.T) {
-	t.Parallel()
-	srv := serve(t, customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
-	p := newPeer(t, srv)
-	const one = collection + "/an-id"
-	tests := map[string]struct{ method, path, contentType, body, says string }{
-		"limit over the most":    {http.MethodGet, collection + "?limit=251", "", "", "between 0 and 250"},
-		"negative limit":         {http.MethodGet, collection + "?limit=-1", "", "", "between 0 and 250"},
-		"query not escaped":      {http.MethodGet, collection + "?limit=%zz", "", "", "query"},
-		"update, blank name":     {http.MethodPut, one, "application/json", `{"name":"  "}`, "blank"},
-		"limit not a number":     {http.MethodGet, collection + "?limit=x", "", "", "limit"},
-		"limit not an integer":   {http.MethodGet, collection + "?limit=1.5", "", "", "limit"},
-		"limit over 32 bits":     {http.MethodGet, collection + "?limit=4294967297", "", "", "limit"},
-		"negative offset":        {http.MethodGet, collection + "?offset=-1", "", "", "Specified offset is invalid."},
-		"offset not a number":    {http.MethodGet, collection + "?offset=x", "", "", "offset"},
-		"count not a bool":       {http.MethodGet, collection + "?count=perhaps", "", "", "count"},
-		"create, text":           {http.MethodPost, collection, "text/plain", `{"name":"a"}`, "Content-Type"},
-		"create, form":           {http.MethodPost, collection, "application/x-www-form-urlencoded", `name=a`, "Content-Type"},
-		"create, no type":        {http.MethodPost, collection, "", `{"name":"a"}`, "Content-Type"},
-		"create, bad type":       {http.MethodPost, collection, "application/json;;", `{"name":"a"}`, "Content-Type"},
-		"create, no body":        {http.MethodPost, collection, recordType, "", "JSON"},
-		"create, not JSON":       {http.MethodPost, collection, recordType, `name`, "JSON"},
-		"create, cut":            {http.MethodPost, collection, recordType, `{"name":"a"`, "JSON"},
-		"create, trailing JSON":  {http.MethodPost, collection, recordType, `{"name":"a"}{"name":"b"}`, "JSON"},
-		"create, trailing text":  {http.MethodPost, collection, recordType, `{"name":"a"} x`, "JSON"},
-		"create, array":          {http.MethodPost, collection, recordType, `[{"name":"a"}]`, "object"},
-		"create, string":         {http.MethodPost, collection, recordType, `"a"`, "object"},
-		"create, null":           {http.MethodPost, collection, recordType, `null`, "object"},
-		"create, no name":        {http.MethodPost, collection, recordType, `{}`, "name"},
-		"create, empty name":     {http.MethodPost, collection, recordType, `{"name":""}`, "name"},
-		"create, blank name":     {http.MethodPost, collection, recordType, `{"name":" \t"}`, "name"},
-		"create, number as name": {http.MethodPost, collection, recordType, `{"name":5}`, "name"},
-		"create, too large": {
-			http.MethodPost, collection, recordType, `{"name":"` + strings.Repeat("a", 1<<20) + `"}`, "1 MiB",
-		},
-		"update, text":          {http.MethodPut, one, "text/plain", `{"name":"a"}`, "Content-Type"},
-		"update, trailing JSON": {http.MethodPut, one, recordType, `{"name":"a"}{}`, "JSON"},
-		"update, array":         {http.MethodPut, one, recordType, `[]`, "object"},
-		"version, not a zip":    {http.MethodPost, one + "/versions", archiveType, "PK, but no zip", "zip"},
-		"version, cut zip":      {http.MethodPost, one + "/versions", archiveType, zipped(t)[:60], "zip"},
-		"version, empty zip":    {http.MethodPost, one + "/versions", archiveType, "", "zip"},
-		"version, wrong type":   {http.MethodPost, one + "/versions", "application/octet-stream", zipped(t), "Content-Type"},
-		"version, JSON":         {http.MethodPost, one + "/versions", recordType, `{}`, "Content-Type"},
-		"version, no type":      {http.MethodPost, one + "/versions", "", zipped(t), "Content-Type"},
-	}
-	t.Run("all", func(t *testing.T) {
-		for name, tt := range tests {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), http.StatusBadRequest, tt.says)
-			})
-		}
-	})
-	all := srv.Customizers()
-	require.Len(t, all, 1, "nothing was done")
-	assert.Equal(t, "one", all[0].Name)
-	assert.Empty(t, srv.Versions("an-id"))
-	assert.Zero(t, all[0].ImageVersion)
-}
-
-func TestSixOperations(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	start := time.Now().Add(-time.Second)
-
-	got := p.send(http.MethodPost, collection, "application/json; charset=utf-8", `{"name":"one","later":true}`)
-	require.Equal(t, http.StatusCreated, got.status)
-	made := decode[map[string]any](t, got)
-	id, _ := made["id"].(string)
-	require.NotEmpty(t, id)
-	assert.Equal(t, "one", made["name"])
-	assert.NotEmpty(t, made["tenantID"])
-	created, err := time.Parse(time.RFC3339, made["created"].(string))
-	require.NoError(t, err)
-	assert.WithinRange(t, created, start, time.Now())
-	assert.Len(t, made, 4, "no version yet, so nothing of an image")
-
-	got = p.get(collection + "/" + id)
-	require.Equal(t, http.StatusOK, got.status)
-	assert.Equal(t, made, decode[map[string]any](t, got))
-
-	got = p.send(http.MethodPut, collection+"/"+id, recordType, `{"name":"two"}`)
-	require.Equal(t, http.StatusOK, got.status)
-	assert.Equal(t, "two", decode[map[string]any](t, got)["name"])
-	got = p.send(http.MethodPut, collection+"/"+id, "", "")
-	require.Equal(t, http.StatusOK, got.status, "the contract does not require a body")
-	assert.Equal(t, "two", decode[map[string]any](t, got)["name"])
-
-	got = p.send(http.MethodPost, collection+"/"+id+"/versions", "", "")
-	require.Equal(t, http.StatusOK, got.status)
-	version := decode[map[string]any](t, got)
-	assert.Equal(t, id, version["customizerID"])
-	assert.InDelta(t, 1, version["version"], 0)
-	assert.NotEmpty(t, version["imageID"])
-
-	got = p.get(collection)
-	require.Equal(t, http.StatusOK, got.status)
-	list := decode[[]map[string]any](t, got)
-	require.Len(t, list, 1)
-	assert.Equal(t, id, list[0]["id"])
-	assert.InDelta(t, 1, list[0]["imageVersion"], 0)
-	assert.Equal(t, version["imageID"], list[0]["imageID"])
-
-	got = p.send(http.MethodDelete, collection+"/"+id, "", "")
-	assert.Equal(t, http.StatusNoContent, got.status)
-	assert.Empty(t, got.body)
-	assertError(t, p.get(collection+"/"+id), http.StatusNotFound, id)
-	assert.Empty(t, srv.Customizers())
-	assert.Empty(t, srv.Versions(id))
-	assert.JSONEq(t, `[]`, string(p.get(collection).body))
-}
-
-func TestListBounds(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithSeed(253)))
-	tests := []struct {
-		query string
-		first string // name of the first record
-		n     int
-		total string
-	}{
-		{"", "customizer-000001", 250, ""},
-		{"?limit=250", "customizer-000001", 250, ""},
-		{"?limit=2", "customizer-000001", 2, ""},
-		{"?limit=0", "", 0, ""},
-		{"?offset=0", "customizer-000001", 250, ""},
-		{"?offset=250", "customizer-000251", 3, ""},
-		{"?offset=100&limit=1", "customizer-000101", 1, ""},
-		{"?offset=253", "", 0, ""},
-		{"?offset=2147483647", "", 0, ""},
-		{"?count=false&limit=1", "customizer-000001", 1, ""},
-		{"?count=true&limit=1", "customizer-000001", 1, "253"},
-		{"?count=true&limit=0", "", 0, "253"},
-		{"?count=true&offset=300", "", 0, "253"},
-		{"?later=x&limit=1", "customizer-000001", 1, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.query, func(t *testing.T) {
-			t.Parallel()
-			got := p.get(collection + tt.query)
-			require.Equal(t, http.StatusOK, got.status, string(got.body))
-			list := decode[[]customizers.Customizer](t, got)
-			require.NotNil(t, list, "an empty list is [] and not null")
-			require.Len(t, list, tt.n)
-			if tt.n > 0 {
-				assert.Equal(t, tt.first, list[0].Name)
-			}
-			assert.Equal(t, tt.total, got.header.Get("X-Total-Count"))
-			_, sent := got.header["X-Total-Count"]
-			assert.Equal(t, tt.total != "", sent)
-		})
-	}
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	one, other := p.create("one"), p.create("other")
-	post := func(id, contentType, body string) customizers.Version {
-		got := p.send(http.MethodPost, collection+"/"+id+"/versions", contentType, body)
-		require.Equal(t, http.StatusOK, got.status, string(got.body))
-		return decode[customizers.Version](t, got)
-	}
-	archive := zipped(t)
-	sum := sha256.Sum256([]byte(archive))
-	first := post(one, archiveType, archive)
-	second := post(one, "", "")
-	third := post(one, "application/zip; version=2", archive)
-	elsewhere := post(other, archiveType, archive)
-
-	assert.EqualValues(t, 1, first.Version)
-	assert.EqualValues(t, 2, second.Version)
-	assert.EqualValues(t, 3, third.Version)
-	assert.EqualValues(t, 1, elsewhere.Version)
-	assert.NotEqual(t, first.ImageID, second.ImageID)
-
-	kept := srv.Versions(one)
-	require.Len(t, kept, 3)
-	assert.Equal(t, []customizers.Version{first, second, third},
-		[]customizers.Version{kept[0].Version, kept[1].Version, kept[2].Version})
-	for _, i := range []int{0, 2} {
-		assert.EqualValues(t, len(archive), kept[i].ArchiveSize)
-		assert.Equal(t, hex.EncodeToString(sum[:]), kept[i].ArchiveSHA256)
-	}
-	assert.Zero(t, kept[1].ArchiveSize)
-	assert.Empty(t, kept[1].ArchiveSHA256)
-	require.Len(t, srv.Versions(other), 1)
-	assert.Empty(t, srv.Versions("gone"))
-
-	c := decode[customizers.Customizer](t, p.get(collection+"/"+one))
-	assert.EqualValues(t, 3, c.ImageVersion)
-	assert.Equal(t, third.ImageID, c.ImageID)
-}
-
-func TestURLSchemes(t *testing.T) {
-	t.Parallel()
-	for _, base := range []string{
-		"/v2024/connector-customizers", "/v2025/connector-customizers", "/v2026/connector-customizers",
-		"/connector-customizers/v1", "/beta/connector-customizers",
-	} {
-		t.Run(base, func(t *testing.T) {
-			t.Parallel()
-			srv := serve(t)
-			p := newPeer(t, srv)
-			steps := []struct {
-				operation                       customizerstest.Operation
-				method, path, contentType, body string
-				status                          int
-			}{
-				{customizerstest.Create, http.MethodPost, "", recordType, `{"name":"one"}`, http.StatusCreated},
-				{customizerstest.List, http.MethodGet, "?limit=1", "", "", http.StatusOK},
-				{customizerstest.Get, http.MethodGet, "/{id}", "", "", http.StatusOK},
-				{customizerstest.Update, http.MethodPut, "/{id}", recordType, `{"name":"two"}`, http.StatusOK},
-				{customizerstest.CreateVersion, http.MethodPost, "/{id}/versions", archiveType, zipped(t), http.StatusOK},
-				{customizerstest.Delete, http.MethodDelete, "/{id}", "", "", http.StatusNoContent},
-			}
-			id := ""
-			for _, s := range steps {
-				got := p.send(s.method, base+strings.ReplaceAll(s.path, "{id}", id), s.contentType, s.body)
-				require.Equal(t, s.status, got.status, "%s: %s", s.operation, got.body)
-				if s.operation == customizerstest.Create {
-					id = decode[customizers.Customizer](t, got).ID
-				}
-				deprecated := ""
-				if strings.HasPrefix(base, "/beta") {
-					deprecated = "true"
-				}
-				assert.Equal(t, deprecated, got.header.Get("X-Deprecated"), s.operation)
-				assert.Len(t, srv.Requests(s.operation), 1, s.operation)
-			}
-			assert.Empty(t, srv.Customizers())
-		})
-	}
-}
-
-// An id may hold anything that an address can carry.
-func TestOddIDs(t *testing.T) {
-	t.Parallel()
-	for _, id := range []string{"a b", "a/b", "a?b", "a#b", "100%", "é", "connector-customizers", "v1"} {
-		p := newPeer(t, serve(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"})))
-		for _, base := range []string{collection, "/connector-customizers/v1"} {
-			got := p.get(base + "/" + url.PathEscape(id))
-			require.Equal(t, http.StatusOK, got.status, id)
-			assert.Equal(t, id, decode[customizers.Customizer](t, got).ID)
-		}
-	}
-}
-
-func TestRateLimit(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithRateLimit(3, time.Hour)))
-	for range 3 {
-		require.Equal(t, http.StatusOK, p.get(collection).status)
-	}
-	for range 2 {
-		got := p.get(collection)
-		require.Equal(t, http.StatusTooManyRequests, got.status)
-		assert.JSONEq(t, `{"message": " Rate Limit Exceeded "}`, string(got.body))
-		after, err := strconv.Atoi(got.header.Get("Retry-After"))
-		require.NoError(t, err)
-		assert.Greater(t, after, 3500)
-		assert.LessOrEqual(t, after, 3600)
-	}
-	p.token = p.fetchToken()
-	assert.Equal(t, http.StatusTooManyRequests, p.get(collection).status, "another token, the same client ID")
-	assert.Equal(t, http.StatusTooManyRequests, p.send(http.MethodPost, collection, recordType, `{"name":"a"}`).status)
-	assert.Equal(t, http.StatusOK, p.get("/v2025/connector-customizers").status, "another API version")
-	assert.Equal(t, http.StatusOK, p.get("/connector-customizers/v1").status, "another API version")
-	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
-	assert.Empty(t, p.srv.Customizers())
-}
-
-func TestRateLimitFreesSlots(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithRateLimit(1, time.Second)))
-	require.Equal(t, http.StatusOK, p.get(collection).status)
-	got := p.get(collection)
-	require.Equal(t, http.StatusTooManyRequests, got.status)
-	assert.Equal(t, "1", got.header.Get("Retry-After"), "whole seconds, rounded up")
-	require.Eventually(t, func() bool { return p.get(collection).status == http.StatusOK }, 10*time.Second, 20*time.Millisecond)
-}
-
-func TestNoRateLimitByDefault(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	client := srv.Client()
-	for range 150 {
-		_, err := client.List(t.Context(), customizers.ListOptions{Limit: 1})
-		require.NoError(t, err)
-	}
-	assert.Len(t, srv.Requests(customizerstest.List), 150)
-}
-
-func TestCreateStatus(t *testing.T) {
-	t.Parallel()
-	srv := serve(t, customizerstest.WithCreateStatus(http.StatusOK))
-	got := newPeer(t, srv).send(http.MethodPost, collection, recordType, `{"name":"a"}`)
-	assert.Equal(t, http.StatusOK, got.status)
-	assert.Equal(t, "a", decode[customizers.Customizer](t, got).Name)
-	made, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: "b"})
-	require.NoError(t, err)
-	assert.Equal(t, "b", made.Name)
-	assert.Len(t, srv.Customizers(), 2)
-}
-
-func TestFaultStatus(t *testing.T) {
-	t.Parallel()
-	const body = `{"detailCode":"500.0 Internal Fault"}`
-	for _, acted := range []bool{false, true} {
-		t.Run(fmt.Sprintf("acted %t", acted), func(t *testing.T) {
-			t.Parallel()
-			srv := serve(t)
-			p := newPeer(t, srv)
-			srv.Inject(customizerstest.Fault{
-				Operation: customizerstest.Create, Acted: acted, Status: http.StatusInternalServerError,
-				Header: http.Header{"X-Request-Id": {"4711"}}, Body: body,
-			})
-			got := p.send(http.MethodPost, collection, recordType, `{"name":"one"}`)
-			assert.Equal(t, http.StatusInternalServerError, got.status)
-			assert.JSONEq(t, body, string(got.body))
-			assert.Equal(t, "true", got.header.Get(customizerstest.InjectedHeader))
-			assert.Equal(t, "4711", got.header.Get("X-Request-Id"))
-			assert.Equal(t, recordType, got.header.Get("Content-Type"))
-			if acted {
-				assert.Len(t, srv.Customizers(), 1)
-			} else {
-				assert.Empty(t, srv.Customizers())
-			}
-			again := p.send(http.MethodPost, collection, recordType, `{"name":"two"}`)
-			assert.Equal(t, http.StatusCreated, again.status, "one fault hits one request")
-			assert.Empty(t, again.header.Get(customizerstest.InjectedHeader))
-		})
-	}
-	t.Run("HTML", func(t *testing.T) {
-		t.Parallel()
-		srv := serve(t)
-		p := newPeer(t, srv)
-		header := http.Header{"Content-Type": {"text/html"}}
-		srv.Inject(customizerstest.Fault{Status: http.StatusBadGateway, Header: header, Body: "<html>", Times: 2})
-		for range 2 {
-			got := p.get(collection)
-			assert.Equal(t, http.StatusBadGateway, got.status)
-			assert.Equal(t, "text/html", got.header.Get("Content-Type"))
-			assert.Equal(t, "<html>", string(got.body))
-		}
-		assert.Len(t, header, 1, "the caller's header is left alone")
-	})
-	t.Run("nothing at all", func(t *testing.T) {
-		t.Parallel()
-		srv := serve(t)
-		p := newPeer(t, srv)
-		srv.Inject(customizerstest.Fault{Status: http.StatusOK})
-		got := p.get(collection)
-		assert.Equal(t, http.StatusOK, got.status)
-		assert.Empty(t, got.body)
-	})
-}
-
-func TestFaultCut(t *testing.T) {
-	t.Parallel()
-	for _, acted := range []bool{false, true} {
-		t.Run(fmt.Sprintf("acted %t", acted), func(t *testing.T) {
-			t.Parallel()
-			srv := serve(t)
-			p := newPeer(t, srv)
-			srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Acted: acted, Cut: true})
-			_, err := p.try(t.Context(), http.MethodPost, collection, recordType, `{"name":"one"}`)
-			require.Error(t, err)
-			if acted {
-				assert.Len(t, srv.Customizers(), 1)
-			} else {
-				assert.Empty(t, srv.Customizers())
-			}
-			noted := srv.Requests(customizerstest.Create)
-			require.Len(t, noted, 1)
-			assert.Zero(t, noted[0].Status)
-			p.create("two")
-		})
-	}
-}
-
-func TestFaultTruncateAt(t *testing.T) {
-	t.Parallel()
-	srv := serve(t, customizerstest.WithSeed(3))
-	p := newPeer(t, srv)
-	whole := p.get(collection)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, TruncateAt: 100})
-	got, err := p.try(t.Context(), http.MethodGet, collection, "", "")
-	require.Error(t, err)
-	assert.Equal(t, http.StatusOK, got.status)
-	assert.Equal(t, string(whole.body[:100]), string(got.body))
-	assert.Equal(t, strconv.Itoa(len(whole.body)), got.header.Get("Content-Length"))
-	assert.Equal(t, whole.body, p.get(collection).body)
-
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, TruncateAt: 1})
-	_, err = p.try(t.Context(), http.MethodPost, collection, recordType, `{"name":"one"}`)
-	require.Error(t, err)
-	assert.Len(t, srv.Customizers(), 4, "the request was carried out")
-
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, TruncateAt: 1 << 20})
-	got = p.get(collection)
-	assert.Equal(t, http.StatusOK, got.status, "a body that is shorter comes whole")
-}
-
-func TestFaultDelay(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	const delay = 60 * time.Millisecond
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.Get, Delay: delay})
-	start := time.Now()
-	assertError(t, p.get(collection+"/gone"), http.StatusNotFound, "gone")
-	assert.GreaterOrEqual(t, time.Since(start), delay, "late, and then as usual")
-}
-
-// A handler that waits must end when there is nobody to answer to, on a socket or off it.
-func TestFaultDelayEndsEarly(t *testing.T) {
-	t.Parallel()
-	srv := customizerstest.NewServer()
-	srv.Inject(customizerstest.Fault{Delay: time.Hour, Times: -1})
-	ctx, cancel := context.WithCancel(context.Background())
-	handle := func(ctx context.Context) chan any {
-		ended := make(chan any, 1)
-		go func() {
-			defer func() { ended <- recover() }()
-			srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, collection, nil))
-		}()
-		return ended
-	}
-	assertAborted := func(ended chan any, msg string) {
-		t.Helper()
-		select {
-		case v := <-ended:
-			assert.Equal(t, http.ErrAbortHandler, v, msg)
-		case <-time.After(20 * time.Second):
-			t.Fatal(msg)
-		}
-	}
-	left, closed := handle(ctx), handle(context.Background())
-	cancel()
-	assertAborted(left, "it waits for a client that has left")
-	assert.Empty(t, closed)
-	srv.Close()
-	assertAborted(closed, "it waits in a server that is closed")
-}
-
-func TestFaultDelayAndTheClientsTimeout(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	srv.Inject(customizerstest.Fault{Delay: time.Hour, Times: -1})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	_, err := p.try(ctx, http.MethodPost, collection, recordType, `{"name":"one"}`)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Empty(t, srv.Customizers())
-}
-
-// A Server is a handler too, for tests that use no socket.
-func TestServeHTTPWithoutASocket(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	request := func() *http.Request {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, collection, strings.NewReader(`{"name":"one"}`))
-		r.Header.Set("Content-Type", recordType)
-		r.Header.Set("Authorization", "Bearer "+p.token)
-		return r
-	}
-	rec := httptest.NewRecorder()
-	srv.ServeHTTP(rec, request())
-	assert.Equal(t, http.StatusCreated, rec.Code)
-	srv.Inject(customizerstest.Fault{Acted: true, Cut: true})
-	assert.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { srv.ServeHTTP(httptest.NewRecorder(), request()) })
-	assert.Len(t, srv.Customizers(), 2)
-}
-
-func TestFaultExpireToken(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p, other := newPeer(t, srv), newPeer(t, srv)
-	srv.Inject(customizerstest.Fault{Skip: 1, ExpireToken: true})
-	require.Equal(t, http.StatusOK, p.get(collection).status)
-	for range 2 {
-		got := p.get(collection)
-		assert.Equal(t, http.StatusUnauthorized, got.status)
-		assert.JSONEq(t, `{"error": "JWT validation failed: JWT is expired"}`, string(got.body))
-	}
-	assert.Equal(t, http.StatusOK, other.get(collection).status, "only the request's token")
-	p.token = p.fetchToken()
-	assert.Equal(t, http.StatusOK, p.get(collection).status)
-}
-
-func TestFaultSkipAndTimes(t *testing.T) {
-	t.Parallel()
-	fault := func(op customizerstest.Operation, skip, times, status int) customizerstest.Fault {
-		return customizerstest.Fault{Operation: op, Skip: skip, Times: times, Status: status}
-	}
-	const list, get = customizerstest.List, customizerstest.Get
-	tests := map[string]struct {
-		faults []customizerstest.Fault
-		want   []int // statuses of lists in a row
-	}{
-		"once":            {[]customizerstest.Fault{fault(list, 0, 0, 503)}, []int{503, 200, 200}},
-		"once, said":      {[]customizerstest.Fault{fault(list, 0, 1, 503)}, []int{503, 200, 200}},
-		"twice":           {[]customizerstest.Fault{fault(list, 0, 2, 503)}, []int{503, 503, 200}},
-		"always":          {[]customizerstest.Fault{fault(list, 0, -1, 503)}, []int{503, 503, 503, 503, 503}},
-		"the second":      {[]customizerstest.Fault{fault(list, 1, 1, 503)}, []int{200, 503, 200}},
-		"all but two":     {[]customizerstest.Fault{fault(list, 2, -1, 503)}, []int{200, 200, 503, 503}},
-		"any operation":   {[]customizerstest.Fault{fault("", 1, 2, 503)}, []int{200, 503, 503, 200}},
-		"another":         {[]customizerstest.Fault{fault(get, 0, -1, 503)}, []int{200, 200}},
-		"one by one":      {[]customizerstest.Fault{fault(list, 0, 1, 503), fault(list, 0, 1, 429)}, []int{503, 429, 200}},
-		"the first wins":  {[]customizerstest.Fault{fault(list, 0, -1, 503), fault(list, 0, -1, 429)}, []int{503, 503}},
-		"one lets pass":   {[]customizerstest.Fault{fault(get, 0, -1, 503), fault(list, 0, 1, 429)}, []int{429, 200}},
-		"skips and hits":  {[]customizerstest.Fault{fault(list, 2, 1, 503), fault(list, 0, 1, 429)}, []int{429, 200, 503, 200}},
-		"none, no effect": {nil, []int{200, 200}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			srv := serve(t)
-			p := newPeer(t, srv)
-			srv.Inject(tt.faults...)
-			var got []int
-			for range tt.want {
-				got = append(got, p.get(collection).status)
-			}
-			assert.Equal(t, tt.want, got)
-		})
-	}
-}
-
-func TestFaultOperations(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	p := newPeer(t, srv)
-	srv.Inject(customizerstest.Fault{Status: http.StatusTeapot, Times: -1})
-	assert.Equal(t, http.StatusOK, p.askToken(p.goodForm()).status, "no operation means the six, not the token")
-	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
-	assert.Equal(t, http.StatusNotFound, p.get("/nowhere").status)
-	assert.Equal(t, http.StatusTeapot, p.get(collection).status)
-	assert.Equal(t, http.StatusTeapot, p.send(http.MethodDelete, collection+"/a", "", "").status)
-
-	srv.Inject(
-		customizerstest.Fault{Operation: customizerstest.Token, Status: http.StatusServiceUnavailable},
-		customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone},
-	)
-	assert.Equal(t, http.StatusServiceUnavailable, p.askToken(p.goodForm()).status)
-	assert.Equal(t, http.StatusOK, p.askToken(p.goodForm()).status)
-	assert.Equal(t, http.StatusGone, p.get("/oauth/info").status)
-}
-
-func TestRequests(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	assert.Empty(t, srv.Requests())
-	p := newPeer(t, srv)
-	start := time.Now()
-	id := p.create("a b")
-	p.get(collection + "?limit=2&count=true")
-	p.get(collection + "/a%20b")
-	p.get("/nowhere")
-	archive := zipped(t)
-	p.send(http.MethodPost, collection+"/"+id+"/versions", archiveType, archive)
-	p.get("/oauth/info")
-
-	all := srv.Requests()
-	require.Len(t, all, 7)
-	type line struct {
-		operation           customizerstest.Operation
-		method, path, query string
-		size                int64
-		status              int
-	}
-	var got []line
-	for i, r := range all {
-		got = append(got, line{r.Operation, r.Method, r.Path, r.Query, r.BodySize, r.Status})
-		if i > 0 {
-			assert.WithinRange(t, r.Time, start, time.Now())
-			assert.False(t, r.Time.Before(all[i-1].Time))
-			assert.Equal(t, "Bearer "+p.token, r.Header.Get("Authorization"))
-		}
-	}
-	assert.Equal(t, []line{
-		{customizerstest.Token, "POST", "/oauth/token", "", int64(len(p.goodForm().Encode())), 200},
-		{customizerstest.Create, "POST", collection, "", int64(len(`{"name":"a b"}`)), 201},
-		{customizerstest.List, "GET", collection, "limit=2&count=true", 0, 200},
-		{customizerstest.Get, "GET", collection + "/a%20b", "", 0, 404},
-		{"", "GET", "/nowhere", "", 0, 404},
-		{customizerstest.CreateVersion, "POST", collection + "/" + id + "/versions", "", int64(len(archive)), 200},
-		{customizerstest.Info, "GET", "/oauth/info", "", 0, 200},
-	}, got)
-
-	some := srv.Requests(customizerstest.Get, customizerstest.List)
-	require.Len(t, some, 2)
-	assert.Equal(t, customizerstest.List, some[0].Operation)
-	assert.Equal(t, customizerstest.Get, some[1].Operation)
-	assert.Empty(t, srv.Requests(customizerstest.Delete))
-}
-
 func TestSeeds(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)
-	given := customizers.Customizer{ID: "an-id", Name: "given", ImageVersion: 7, ImageID: "an-image", TenantID: "a-tenant", Created: customizers.Timestamp{Time: at}}
-	srv := serve(t, customizerstest.WithSeed(2),
-		customizerstest.WithCustomizers(given, customizers.Customizer{Name: "bare"}), customizerstest.WithCustomizers(customizers.Customizer{Name: "last"}))
+	given := customizers.Customizer{
+		ID: "an-id", Name: "given", ImageVersion: 7, ImageID: "an-image", TenantID: "a-tenant",
+		Created: customizers.Timestamp{Time: time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)},
+	}
+	srv := serve(t, customizerstest.WithSeed(2), customizerstest.WithCustomizers(given, customizers.Customizer{Name: "bare"}),
+		customizerstest.WithCustomizers(customizers.Customizer{Name: "last"}))
+	added := srv.Add("x", "y")
 	all := srv.Customizers()
-	require.Len(t, all, 5)
+	require.Len(t, all, 7)
 	assert.Equal(t, given, all[0])
+	assert.Equal(t, added, all[5:])
 	names := []string{}
 	for _, c := range all {
 		names = append(names, c.Name)
@@ -1015,48 +165,11 @@ func TestSeeds(t *testing.T) {
 		assert.NotEmpty(t, c.TenantID)
 		assert.False(t, c.Created.IsZero())
 	}
-	assert.Equal(t, []string{"given", "bare", "last", "customizer-000001", "customizer-000002"}, names)
-
-	p := newPeer(t, srv)
+	assert.Equal(t, []string{"given", "bare", "last", "customizer-000001", "customizer-000002", "x", "y"}, names)
 	assert.JSONEq(t, `{"id":"an-id","name":"given","imageVersion":7,"imageID":"an-image","tenantID":"a-tenant","created":"2021-05-11T22:23:16Z"}`,
-		string(p.get(collection+"/an-id").body))
-	added := srv.Add("x", "y")
-	require.Len(t, added, 2)
-	assert.Equal(t, "y", decode[customizers.Customizer](t, p.get(collection+"/"+added[1].ID)).Name)
-
+		string(newPeer(t, srv).get(collection+"/an-id").body))
 	all[0].Name = "changed"
-	assert.Equal(t, "given", srv.Customizers()[0].Name, "what is returned is a copy")
-}
-
-func TestServersAreApart(t *testing.T) {
-	t.Parallel()
-	one, two := serve(t), serve(t)
-	assert.NotEqual(t, one.URL, two.URL)
-	assert.NotEqual(t, one.ClientID, two.ClientID)
-	assert.NotEqual(t, one.ClientSecret, two.ClientSecret)
-	one.Inject(customizerstest.Fault{Operation: customizerstest.Delete, Status: http.StatusServiceUnavailable, Times: -1})
-	var wg sync.WaitGroup
-	for _, srv := range []*customizerstest.Server{one, two} {
-		for i := range 20 {
-			wg.Go(func() {
-				client := srv.Client()
-				_, err := client.Create(context.Background(), customizers.CreateRequest{Name: fmt.Sprint(i)})
-				assert.NoError(t, err)
-				_, err = client.List(context.Background(), customizers.ListOptions{})
-				assert.NoError(t, err)
-				_, _, _ = srv.Requests(), srv.Customizers(), srv.Versions("gone")
-			})
-		}
-	}
-	wg.Wait()
-	for _, srv := range []*customizerstest.Server{one, two} {
-		assert.Len(t, srv.Customizers(), 20)
-		assert.Len(t, srv.Requests(customizerstest.Create), 20)
-		assert.Len(t, srv.Requests(customizerstest.List), 20)
-		assert.Len(t, srv.Requests(customizerstest.Token), 20, "every client fetched a token of its own")
-	}
-	require.NoError(t, two.Client().Delete(t.Context(), two.Customizers()[0].ID))
-	assert.Len(t, one.Customizers(), 20)
+	assert.Equal(t, "given", srv.Customizers()[0].Name, "a copy")
 }
 
 func TestListener(t *testing.T) {
@@ -1069,19 +182,70 @@ func TestListener(t *testing.T) {
 	assert.Equal(t, http.StatusOK, newPeer(t, srv).get(collection).status)
 }
 
-func TestClientPanicsOnABadOption(t *testing.T) {
+func TestServersAreIndependent(t *testing.T) {
 	t.Parallel()
-	srv := serve(t)
-	assert.Panics(t, func() { srv.Client(customizers.WithAPIVersion("v3")) })
+	servers := []*customizerstest.Server{serve(t), serve(t)}
+	assert.NotEqual(t, servers[0].ClientSecret, servers[1].ClientSecret)
+	servers[0].Inject(customizerstest.Fault{Operation: customizerstest.Delete, Status: http.StatusForbidden, Times: -1})
+	var wg sync.WaitGroup
+	for _, srv := range servers {
+		for range 10 {
+			wg.Go(func() {
+				_, err := srv.Client().Create(context.Background(), customizers.CreateRequest{Name: "a"})
+				assert.NoError(t, err)
+				_, _, _ = srv.Requests(), srv.Customizers(), srv.Versions("gone")
+			})
+		}
+	}
+	wg.Wait()
+	require.NoError(t, servers[1].Client().Delete(t.Context(), servers[1].Customizers()[0].ID))
+	for i, n := range []int{10, 9} {
+		assert.Len(t, servers[i].Customizers(), n)
+		assert.Len(t, servers[i].Requests(customizerstest.Create), 10)
+	}
+	assert.Panics(t, func() { servers[0].Client(customizers.WithAPIVersion("v3")) })
 }
 
-func TestCloseStops(t *testing.T) {
+func TestRequests(t *testing.T) {
 	t.Parallel()
-	srv := customizerstest.NewServer()
+	var seen []customizerstest.Request
+	srv := serve(t, customizerstest.WithRequestHook(func(r customizerstest.Request) { seen = append(seen, r) }))
+	assert.Empty(t, srv.Requests())
+	start := time.Now()
 	p := newPeer(t, srv)
-	srv.Close()
-	srv.Close() // has no effect
-	_, err := p.try(t.Context(), http.MethodGet, collection, "", "")
-	require.Error(t, err)
-	assert.Len(t, srv.Requests(), 1, "what was noted can still be read")
+	id := p.create("a b")
+	p.get(collection + "?limit=2&count=true")
+	p.get(collection + "/a%20b")
+	p.get("/nowhere")
+	archive := zipped(t)
+	p.send(http.MethodPost, collection+"/"+id+"/versions", archiveType, archive)
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone})
+	p.get("/oauth/info")
+
+	type line struct {
+		operation           customizerstest.Operation
+		method, path, query string
+		size                int64
+		status              int
+		injected            bool
+	}
+	all := srv.Requests()
+	assert.Equal(t, all, seen, "the hook has returned before the response comes")
+	var got []line
+	for _, r := range all {
+		got = append(got, line{r.Operation, r.Method, r.Path, r.Query, r.BodySize, r.Status, r.Injected})
+		assert.WithinRange(t, r.Time, start, time.Now())
+		assert.Positive(t, r.Duration)
+	}
+	assert.Equal(t, []line{
+		{customizerstest.Token, "POST", "/oauth/token", "", all[0].BodySize, 200, false},
+		{customizerstest.Create, "POST", collection, "", int64(len(`{"name":"a b"}`)), 201, false},
+		{customizerstest.List, "GET", collection, "limit=2&count=true", 0, 200, false},
+		{customizerstest.Get, "GET", collection + "/a%20b", "", 0, 404, false},
+		{"", "GET", "/nowhere", "", 0, 404, false},
+		{customizerstest.CreateVersion, "POST", collection + "/" + id + "/versions", "", int64(len(archive)), 200, false},
+		{customizerstest.Info, "GET", "/oauth/info", "", 0, 410, true},
+	}, got)
+	assert.Equal(t, p.authorization, all[1].Header.Get("Authorization"))
+	assert.Equal(t, all[2:4], srv.Requests(customizerstest.Get, customizerstest.List))
 }

@@ -6,30 +6,31 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// A State is what a tenant holds, in a form that can be kept as JSON.
+// A State is the content of a tenant. It can be stored as JSON.
 type State struct {
 	TenantID     string                   `json:"tenantID"`
 	ClientID     string                   `json:"clientID"`
 	ClientSecret string                   `json:"clientSecret"`
 	Customizers  []customizers.Customizer `json:"customizers"`        // oldest first
-	Versions     map[string][]Version     `json:"versions,omitempty"` // by customizer, oldest first
+	Versions     map[string][]Version     `json:"versions,omitempty"` // by customizer ID, oldest first
+	Instances    []Instance               `json:"instances,omitempty"`
 }
 
-// State returns what the tenant holds now.
+// State returns a copy of the tenant's content.
 func (s *Server) State() State {
 	st := s.tenant.state()
 	st.ClientID, st.ClientSecret = s.ClientID, s.ClientSecret
 	return st
 }
 
-// WithState starts with what a tenant held when [Server.State] was called. Credentials of
-// [WithCredentials] win over its own, and other options for customizers come on top.
+// WithState starts with the content that [Server.State] returned. [WithCredentials] overrides
+// its credentials; customizers and instances of other options are added.
 func WithState(st State) Option { return func(c *config) { c.state = st } }
 
 func (t *tenant) state() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	st := State{TenantID: t.id, Customizers: make([]customizers.Customizer, len(t.list)), Versions: map[string][]Version{}}
+	st := State{TenantID: t.id, Customizers: make([]customizers.Customizer, len(t.list)), Versions: map[string][]Version{}, Instances: slices.Clone(t.instances)}
 	for i, c := range t.list {
 		st.Customizers[i] = *c
 		if versions := t.versions[c.ID]; len(versions) > 0 {
@@ -39,7 +40,7 @@ func (t *tenant) state() State {
 	return st
 }
 
-// restore brings back what a tenant held.
+// restore fills an empty tenant.
 func (t *tenant) restore(st State) {
 	if st.TenantID != "" {
 		t.id = st.TenantID
@@ -52,4 +53,5 @@ func (t *tenant) restore(st State) {
 			t.versions[id] = slices.Clone(versions)
 		}
 	}
+	t.instances = slices.Clone(st.Instances)
 }

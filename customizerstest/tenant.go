@@ -25,7 +25,7 @@ import (
 
 const maxLimit = 250
 
-// A tenant holds customizers and carries out the operations of the contract.
+// A tenant implements the operations of the contract on customizers in memory.
 type tenant struct {
 	id string
 
@@ -33,20 +33,23 @@ type tenant struct {
 	list     []*customizers.Customizer // oldest first
 	byID     map[string]*customizers.Customizer
 	versions map[string][]Version
+
+	instances []Instance // oldest first
 }
 
 var _ server.StrictServerInterface = (*tenant)(nil)
 
-func newTenant(st State, given []customizers.Customizer, seed int) *tenant {
-	t := &tenant{id: newImageID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
-	t.restore(st)
-	for _, c := range given {
+func newTenant(c config) *tenant {
+	t := &tenant{id: newID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
+	t.restore(c.state)
+	for _, c := range c.customizers {
 		t.add(c)
 	}
-	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(seed) * time.Second)
-	for i := range seed {
+	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(c.seed) * time.Second)
+	for i := range c.seed {
 		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: customizers.Timestamp{Time: start.Add(time.Duration(i) * time.Second)}})
 	}
+	t.addInstances(c.instances)
 	return t
 }
 
@@ -54,7 +57,8 @@ func now() customizers.Timestamp {
 	return customizers.Timestamp{Time: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
-func newImageID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+// newID returns an ID in the form of the service's images and errors.
+func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
 func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	if c.ID == "" {
@@ -65,7 +69,7 @@ func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.Created.IsZero() { // in the order of the list
+	if c.Created.IsZero() { // under the lock, so that times follow the order of the list
 		c.Created = now()
 	}
 	t.list = append(t.list, &c)
@@ -93,10 +97,11 @@ func (t *tenant) versionsOf(id string) []Version {
 	return slices.Clone(t.versions[id])
 }
 
-// An exchange is what the strict interface of the generated server does not pass on.
+// An exchange holds what the generated server does not pass to an operation.
 type exchange struct {
-	header       http.Header // of the answer
-	createStatus int
+	header       http.Header // of the response
+	beta         bool
+	createStatus int    // 0 for the default
 	contentType  string // of the request
 }
 
@@ -140,7 +145,7 @@ func (t *tenant) CreateConnectorCustomizer(ctx context.Context, r server.CreateC
 		return nil, refusal("The name must not be blank.")
 	}
 	created := t.create(r.Body.Name)
-	if exchangeOf(ctx).createStatus == http.StatusOK {
+	if e := exchangeOf(ctx); e.createStatus == http.StatusOK || e.createStatus == 0 && e.beta {
 		return server.CreateConnectorCustomizer200JSONResponse(created), nil
 	}
 	return server.CreateConnectorCustomizer201JSONResponse(created), nil
@@ -182,6 +187,11 @@ func (t *tenant) DeleteConnectorCustomizer(_ context.Context, r server.DeleteCon
 	delete(t.byID, r.ID)
 	delete(t.versions, r.ID)
 	t.list = slices.DeleteFunc(t.list, func(o *customizers.Customizer) bool { return o == c })
+	for i := range t.instances {
+		if t.instances[i].CustomizerID == r.ID {
+			t.instances[i].CustomizerID = ""
+		}
+	}
 	return server.DeleteConnectorCustomizer204Response{}, nil
 }
 
@@ -199,11 +209,11 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c, ok := t.byID[r.ID]
-	if !ok { // deleted while the archive came in
+	if !ok { // deleted during the upload
 		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
 	c.ImageVersion++
-	c.ImageID = newImageID()
+	c.ImageID = newID()
 	v := Version{
 		Version: customizers.Version{
 			CustomizerID: c.ID,
@@ -215,11 +225,26 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 		ArchiveSHA256: digest,
 	}
 	t.versions[c.ID] = append(t.versions[c.ID], v)
+	if exchangeOf(ctx).beta {
+		return betaVersion{c.ID, c.ImageID, c.ImageVersion}, nil
+	}
 	return server.CreateConnectorCustomizerVersion200JSONResponse(v.Version), nil
 }
 
-// checkArchive reads an archive to its end, through a file as it may be large, and
-// checks that it is a zip. Nothing is unpacked.
+// A betaVersion is a version as /beta returns it.
+type betaVersion struct {
+	CustomizerID string `json:"connectorCustomizerId"`
+	ImageID      string `json:"imageId"`
+	Version      int64  `json:"version"`
+}
+
+func (v betaVersion) VisitCreateConnectorCustomizerVersionResponse(w http.ResponseWriter) error {
+	writeJSON(w, http.StatusOK, v)
+	return nil
+}
+
+// checkArchive reads the body of a version and checks that it is a zip archive, or empty.
+// It stores the archive in a file, which may be large, and does not unpack it.
 func checkArchive(body io.Reader, contentType string) (size int64, digest string, err error) {
 	file, err := os.CreateTemp("", "customizerstest-*.zip")
 	if err != nil {
@@ -232,12 +257,13 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	hash := sha256.New()
 	size, err = io.Copy(io.MultiWriter(file, hash), body)
 	if err != nil {
-		return 0, "", refusal("The archive broke off.")
+		return 0, "", refusal("The archive is incomplete.")
 	}
-	if size == 0 && contentType == "" {
-		return 0, "", nil // the specified form of the request
+	kind, _, _ := mime.ParseMediaType(contentType)
+	if size == 0 && kind != "application/zip" {
+		return 0, "", nil // as specified; some clients name a type, which has no meaning then
 	}
-	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != "application/zip" {
+	if kind != "application/zip" {
 		return 0, "", refusal("The Content-Type must be application/zip.")
 	}
 	if _, err := zip.NewReader(file, size); err != nil && !errors.Is(err, zip.ErrInsecurePath) {
@@ -246,11 +272,11 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// A refusal is what the tenant says to a request that is not valid.
+// A refusal is the error of an invalid request, which gets a 400.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
 func notFound(id string) server.NotFoundJSONResponse {
-	return server.NotFoundJSONResponse(errorOf("404 Not found", fmt.Sprintf("There is no connector customizer with the id %s.", id)))
+	return server.NotFoundJSONResponse(errorOf(http.StatusNotFound, fmt.Sprintf("There is no connector customizer with the id %s.", id)))
 }

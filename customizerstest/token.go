@@ -7,13 +7,16 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 )
 
-// An issuer issues access tokens and knows those that are good.
+// An issuer issues access tokens and checks them.
 type issuer struct {
 	lifetime time.Duration
 	scopes   []string
@@ -33,34 +36,67 @@ func newIssuer(lifetime time.Duration, scopes []string) *issuer {
 	return &issuer{lifetime: lifetime, scopes: scopes, key: []byte(rand.Text()), tokens: map[string]token{}}
 }
 
-// serveToken is POST /oauth/token.
+// serveToken serves POST /oauth/token.
 func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, clientSecret string) {
 	refuse := func(status int, code, description string) {
 		writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxJSON)
-	if err := r.ParseForm(); err != nil {
-		refuse(http.StatusBadRequest, "invalid_request", "The form can't be read.")
-		return
-	}
-	if grant := r.PostForm.Get("grant_type"); grant != "client_credentials" {
-		refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+grant)
-		return
-	}
-	same := func(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-	if !same(r.PostForm.Get("client_id"), clientID) || !same(r.PostForm.Get("client_secret"), clientSecret) {
+	p, err := tokenParameters(w, r)
+	same := func(name, want string) bool { return subtle.ConstantTimeCompare([]byte(p[name]), []byte(want)) == 1 }
+	switch {
+	case err != nil:
+		refuse(http.StatusBadRequest, "invalid_request", err.Error())
+	case p["grant_type"] == "":
+		refuse(http.StatusBadRequest, "invalid_request", "The grant_type is missing. Send it in the query, or in a form of type application/x-www-form-urlencoded or multipart/form-data.")
+	case p["grant_type"] != "client_credentials":
+		refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+p["grant_type"])
+	case p["client_id"] == "" || p["client_secret"] == "":
+		refuse(http.StatusUnauthorized, "invalid_client", "The client_id or client_secret is missing.")
+	case !same("client_id", clientID) || !same("client_secret", clientSecret):
 		refuse(http.StatusUnauthorized, "invalid_client", "Bad client credentials")
-		return
+	default:
+		writeJSON(w, http.StatusOK, map[string]any{
+			"access_token": i.issue(clientID),
+			"token_type":   "bearer",
+			"expires_in":   int(i.lifetime.Seconds()),
+			"scope":        strings.Join(i.scopes, " "),
+		})
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": i.issue(clientID),
-		"token_type":   "bearer",
-		"expires_in":   int(i.lifetime.Seconds()),
-		"scope":        strings.Join(i.scopes, " "),
-	})
 }
 
-// issue makes a token in the form of a JWT.
+// tokenParameters reads the parameters of a token request from its query, its form and
+// HTTP Basic. It fails if two values of a parameter differ.
+func tokenParameters(w http.ResponseWriter, r *http.Request) (map[string]string, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxJSON)
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxJSON)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, refusal("The query or form can't be read.")
+	}
+	if id, secret, ok := r.BasicAuth(); ok { // each is form-encoded: RFC 6749, section 2.3.1
+		for name, v := range map[string]string{"client_id": id, "client_secret": secret} {
+			v, err := url.QueryUnescape(v)
+			if err != nil {
+				return nil, refusal("The credentials of HTTP Basic can't be decoded.")
+			}
+			r.Form.Add(name, v)
+		}
+	}
+	p := map[string]string{}
+	for _, name := range []string{"grant_type", "client_id", "client_secret"} {
+		for _, v := range r.Form[name] {
+			if p[name] != "" && v != p[name] {
+				return nil, refusal(fmt.Sprintf("The %s is given twice, with different values.", name))
+			}
+			p[name] = v
+		}
+	}
+	return p, nil
+}
+
+// issue returns a new token, a JWT.
 func (i *issuer) issue(clientID string) string {
 	now := time.Now()
 	t := token{clientID: clientID, scopes: i.scopes, expires: now.Add(i.lifetime)}
@@ -69,7 +105,7 @@ func (i *issuer) issue(clientID string) string {
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
 	signed := part(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." + part(map[string]any{
-		"client_id": clientID, "scope": i.scopes, "org": "sandbox",
+		"client_id": clientID, "scope": i.scopes, "org": "sandbox", "user_name": "sandbox",
 		"iat": now.Unix(), "exp": t.expires.Unix(), "jti": rand.Text(),
 	})
 	mac := hmac.New(sha256.New, i.key)
@@ -87,7 +123,7 @@ func (i *issuer) issue(clientID string) string {
 	return raw
 }
 
-// check returns the token, or what is wrong with it.
+// check returns the token, or the reason for which it is refused.
 func (i *issuer) check(raw string) (t token, problem string) {
 	if raw == "" {
 		return token{}, "JWT is missing"
@@ -122,7 +158,7 @@ func (i *issuer) expireAll() {
 	}
 }
 
-// bearer is the token of a request.
+// bearer returns the token of a request.
 func bearer(r *http.Request) string {
 	scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") {

@@ -1,98 +1,74 @@
 package deploy
 
 import (
-	"archive/zip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
+
+	"github.com/connector-customizers/customizers/internal/archive"
 )
 
 // A content is the zip archive to deploy.
 type content struct {
-	file      *os.File
-	temporary bool
-	size      int64
-	digest    string
-	skipped   []string
+	*archive.File
+
+	skipped []string
+	remove  func()
 }
 
 // open opens a zip file, or zips a folder without the record into a temporary file.
-func open(ctx context.Context, path, record string) (*content, error) {
+func open(ctx context.Context, path, record string) (c *content, err error) {
+	c = &content{remove: func() {}}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &content{temporary: info.IsDir()}
-	switch {
-	case c.temporary:
-		c.file, c.skipped, err = zipFolder(ctx, path, record)
-	case info.Mode().IsRegular():
-		c.file, err = os.Open(path) //nolint:gosec // the caller's own file
-	default:
-		err = errors.New("neither a file nor a folder")
+	if !info.IsDir() {
+		c.File, err = archive.Open(path)
+		return c, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	c.size, err = c.file.Seek(0, io.SeekEnd)
+	f, remove, err := temporary()
 	if err == nil {
-		c.digest, err = Digest(c.file, c.size)
+		c.remove = remove
+		c.skipped, err = zipFolder(ctx, f, path, record)
+	}
+	if err == nil {
+		c.File, err = archive.New(f)
 	}
 	if err != nil {
-		c.close()
+		_ = f.Close()
+		c.remove()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
 
-// archive returns a reader of the content from its start.
-func (c *content) archive() io.Reader { return io.NewSectionReader(c.file, 0, c.size) }
+// temporary creates a temporary file. Where an open file can be removed, it is removed at
+// once, so that nothing is left whatever ends the program.
+func temporary() (f *os.File, remove func(), err error) {
+	f, err = os.CreateTemp("", "customizer-*.zip")
+	if err != nil {
+		return nil, nil, err
+	}
+	if os.Remove(f.Name()) == nil {
+		return f, func() {}, nil
+	}
+	return f, func() { _ = os.Remove(f.Name()) }, nil // on Windows, after it was closed
+}
 
 func (c *content) close() {
-	_ = c.file.Close()
-	if c.temporary {
-		_ = os.Remove(c.file.Name())
-	}
+	_ = c.Close()
+	c.remove()
 }
 
 // Digest returns the SHA-256 of the names and contents of a zip archive's files, in
 // hexadecimal. It does not depend on their order, times, permissions and compression, so
 // the same content has the same digest, whatever program zipped it. Digest reads the
-// whole archive and returns an error if it is damaged.
-func Digest(archive io.ReaderAt, size int64) (string, error) {
-	z, err := zip.NewReader(archive, size)
-	if err != nil {
-		return "", fmt.Errorf("not a zip archive: %w", err)
-	}
-	files := slices.DeleteFunc(z.File, func(f *zip.File) bool { return strings.HasSuffix(f.Name, "/") })
-	if len(files) == 0 {
-		return "", errors.New("the archive has no files")
-	}
-	slices.SortStableFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
-	all := sha256.New()
-	for _, f := range files {
-		sum, err := sumOf(f)
-		if err != nil {
-			return "", fmt.Errorf("%s in the archive is damaged: %w", f.Name, err)
-		}
-		_, _ = fmt.Fprintf(all, "%q %x\n", f.Name, sum)
-	}
-	return hex.EncodeToString(all.Sum(nil)), nil
-}
-
-func sumOf(f *zip.File) ([]byte, error) {
-	r, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Close() }()
-	sum := sha256.New()
-	_, err = io.Copy(sum, r) //nolint:gosec // the caller's own archive
-	return sum.Sum(nil), err
-}
+// whole archive.
+//
+// It returns an error for an archive that is damaged or encrypted, is compressed with
+// something other than Deflate, has an entry that is neither a file nor a folder, has a
+// name twice, or has an unsafe name: one that is absolute, begins with a drive letter, or
+// has "..", a backslash or control characters. Names that differ only in case are two.
+func Digest(zip io.ReaderAt, size int64) (string, error) { return archive.Digest(zip, size) }

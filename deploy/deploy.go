@@ -15,12 +15,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/archive"
+	"github.com/connector-customizers/customizers/internal/naming"
 )
 
 // A Client has the methods of [*customizers.Client] that [Run] calls.
@@ -49,13 +51,14 @@ type Options struct {
 // A Result reports what [Run] did, or would do in a dry run. The command writes it as
 // JSON.
 type Result struct {
-	Customizer customizers.Customizer `json:"customizer"`       // after the run
-	Created    bool                   `json:"created"`          // the customizer is new
-	Uploaded   bool                   `json:"uploaded"`         // false if the newest version has this content
-	OldVersion int64                  `json:"oldVersion"`       // 0 if there was no version
-	NewVersion int64                  `json:"newVersion"`       // OldVersion if nothing was uploaded
-	SHA256     string                 `json:"sha256"`           // of the content, see Digest
-	Skipped    []string               `json:"skipped,omitzero"` // names at the top of the folder that are not deployed
+	Customizer customizers.Customizer `json:"customizer"`          // after the run
+	Created    bool                   `json:"created"`             // the customizer is new
+	Uploaded   bool                   `json:"uploaded"`            // false if the newest version has this content
+	OldVersion int64                  `json:"oldVersion"`          // 0 if there was no version
+	NewVersion int64                  `json:"newVersion"`          // OldVersion if nothing was uploaded
+	SHA256     string                 `json:"sha256"`              // of the content, see Digest
+	Skipped    []string               `json:"skipped,omitzero"`    // names at the top of the folder that are not deployed
+	Unrecorded string                 `json:"unrecorded,omitzero"` // why Options.Record was not written after an upload
 	DryRun     bool                   `json:"dryRun,omitzero"`
 }
 
@@ -64,23 +67,32 @@ var (
 	// ErrNotShown: the version was uploaded, but the service did not show it within
 	// Options.Timeout. The record does not have it, so the next run uploads again.
 	ErrNotShown = errors.New("the service does not show the new version")
-	// ErrNotRecorded: the deployment is complete, but the record could not be written.
-	// Run returns a result with it. The next run uploads again.
-	ErrNotRecorded = errors.New("the deployment could not be recorded")
+	// ErrNotRecorded: the record can't be written. If Run returns a result too, the
+	// deployment is complete, and the next run uploads again. Otherwise nothing was sent,
+	// and the error matches [customizers.ErrInvalidArgument].
+	ErrNotRecorded = errors.New("the deployment can't be recorded")
+	// ErrChanged: the zip file changed after it was checked. The error says whether a
+	// version was uploaded, and which. It is not in the record.
+	ErrChanged = archive.ErrChanged
 )
 
 // Run makes the content at path the newest version of a customizer.
 //
 // The customizer is the ID of an existing one, or a name. If no customizer has the name,
-// Run creates one. It never deletes anything. It sends no second create: if the outcome
-// of a create is unknown, it looks for the customizer for 30 seconds. Two programs that
-// deploy a new name at the same time can create two customizers, so let one program at a
-// time deploy a new name.
+// Run creates one. A name that [customizers.Client.Create] refuses is refused here too,
+// also for an existing customizer: use its ID. Run never deletes anything. It sends no
+// second create: if the outcome of a create is unknown, it looks for the customizer for 30
+// seconds; after a 400 or 409, it looks once. Two programs that deploy a new name at the
+// same time can create two customizers, so let one program at a time deploy a new name.
+//
+// If the service gives the new customizer another name, Run returns an error with that name
+// and its ID, and uploads nothing. Deploy to the ID then: the name would create another.
 //
 // The path names a zip file or a folder. Run zips a folder; the same names and contents
 // give the same bytes on every system, as long as the version of Go is the same. It
 // leaves out zip files and dot files at the top of the folder, and lists them in
-// Result.Skipped. It refuses a link to a folder or out of the folder.
+// Result.Skipped. It refuses a link to a folder or out of the folder, and every archive
+// that [Digest] refuses.
 //
 // Run returns an error that matches
 //   - [customizers.ErrInvalidArgument] if an argument can't be used; nothing was sent
@@ -89,18 +101,25 @@ var (
 //   - [customizers.ErrAmbiguous] if several customizers have the name; nothing was uploaded
 //   - [customizers.ErrOutcomeUnknown] if a create or an upload may or may not have happened
 //   - [ErrNotShown] or [ErrNotRecorded] after an upload
+//   - [ErrChanged] if the zip file changed during the run
 //
-// Other errors are the client's. Running again is safe after any error.
+// Other errors are the client's. Running again is safe after any error but the one about
+// another name.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the
 // first.
 func Run(ctx context.Context, client Client, customizer, path string, opts Options) (*Result, error) {
-	if strings.TrimSpace(customizer) == "" {
-		return nil, fmt.Errorf("%w: the customizer's name is blank", customizers.ErrInvalidArgument)
+	if err := naming.CheckName(customizer); err != nil {
+		return nil, fmt.Errorf("%w: the customizer's name %w", customizers.ErrInvalidArgument, err)
 	}
 	done, err := readRecord(opts.Record)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
+	}
+	if opts.Record != "" && !opts.DryRun {
+		if err := checkWritable(opts.Record); err != nil {
+			return nil, fmt.Errorf("%w: %w: %w", customizers.ErrInvalidArgument, ErrNotRecorded, err)
+		}
 	}
 	content, err := open(ctx, path, opts.Record)
 	switch {
@@ -111,13 +130,13 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 	}
 	defer content.close()
 
-	r := &Result{SHA256: content.digest, Skipped: content.skipped, DryRun: opts.DryRun}
+	r := &Result{SHA256: content.Digest, Skipped: content.skipped, DryRun: opts.DryRun}
 	c, created, err := findOrCreate(ctx, client, customizer, opts.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	r.Customizer, r.Created, r.OldVersion, r.NewVersion = *c, created, c.ImageVersion, c.ImageVersion
-	if done.has(c, content.digest) {
+	if done.has(c, content.Digest) {
 		return r, nil
 	}
 	r.Uploaded = true
@@ -125,21 +144,41 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 		r.NewVersion++
 		return r, nil
 	}
-
-	v, err := client.CreateVersion(ctx, c.ID, content.archive())
+	v, err := upload(ctx, client, c, content)
 	if err != nil {
-		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
+		return nil, err
 	}
 	c, err = awaitVersion(ctx, client, c, max(v.Version, c.ImageVersion+1), opts.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	r.Customizer, r.NewVersion = *c, c.ImageVersion
-	// If the service shows another version, somebody else has uploaded it.
-	if opts.Record != "" && c.ImageVersion == v.Version && (v.ImageID == "" || v.ImageID == c.ImageID) {
-		err = remember(opts.Record, c, content.digest)
+	switch {
+	case opts.Record == "":
+	case c.ImageVersion != v.Version || v.ImageID != "" && v.ImageID != c.ImageID:
+		r.Unrecorded = "the service does not show the uploaded version as the newest"
+	default:
+		if err = remember(opts.Record, c, content.Digest); err != nil {
+			r.Unrecorded = err.Error()
+		}
 	}
 	return r, err
+}
+
+// upload makes content the next version of c.
+func upload(ctx context.Context, client Client, c *customizers.Customizer, content *content) (v *customizers.Version, err error) {
+	if err = content.Verify(); err == nil { // it was checked some requests ago
+		if v, err = client.CreateVersion(ctx, c.ID, content.Reader()); err != nil {
+			err = errors.Join(err, content.Verify())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
+	}
+	if err := content.Verify(); err != nil {
+		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not what was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)
+	}
+	return v, nil
 }
 
 // findOrCreate returns the customizer to deploy to, and reports whether it is new.
@@ -154,12 +193,18 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 		return &customizers.Customizer{Name: idOrName}, true, nil
 	}
 	made, err := client.Create(ctx, customizers.CreateRequest{Name: idOrName})
+	var refused *customizers.Error
 	switch {
-	case errors.Is(err, customizers.ErrOutcomeUnknown):
-		c, err = findLost(ctx, client, idOrName, err)
+	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it late
+		c, err = findAfter(ctx, client, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
+	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
+		c, err = findAfter(ctx, client, idOrName, err, 0) // the name may exist by now
+		return c, false, err
 	case err != nil:
 		return nil, false, err
+	case made.Name != idOrName: // a second run would not find it, and create another
+		return nil, false, fmt.Errorf("the service created %q (%s), which is not the name %q: nothing was uploaded; deploy to this ID, or delete it", made.Name, made.ID, idOrName)
 	}
 	// Another program may have created one at the same time.
 	if c, err = find(ctx, client, idOrName, made); err != nil {
@@ -168,18 +213,18 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 	return c, true, nil
 }
 
-// findLost looks for the customizer of a create that failed with lost, an
-// [customizers.ErrOutcomeUnknown]. The list may show it late.
-func findLost(ctx context.Context, client Client, name string, lost error) (c *customizers.Customizer, err error) {
-	err = poll(ctx, time.Second, 30*time.Second, func() (bool, error) {
+// findAfter looks for the customizer of a create that failed, once and then until limit. It
+// returns the create's error if there is none.
+func findAfter(ctx context.Context, client Client, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
+	err = poll(ctx, time.Second, limit, func() (bool, error) {
 		c, err = find(ctx, client, name, nil)
 		return c != nil, err
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w; looking for %s after that: %w", lost, name, err)
+		return nil, fmt.Errorf("%w; looking for %s after that: %w", failed, name, err)
 	case c == nil:
-		return nil, lost
+		return nil, failed
 	}
 	return c, nil
 }

@@ -1,7 +1,9 @@
 package deploy_test
 
 import (
+	"archive/zip"
 	"context"
+	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
@@ -63,6 +65,7 @@ type stub struct {
 
 	hides       func(customizers.Customizer) bool
 	shownAt     time.Time
+	names       func(string) string // the service's name of a new customizer
 	afterCreate func()
 }
 
@@ -85,6 +88,9 @@ func (s *stub) Get(ctx context.Context, id string) (*customizers.Customizer, err
 }
 
 func (s *stub) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
+	if s.names != nil {
+		r.Name = s.names(r.Name)
+	}
 	c, err := s.Client.Create(ctx, r)
 	if s.afterCreate != nil {
 		s.afterCreate()
@@ -191,6 +197,63 @@ func TestRunAmbiguous(t *testing.T) {
 				assert.Equal(t, "hr-feed", e.Name)
 				assert.ElementsMatch(t, srv.Customizers(), e.Customizers)
 				assert.Equal(t, tt.changes, changes(srv))
+			})
+		})
+	}
+}
+
+// A service that normalizes names would get a new customizer with every run.
+func TestRunStopsAtAnotherName(t *testing.T) {
+	t.Parallel()
+	for asked, made := range map[string]string{"HR-Feed": "hr-feed", "Zu\u0308rich": "Zürich", "hr  feed": "hr feed"} {
+		dir := simple(t)
+		bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+			client := &stub{Client: srv.Client(), names: func(string) string { return made }}
+			_, err := deploy.Run(t.Context(), client, asked, dir, deploy.Options{})
+			require.ErrorContains(t, err, fmt.Sprintf("the service created %q (%s)", made, srv.Customizers()[0].ID))
+			assert.Equal(t, []customizerstest.Operation{customizerstest.Create}, changes(srv))
+		})
+	}
+}
+
+// A service may refuse the name of a customizer that the list did not show.
+func TestRunRefusedCreate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status int
+		others []string // appear during the create
+		failed error
+		says   string
+	}{
+		"400, one":     {400, []string{"hr-feed", "hr-feed-2"}, nil, ""},
+		"409, one":     {409, []string{"hr-feed"}, nil, ""},
+		"400, none":    {400, []string{"HR-feed"}, customizers.ErrBadRequest, "no such thing"},
+		"409, none":    {409, nil, nil, "no such thing"},
+		"400, several": {400, []string{"hr-feed", "hr-feed"}, customizers.ErrAmbiguous, "no such thing"},
+		"403, one":     {403, []string{"hr-feed"}, customizers.ErrForbidden, "no such thing"},
+		"422, one":     {422, []string{"hr-feed"}, customizers.ErrBadRequest, "no such thing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := simple(t)
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Status: tt.status, Body: `{"message": "no such thing"}`})
+				start := time.Now()
+				client := &stub{Client: srv.Client(), afterCreate: func() { srv.Add(tt.others...) }}
+				r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{})
+				assert.Zero(t, time.Since(start), "it looks once")
+				if tt.says != "" {
+					require.ErrorContains(t, err, tt.says)
+					if tt.failed != nil {
+						require.ErrorIs(t, err, tt.failed)
+					}
+					assert.Len(t, changes(srv), 1)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, srv.Customizers()[0].ID, r.Customizer.ID)
+				assert.False(t, r.Created)
+				assert.EqualValues(t, 1, r.NewVersion)
 			})
 		})
 	}
@@ -327,15 +390,20 @@ func TestRunCancelled(t *testing.T) {
 // Arguments that can't be used are refused before anything is sent.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
-	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{"})
+	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1"))})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
 		"blank name":           {" ", simple(t), "", "name is blank"},
+		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has white space at its ends`},
+		"control characters":   {"hr\x00feed", simple(t), "", `name "hr\x00feed" has control characters`},
 		"no such path":         {"a", filepath.Join(files, "none"), "", "none"},
 		"a device":             {"a", os.DevNull, "", "neither a file nor a folder"},
 		"no zip archive":       {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
+		"an unsafe archive":    {"a", filepath.Join(files, "unsafe.zip"), "", `unsafe.zip: "../evil.js" in the archive has an unsafe name`},
 		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
 		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.json"), "delete it to go on"},
-		"a folder as a record": {"a", simple(t), files, "record of deployments"},
+		"a folder as a record": {"a", simple(t), files, "is not a file"},
+		"a device as a record": {"a", simple(t), os.DevNull, "is not a file"},
+		"a record in a file":   {"a", simple(t), filepath.Join(files, "broken.zip", "new", "deployed.json"), "can't be recorded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

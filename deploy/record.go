@@ -30,10 +30,16 @@ func readRecord(path string) (record, error) {
 	if path == "" {
 		return r, nil
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // the caller's own file
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return r, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNotRecorded, err)
+	case !info.Mode().IsRegular(): // to read a FIFO would wait for a writer
+		return nil, fmt.Errorf("the record of deployments %s is not a file", path)
 	}
+	data, err := os.ReadFile(path) //nolint:gosec // the caller's own file
 	if err == nil {
 		err = json.Unmarshal(data, &r)
 	}
@@ -64,6 +70,28 @@ func remember(path string, c *customizers.Customizer, digest string) error {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
 	}
 	return nil
+}
+
+// checkWritable returns an error if the record can't be written. It changes nothing.
+func checkWritable(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the caller's own file
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	for dir != filepath.Dir(dir) { // to the nearest folder that exists
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	if f, err = os.CreateTemp(dir, filepath.Base(path)+".*"); err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // replace writes a new file and renames it to path, so the record is whole also after a

@@ -4,11 +4,13 @@ import (
 	"archive/zip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
 	"github.com/connector-customizers/customizers/deploy"
 )
@@ -63,7 +65,34 @@ func TestRecord(t *testing.T) {
 	assert.Len(t, files, 1, "no temporary file is left")
 }
 
-// A record that can't be written comes with the result of the deployment.
+// A record that can't be written is found before anything is sent, and nothing is left of
+// the attempt.
+func TestRecordCheckedFirst(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a folder has no permissions there")
+	}
+	locked := folder(t, map[string]string{"readonly.json": "{}"})
+	require.NoError(t, os.Chmod(filepath.Join(locked, "readonly.json"), 0o400))
+	require.NoError(t, os.Chmod(locked, 0o500))
+	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) //nolint:gosec // so that it can be removed
+	records := []string{filepath.Join(locked, "readonly.json"), filepath.Join(locked, "deployed.json"), filepath.Join(locked, "new", "deployed.json")}
+	if os.Geteuid() == 0 { // may write anywhere but here
+		records = []string{"/proc/deployed.json", "/proc/new/deployed.json"}
+	}
+	for _, record := range records {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", simple(t), deploy.Options{Record: record})
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument, record)
+		require.ErrorIs(t, err, deploy.ErrNotRecorded, record)
+		assert.Empty(t, srv.Requests())
+	}
+	left, err := os.ReadDir(locked)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
+}
+
+// A record that lost its folder during the run comes with the result of the deployment.
 func TestRecordNotWritable(t *testing.T) {
 	t.Parallel()
 	dir, parent := simple(t), filepath.Join(t.TempDir(), "parent")
@@ -72,5 +101,23 @@ func TestRecordNotWritable(t *testing.T) {
 		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: filepath.Join(parent, "deployed.json")})
 		require.ErrorIs(t, err, deploy.ErrNotRecorded)
 		assert.EqualValues(t, 1, r.NewVersion)
+		assert.Equal(t, err.Error(), r.Unrecorded)
+	})
+}
+
+// If somebody else uploads at the same time, it is not known what is newest.
+func TestRecordOfAnotherUpload(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		client := &rewriter{Client: srv.Client(), before: func() {}, during: func() {}, after: func() {
+			_, err := srv.Client().CreateVersion(t.Context(), srv.Customizers()[0].ID, nil)
+			assert.NoError(t, err)
+		}}
+		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, r.NewVersion)
+		assert.Equal(t, "the service does not show the uploaded version as the newest", r.Unrecorded)
+		assert.NoFileExists(t, record)
 	})
 }

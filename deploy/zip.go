@@ -12,37 +12,29 @@ import (
 	"time"
 )
 
-// zipFolder zips the files of a folder into a temporary file. The same names and contents
-// give the same bytes: the files are sorted, dated 1980-01-01 and have the mode 0644.
-func zipFolder(ctx context.Context, folder, record string) (_ *os.File, skipped []string, err error) {
+// zipFolder zips the files of a folder into f, and returns the names that it skipped. The
+// same names and contents give the same bytes: the files are sorted, dated 1980-01-01 and
+// have the mode 0644.
+func zipFolder(ctx context.Context, f io.Writer, folder, record string) (skipped []string, err error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	names, skipped, err := list(root, record)
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	case len(names) == 0:
-		return nil, nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder do not count)")
-	}
-	f, err := os.CreateTemp("", "customizer-*.zip")
-	if err != nil {
-		return nil, nil, err
+		return nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder do not count)")
 	}
 	z := zip.NewWriter(f)
 	for _, name := range names {
-		if err = errors.Join(ctx.Err(), addFile(z, root, name)); err != nil {
-			break
+		if err := errors.Join(ctx.Err(), addFile(z, root, name)); err != nil {
+			return nil, err
 		}
 	}
-	if err = errors.Join(err, z.Close()); err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-		return nil, nil, err
-	}
-	return f, skipped, nil
+	return skipped, z.Close()
 }
 
 // list returns the files to zip, and the names at the top of the folder that are left

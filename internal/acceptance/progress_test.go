@@ -125,7 +125,7 @@ func TestRateLimitedLine(t *testing.T) {
 	term.press(ctrlC)
 	screen := term.exits(1)
 	assert.NotContains(t, screen, "rate limited, resuming")
-	assert.Contains(t, screen, "(not sent again: interrupted; try again in 7s)")
+	assert.Contains(t, screen, "(not retried: interrupted; try again in 7s)")
 
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 80, env, nil, "list")
@@ -175,6 +175,6 @@ func TestVerboseOnATerminal(t *testing.T) {
 	screen := lines(term.exits(0))
 	assert.Len(t, screen, 4+4)
 	for _, l := range screen[:4] {
-		assert.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3} request (sent|will be sent again) operation=\w+ .*$`, l)
+		assert.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3} request (sent|will be retried) operation=\w+ .*$`, l)
 	}
 }

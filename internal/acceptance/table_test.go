@@ -70,12 +70,11 @@ func TestDoctorFits(t *testing.T) {
 	env := environ(t.TempDir(), "SAIL_BASE_URL=http://127.0.0.1:1", "SAIL_CLIENT_ID=x", "SAIL_CLIENT_SECRET=y")
 	got := inTerminal(t, 60, env, nil, "doctor").exits(1)
 	assert.Contains(t, got, `
-FAILED  oauth/info     Get "http://127.0.0.1:1/oauth/info":
-                       dial tcp 127.0.0.1:1: connect:
+FAILED  oauth/info     dial tcp 127.0.0.1:1: connect:
                        connection refused
-        what to do     check the tenant's name, the DNS, a
-                       proxy (HTTPS_PROXY) and a firewall
-                       between here and http://127.0.0.1:1
+        what to do     check the network, a firewall and the
+                       proxy (none) between here and
+                       http://127.0.0.1:1
 customizers: the check of oauth/info failed`)
 }
 

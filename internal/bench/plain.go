@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -70,7 +71,11 @@ func (p plain) call(method, path string, in, out any) {
 	p.send(req, out)
 }
 
+// send sends a request within two minutes, which is how long the SDK waits for progress.
 func (p plain) send(req *http.Request, out any) {
+	ctx, cancel := context.WithTimeout(req.Context(), 2*time.Minute)
+	defer cancel()
+	req = req.WithContext(ctx)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := p.http.Do(req)

@@ -12,7 +12,7 @@ const head = `# Benchmarks
 %s wrote this page, with %s on %s/%s and %d cores.
 
 Each row compares the SDK with the same work by hand: net/http and encoding/json, with an
-Authorization header, a check of the status and a body read to its end. The last row
+Authorization header, a timeout, a check of the status and a body read to its end. The last row
 compares with a program that only links net/http. Both sides use the same transport
 settings and one server, over plain HTTP on loopback. The SDK's rate limit is off.
 

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/naming"
 )
 
 func (a *app) createCommand() *cobra.Command {
@@ -18,8 +20,8 @@ func (a *app) createCommand() *cobra.Command {
 		Args:              arguments("<name>"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if strings.TrimSpace(args[0]) == "" {
-				return usageErrorf("the name is blank")
+			if err := naming.CheckName(args[0]); err != nil {
+				return usageErrorf("the name %v", err)
 			}
 			client, err := a.client()
 			if err != nil {
@@ -29,7 +31,10 @@ func (a *app) createCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return one(a, customizerView, *c)
+			if c.Name != args[0] {
+				a.console.note("The service changed the name to %s.", c.Name)
+			}
+			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
 }
@@ -47,6 +52,9 @@ func (a *app) updateCommand() *cobra.Command {
 			if strings.TrimSpace(name) == "" {
 				return usageErrorf("--name is missing or blank: it is what an update changes")
 			}
+			if err := naming.CheckName(name); err != nil {
+				return usageErrorf("--name %v", err)
+			}
 			client, err := a.client()
 			if err != nil {
 				return err
@@ -63,11 +71,15 @@ func (a *app) updateCommand() *cobra.Command {
 				c.Name = name
 				return one(a, customizerView, *c)
 			}
+			old := c.Name
 			c, err = client.Update(cmd.Context(), c.ID, customizers.UpdateRequest{Name: name})
 			if err != nil {
 				return err
 			}
-			return one(a, customizerView, *c)
+			if c.Name != name {
+				return fmt.Errorf("the service accepted the new name %q of %s (%s), but shows %q", name, old, c.ID, c.Name)
+			}
+			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "the new name")

@@ -8,23 +8,58 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
 )
 
-// complete gives a command the completion of its first arguments by the names of the
-// tenant's customizers, and of those that follow by then.
+// complete completes the first arguments of a command with the names of customizers, and the
+// ones that follow with then.
 func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) >= names {
 			return then(cmd, args, toComplete)
 		}
-		return a.names(cmd, args, toComplete), cobra.ShellCompDirectiveNoFileComp
+		return a.names(cmd, args, toComplete, customizerNames), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// names are those that begin so, of one page of customizers and but for those given; of
-// customizers that share a name, the IDs. A person waits for them, so there is one try
-// and little time, and no error.
-func (a *app) names(cmd *cobra.Command, given []string, begin string) []cobra.Completion {
+// completeInstances completes the arguments after the first few with the names of connector
+// instances.
+func (a *app) completeInstances(after int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.names(cmd, args[after:], toComplete, instanceNames), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// A named is an item that can be given by its name or ID.
+type named struct{ id, name string }
+
+// customizerNames returns one page of customizers.
+func customizerNames(ctx context.Context, client *customizers.Client) (out []named) {
+	page, err := client.List(ctx, customizers.ListOptions{})
+	if err != nil {
+		return nil
+	}
+	for _, c := range page.Items {
+		out = append(out, named{c.ID, c.Name})
+	}
+	return out
+}
+
+func instanceNames(ctx context.Context, client *customizers.Client) (out []named) {
+	all, err := instances.List(ctx, client)
+	if err != nil {
+		return nil
+	}
+	for _, i := range all {
+		out = append(out, named{i.ID, i.Name})
+	}
+	return out
+}
+
+// names returns the listed names that begin with begin and are not given yet. If several
+// items share a name, it returns their IDs. As a person waits, it makes one attempt with a
+// short timeout, and returns nothing if that fails.
+func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(context.Context, *customizers.Client) []named) []cobra.Completion {
 	if a.connect.secretFile == "-" || a.connect.check(cmd) != nil {
 		return nil
 	}
@@ -39,24 +74,21 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string) []cobra.Co
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
 	defer cancel()
-	page, err := client.List(ctx, customizers.ListOptions{})
-	if err != nil {
-		return nil
-	}
+	all := list(ctx, client)
 	count := map[string]int{}
-	for _, c := range page.Items {
-		count[c.Name]++
+	for _, n := range all {
+		count[n.name]++
 	}
 	for _, g := range given {
 		count[g] = 0
 	}
 	var out []cobra.Completion
-	for _, c := range page.Items {
-		switch n := count[c.Name]; {
-		case n == 1 && strings.HasPrefix(c.Name, begin):
-			out = append(out, cobra.CompletionWithDesc(printable(c.Name), c.ID))
-		case n > 1 && strings.HasPrefix(c.Name, begin), n > 0 && strings.HasPrefix(c.ID, begin):
-			out = append(out, cobra.CompletionWithDesc(c.ID, printable(c.Name)))
+	for _, n := range all {
+		switch same := count[n.name]; {
+		case same == 1 && strings.HasPrefix(n.name, begin):
+			out = append(out, cobra.CompletionWithDesc(printable(n.name), n.id))
+		case same > 1 && strings.HasPrefix(n.name, begin), same > 0 && strings.HasPrefix(n.id, begin):
+			out = append(out, cobra.CompletionWithDesc(n.id, printable(n.name)))
 		}
 	}
 	return out

@@ -20,9 +20,9 @@ func (a *app) deleteCommand() *cobra.Command {
 		Use:     "delete <id|name>...",
 		Aliases: []string{"rm"},
 		Short:   "Delete customizers",
-		Long: "Deletes customizers. All are looked for before the first is deleted. Asks on a\n" +
-			"terminal; elsewhere --yes is needed. With -o json, jsonl, yaml or id those deleted are\n" +
-			"written, or in a dry run those that would be.",
+		Long: "Deletes customizers. Resolves every argument before deleting anything. Asks on a\n" +
+			"terminal; otherwise pass --yes. With -o json, jsonl, yaml or id it writes the deleted\n" +
+			"customizers, or in a dry run those that it would delete.",
 		Example:           "  customizers delete hr-feed-old badge-sync-old",
 		Args:              arguments("<id|name>..."),
 		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
@@ -34,17 +34,9 @@ func (a *app) deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var all []*customizers.Customizer
-			seen := map[string]bool{}
-			for _, arg := range args {
-				c, err := find(cmd.Context(), client, arg)
-				if err != nil {
-					return fmt.Errorf("nothing was deleted: %w", err)
-				}
-				if !seen[c.ID] {
-					all = append(all, c)
-				}
-				seen[c.ID] = true
+			all, err := findAll(cmd.Context(), client, args)
+			if err != nil {
+				return fmt.Errorf("nothing was deleted: %w", err)
 			}
 			if dryRun {
 				for _, c := range all {
@@ -108,6 +100,7 @@ func (a *app) line(ctx context.Context) (string, error) {
 
 func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*customizers.Customizer) error {
 	p := listOf(a, customizerView)
+	var deleted []string
 	for i, c := range all {
 		if err := client.Delete(cmd.Context(), c.ID); err != nil {
 			_ = p.flush()
@@ -117,16 +110,17 @@ func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*c
 			return err
 		}
 		a.console.note("Deleted %s (%s).", c.Name, c.ID)
+		deleted = append(deleted, c.ID)
 		if a.output.format != formatTable {
 			if err := p.print(*c); err != nil {
-				return err
+				return written(err, "deleted "+strings.Join(deleted, ", "))
 			}
 		}
 	}
 	if a.output.format == formatTable {
 		return nil
 	}
-	return p.end()
+	return written(p.end(), "deleted "+strings.Join(deleted, ", "))
 }
 
 // affected writes customizers where a program reads them: people were told in words.

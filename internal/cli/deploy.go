@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/deploy"
+	"github.com/connector-customizers/customizers/internal/archive"
 )
 
 func (a *app) uploadCommand() *cobra.Command {
@@ -23,9 +25,9 @@ func (a *app) uploadCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := openArchive(args[1])
+			f, err := archive.Open(args[1])
 			if err != nil {
-				return err
+				return usageErrorf("the archive can't be read: %v", err)
 			}
 			defer func() { _ = f.Close() }()
 			client, err := a.client()
@@ -36,38 +38,17 @@ func (a *app) uploadCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := client.CreateVersion(cmd.Context(), c.ID, f)
+			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {
-				return err
+				return errors.Join(err, f.Verify())
 			}
-			return one(a, versionView, *v)
+			what := fmt.Sprintf("version %d of %s (%s) was uploaded", v.Version, c.Name, c.ID)
+			if err := f.Verify(); err != nil {
+				return fmt.Errorf("%s, but is not what was checked: %w", what, err)
+			}
+			return written(one(a, versionView, *v), what)
 		},
 	}
-}
-
-// openArchive opens a zip archive that is whole.
-func openArchive(path string) (*os.File, error) {
-	f, err := os.Open(path) //nolint:gosec // the file that the user names
-	if err != nil {
-		return nil, usageErrorf("the archive can't be read: %v", err)
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.IsDir():
-		err = usageErrorf("%s is a folder: zip it, or use 'customizers deploy'", path)
-	case !info.Mode().IsRegular():
-		err = usageErrorf("%s is not a file", path)
-	default:
-		if _, digestErr := deploy.Digest(f, info.Size()); digestErr != nil {
-			err = usageErrorf("%s: %v", path, digestErr)
-		}
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 func (a *app) deployCommand() *cobra.Command {
@@ -80,7 +61,8 @@ func (a *app) deployCommand() *cobra.Command {
 			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
 			"service shows the new version. Writes the version before and after.\n\n" +
 			"Zips a folder, the same content to the same bytes. Leaves out *.zip and dot files at\n" +
-			"the top of the folder. Refuses links out of the folder.\n\n" +
+			"the top of the folder. Refuses links out of the folder, and archives with unsafe names\n" +
+			"or with a name twice.\n\n" +
 			"The service does not return the content of a version. So a record file keeps a digest\n" +
 			"of what was uploaded: while the newest version is the recorded one, the same content is\n" +
 			"not uploaded again. Keep the file in your pipeline's cache.",
@@ -94,11 +76,14 @@ func (a *app) deployCommand() *cobra.Command {
 				return usageErrorf("--timeout %v is not positive", opts.Timeout)
 			}
 			own := cmd.Flags().Changed("record")
+			var unrecorded error // why there is no default record
 			switch {
 			case own && noRecord:
 				return usageErrorf("--record and --no-record are both given")
+			case own && strings.TrimSpace(opts.Record) == "":
+				return usageErrorf("--record is empty")
 			case !own && !noRecord:
-				opts.Record = defaultRecord()
+				opts.Record, unrecorded = defaultRecord()
 			}
 			client, err := a.client()
 			if err != nil {
@@ -106,6 +91,10 @@ func (a *app) deployCommand() *cobra.Command {
 			}
 			a.console.doing("deploying " + printable(args[0]))
 			r, err := deploy.Run(cmd.Context(), client, args[0], args[1], opts)
+			if r == nil && !own && errors.Is(err, deploy.ErrNotRecorded) { // the default file need not be writable
+				unrecorded, opts.Record = err, ""
+				r, err = deploy.Run(cmd.Context(), client, args[0], args[1], opts)
+			}
 			a.console.done()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
@@ -114,12 +103,20 @@ func (a *app) deployCommand() *cobra.Command {
 				return &adviceError{err: err, advice: "deploy to one of these IDs, or delete the others"}
 			case r == nil:
 				return err
-			case err != nil && !own: // the default file need not be writable
-				a.console.note("%v: the next deployment will upload again.", err)
-				err = nil
+			case unrecorded != nil:
+				r.Unrecorded = messageOf(unrecorded)
+			case !own:
+				err = nil // the result says so
 			}
 			a.summarize(r)
-			return errors.Join(one(a, deploymentView, *r), err)
+			if r.Unrecorded != "" && err == nil {
+				a.console.note("No record was kept, so the next deployment will upload again: %s.", r.Unrecorded)
+			}
+			out := one(a, deploymentView, *r)
+			if r.Uploaded && !r.DryRun {
+				out = written(out, fmt.Sprintf("version %d of %s (%s) was uploaded", r.NewVersion, r.Customizer.Name, r.Customizer.ID))
+			}
+			return errors.Join(out, err)
 		},
 	}
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -129,13 +126,13 @@ func (a *app) deployCommand() *cobra.Command {
 	return cmd
 }
 
-// defaultRecord returns the path of the record, or "" if the user has no cache folder.
-func defaultRecord() string {
+// defaultRecord returns the path of the record in the user's cache folder.
+func defaultRecord() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return filepath.Join(dir, "customizers", "deployed.json")
+	return filepath.Join(dir, "customizers", "deployed.json"), nil
 }
 
 // summarize says what a deployment did, for people.

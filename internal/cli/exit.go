@@ -22,8 +22,9 @@ const (
 )
 
 const exitHelp = `Exit codes: 0 done; 1 failed; 2 the command line can't be used; 3 there is no such
-customizer; 4 no or wrong credentials, or not permitted; 5 rate limited for longer than
-is waited for; 6 the outcome is unknown: look before doing it again.`
+customizer or connector instance; 4 no or wrong credentials, or not permitted; 5 rate
+limited; the requested wait exceeds --max-wait; 6 the outcome is unknown: check before you
+repeat it.`
 
 // A usageError is a command line that can't be used.
 type usageError struct{ text string }

@@ -12,16 +12,16 @@ import (
 )
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
-version, token, info, or any of the first six. The effects are
-  status=503       answer with this status
-  retry-after=7    and with this header, in seconds
-  body=TEXT        and with this body, to the end of the rule
-  cut              reset the connection instead of answering
+version, instances, link, token or info, or any for all but the last two. The effects are
+  status=503       respond with this status and the service's error for it
+  retry-after=7    and this header, in seconds
+  body=TEXT        and this body instead, to the end of the rule; body= for none
+  cut              reset the connection instead of responding
   truncate=100     reset it after so many bytes of the body
-  acted            carry out what was asked before it fails
+  acted            carry out the request, then fail it
   delay=2s         wait first
   expire-token     refuse the request's token from now on
-  times=2          hit so many requests, or always; 1 when left out
+  times=2          fail so many requests, or always; the default is 1
   skip=1           let so many pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
@@ -32,25 +32,29 @@ var faultOperations = map[string]customizerstest.Operation{
 	"update":  customizerstest.Update,
 	"delete":  customizerstest.Delete,
 	"version": customizerstest.CreateVersion,
-	"token":   customizerstest.Token,
-	"info":    customizerstest.Info,
+
+	"instances": customizerstest.ListInstances,
+	"link":      customizerstest.UpdateInstance,
+
+	"token": customizerstest.Token,
+	"info":  customizerstest.Info,
 }
 
-// parseFault reads a rule of --fault.
+// parseFault parses a rule of --fault.
 func parseFault(rule string) (customizerstest.Fault, error) {
 	var f customizerstest.Fault
 	name, effects, ok := strings.Cut(rule, ":")
 	op, known := faultOperations[name]
 	switch {
 	case !known:
-		return f, fmt.Errorf("there is no operation %q: use list, create, get, update, delete, version, token, info or any", name)
+		return f, fmt.Errorf("unknown operation %q (want list, create, get, update, delete, version, instances, link, token, info or any)", name)
 	case !ok || effects == "":
-		return f, fmt.Errorf("it has no effect: write %s:status=503, say", name)
+		return f, fmt.Errorf("no effect (want, for example, %s:status=503)", name)
 	}
 	f.Operation = op
 	for effects != "" {
 		if body, ok := strings.CutPrefix(effects, "body="); ok { // which may have commas
-			f.Body = body
+			f.Body, f.EmptyBody = body, body == ""
 			break
 		}
 		var effect string
@@ -61,14 +65,14 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 		}
 	}
 	switch {
-	case f.Status == 0 && (f.Body != "" || f.Header != nil):
+	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
 		return f, errors.New("body and retry-after need a status")
 	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
-		return f, errors.New("status, cut and truncate are one or the other")
+		return f, errors.New("status, cut and truncate exclude each other")
 	case f.Acted && f.Status == 0 && !f.Cut:
 		return f, errors.New("acted needs a status or cut")
 	case f.Status == 0 && !f.Cut && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
-		return f, errors.New("nothing goes wrong by it: add status, cut, truncate, delay or expire-token")
+		return f, errors.New("no effect (want status, cut, truncate, delay or expire-token)")
 	}
 	return f, nil
 }
@@ -84,7 +88,7 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	number := func(to *int, least, most int) error {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < least || n > most {
-			return fmt.Errorf("%s=%s is no number from %d to %d", key, value, least, most)
+			return fmt.Errorf("%s=%s is not a number from %d to %d", key, value, least, most)
 		}
 		*to = n
 		return nil
@@ -117,15 +121,15 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	case "delay":
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("delay=%s is no time, as 2s or 500ms", value)
+			return fmt.Errorf("delay=%s is not a time such as 2s or 500ms", value)
 		}
 		f.Delay = d
 		return nil
 	}
-	return fmt.Errorf("there is no effect %q: use status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip", key)
+	return fmt.Errorf("unknown effect %q (want status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip)", key)
 }
 
-// faultText is the rule of a fault.
+// faultText returns the rule of a fault.
 func faultText(f customizerstest.Fault) string {
 	text := "any"
 	for name, op := range faultOperations {
@@ -149,6 +153,6 @@ func faultText(f customizerstest.Fault) string {
 	add(f.Times < 0, "times=always")
 	add(f.Times > 0, "times=%d", f.Times)
 	add(f.Header.Get("Retry-After") != "", "retry-after=%s", f.Header.Get("Retry-After"))
-	add(f.Body != "", "body=%s", f.Body)
+	add(f.Body != "" || f.EmptyBody, "body=%s", f.Body)
 	return text + ":" + strings.Join(effects, ",")
 }

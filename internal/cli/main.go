@@ -88,6 +88,7 @@ func (a *app) rootCommand() *cobra.Command {
 	for _, c := range []*cobra.Command{
 		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),
 		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
+		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(),
 	} {
 		c.GroupID = groupTenant
 		a.connect.addFlags(c)

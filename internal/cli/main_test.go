@@ -204,7 +204,7 @@ func TestRunCommandLines(t *testing.T) {
 // Values that parse and can't be used.
 func TestRunSandboxRefuses(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}} {
+	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}, {"--port", "0", "--instances", "-1"}} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), append([]string{"sandbox"}, args...), nil, &stdout, &stderr), args)
 		assert.Empty(t, stdout.String())

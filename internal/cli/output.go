@@ -79,6 +79,14 @@ func one[T any](a *app, v view[T], value T) error {
 	return p.end()
 }
 
+// written adds to an error of standard output what was done before.
+func written(err error, done string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s, but the output failed: %w", done, err)
+}
+
 // listOf returns a printer of a list, which must be ended.
 func listOf[T any](a *app, v view[T]) *printer[T] {
 	return &printer[T]{app: a, view: v, list: true, w: bufio.NewWriterSize(a.out, 64<<10)}

@@ -24,11 +24,11 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Use:   "sandbox",
 		Short: "Serve a fake tenant on a loopback port until Ctrl-C",
 		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
-			"the shell of your program, which then reaches it through customizers.NewFromEnv, as\n" +
-			"do the commands of this program. Its address, opened in a browser, shows customizers,\n" +
-			"versions and requests live; requests are also logged, unless --quiet.\n\n" +
-			"With --state everything is kept in a file, written before a change is answered, and\n" +
-			"the credentials stay the same. One sandbox a file: two would overwrite each other.\n\n" +
+			"a shell. Programs that use customizers.NewFromEnv, and the commands of this program, then\n" +
+			"use the sandbox. Its address, opened in a browser, shows customizers, versions and requests\n" +
+			"live. Requests are also logged, unless --quiet.\n\n" +
+			"With --state, the tenant and its credentials are stored in a file. The file is written\n" +
+			"before the response to a change is sent. Use a file for one sandbox at a time.\n\n" +
 			faultHelp,
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
@@ -37,10 +37,13 @@ func (a *app) sandboxCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
-				return usageErrorf("--port %d is not a port; use 1 to 65535, or 0 for any that is free", port)
+				return usageErrorf("--port %d is not a port (want 1 to 65535, or 0 for any free port)", port)
 			}
 			if s.seed < 0 {
 				return usageErrorf("--seed %d is negative", s.seed)
+			}
+			if s.instances < 0 {
+				return usageErrorf("--instances %d is negative", s.instances)
 			}
 			if s.lifetime < time.Second {
 				return usageErrorf("--token-lifetime %v is under a second", s.lifetime)
@@ -59,24 +62,26 @@ func (a *app) sandboxCommand() *cobra.Command {
 			return s.run(cmd.Context(), port)
 		},
 	}
-	cmd.Flags().IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any that is free")
+	cmd.Flags().IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
 	cmd.Flags().IntVar(&s.seed, "seed", 3, "how many customizers to start with")
-	cmd.Flags().StringVar(&limit, "rate-limit", fmt.Sprintf("%d/%v", rateLimit, ratePeriod), "requests allowed in a period; off for no limit")
-	cmd.Flags().DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "how long a token is good")
-	cmd.Flags().StringArrayVar(&rules, "fault", nil, "`rule` for what goes wrong; may be given again")
-	cmd.Flags().StringVar(&s.path, "state", "", "`file` to keep the tenant in; when there is one, --seed is not used")
+	cmd.Flags().IntVar(&s.instances, "instances", 2, "how many connector instances to start with")
+	cmd.Flags().StringVar(&limit, "rate-limit", fmt.Sprintf("%d/%v", rateLimit, ratePeriod), "requests allowed in a period, or off")
+	cmd.Flags().DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
+	cmd.Flags().StringArrayVar(&rules, "fault", nil, "`rule` of a fault; can be repeated")
+	cmd.Flags().StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
 	return cmd
 }
 
-// A sandbox is a fake tenant that is served until its context ends.
+// A sandbox serves a fake tenant until its context ends.
 type sandbox struct {
-	app      *app
-	seed     int
-	limit    int
-	per      time.Duration
-	lifetime time.Duration
-	faults   []customizerstest.Fault
-	path     string // of the file that keeps the state, or empty
+	app       *app
+	seed      int
+	instances int
+	limit     int
+	per       time.Duration
+	lifetime  time.Duration
+	faults    []customizerstest.Fault
+	path      string // of the file that stores the state, or empty
 
 	tenant *customizerstest.Server
 	file   stateFile
@@ -88,7 +93,7 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 		customizerstest.WithoutSocket(),
 		customizerstest.WithRateLimit(s.limit, s.per),
 		customizerstest.WithTokenLifetime(s.lifetime),
-		customizerstest.WithRequestHook(s.noted),
+		customizerstest.WithRequestHook(s.log),
 	}
 	s.file.path = s.path
 	st, there, err := s.file.read()
@@ -98,7 +103,7 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	case there:
 		opts = append(opts, customizerstest.WithState(st))
 	default:
-		opts = append(opts, customizerstest.WithSeed(s.seed))
+		opts = append(opts, customizerstest.WithSeed(s.seed), customizerstest.WithInstances(s.instances))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -135,13 +140,13 @@ func (s *sandbox) rate() string {
 	return fmt.Sprintf("%d requests in %v", s.limit, s.per)
 }
 
-// noted logs a request, and keeps what it changed before its answer is sent.
-func (s *sandbox) noted(r customizerstest.Request) {
+// log logs a request. If it changed the tenant, log first stores the state.
+func (s *sandbox) log(r customizerstest.Request) {
 	s.recent.add(r)
 	switch r.Operation {
-	case customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion:
+	case customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion, customizerstest.UpdateInstance:
 		if err := s.file.write(s.tenant.State); err != nil {
-			s.app.console.print(fmt.Sprintf("The state could not be kept: %v", err))
+			s.app.console.print(fmt.Sprintf("The state could not be stored: %v", err))
 		}
 	}
 	if s.app.console.quiet {
@@ -162,7 +167,7 @@ func (s *sandbox) noted(r customizerstest.Request) {
 	s.app.console.print(printable(line))
 }
 
-// parseRate reads a rate such as 100/10s.
+// parseRate parses a rate such as 100/10s.
 func parseRate(s string) (n int, per time.Duration, err error) {
 	if s == "off" || s == "0" {
 		return 0, 0, nil
@@ -173,7 +178,7 @@ func parseRate(s string) (n int, per time.Duration, err error) {
 		per, err = time.ParseDuration(period)
 	}
 	if !ok || err != nil || n < 1 || per <= 0 {
-		return 0, 0, fmt.Errorf("%q is no rate: write requests/period, as 100/10s, or off", s)
+		return 0, 0, fmt.Errorf("%q is not a rate (want requests/period, for example 100/10s, or off)", s)
 	}
 	return n, per, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -78,22 +79,30 @@ func TestSandboxKeepsItsState(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "tenant.json")
-	first := serve(t, "--state", path, "--seed", "2", "--quiet")
+	first := serve(t, "--state", path, "--seed", "2", "--instances", "1", "--quiet")
 	made, err := first.client(t).Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
 	require.NoError(t, err)
+	instances := func(s *served) (list []customizerstest.Instance) {
+		require.NoError(t, json.Unmarshal([]byte(call(t, s, http.MethodGet, "", "")), &list))
+		return list
+	}
+	call(t, first, http.MethodPatch, "/"+instances(first)[0].ID, `[{"op":"replace","path":"/connectorCustomizerId","value":"`+made.ID+`"}]`)
 
-	// What was answered is in the file, however the program ends.
+	// A change that got its response is in the file, however the program ends.
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var st customizerstest.State
 	require.NoError(t, json.Unmarshal(data, &st))
 	assert.Len(t, st.Customizers, 3)
+	assert.Equal(t, instances(first), st.Instances)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it has the secret")
 	assert.Equal(t, 0, first.stop())
 
-	second := serve(t, "--state", path, "--seed", "100", "--quiet")
+	second := serve(t, "--state", path, "--seed", "100", "--instances", "100", "--quiet")
+	assert.Equal(t, st.Instances, instances(second))
+	assert.Equal(t, made.ID, st.Instances[0].CustomizerID)
 	assert.Equal(t, first.env["SAIL_CLIENT_SECRET"], second.env["SAIL_CLIENT_SECRET"])
 	c := second.client(t)
 	got, err := c.Get(ctx, made.ID)
@@ -107,6 +116,21 @@ func TestSandboxKeepsItsState(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{path}, left)
+}
+
+// call calls the connector instances of a sandbox.
+func call(t *testing.T, s *served, method, path, body string) string {
+	t.Helper()
+	auth := clientcredentials.Config{ClientID: s.env["SAIL_CLIENT_ID"], ClientSecret: s.env["SAIL_CLIENT_SECRET"], TokenURL: s.env["SAIL_BASE_URL"] + "/oauth/token"}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.env["SAIL_BASE_URL"]+"/beta/connector-instances"+path, strings.NewReader(body))
+	require.NoError(t, err)
+	resp, err := auth.Client(t.Context()).Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(data))
+	return string(data)
 }
 
 func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
@@ -227,7 +251,7 @@ func TestParseRate(t *testing.T) {
 	}
 	for _, bad := range []string{"", "100", "100/", "/10s", "-1/10s", "0/10s", "1/0s", "1/-1s", "x/1s", "1/x"} {
 		_, _, err = parseRate(bad)
-		assert.ErrorContains(t, err, "is no rate", bad)
+		assert.ErrorContains(t, err, "is not a rate", bad)
 	}
 }
 
@@ -240,9 +264,12 @@ func TestParseFault(t *testing.T) {
 		"version:truncate=3":    {Operation: customizerstest.CreateVersion, TruncateAt: 3},
 		"token:status=401":      {Operation: customizerstest.Token, Status: 401},
 		"get:expire-token":      {Operation: customizerstest.Get, ExpireToken: true},
+		"instances:cut":         {Operation: customizerstest.ListInstances, Cut: true},
+		"link:status=404":       {Operation: customizerstest.UpdateInstance, Status: 404},
 		"any:cut,times=always":  {Cut: true, Times: -1},
 		"delete:cut,times=2":    {Operation: customizerstest.Delete, Cut: true, Times: 2},
 		"any:status=400,body=a": {Status: 400, Body: "a"},
+		"any:status=502,body=":  {Status: 502, EmptyBody: true},
 		`update:status=429,retry-after=7,body={"a":1,"b":2}`: {
 			Operation: customizerstest.Update, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"a":1,"b":2}`,
 		},
@@ -256,22 +283,23 @@ func TestParseFault(t *testing.T) {
 		assert.Equal(t, got, again, rule)
 	}
 	bad := map[string]string{
-		"":                            `no operation ""`,
-		"lists:cut":                   `no operation "lists"`,
-		"list":                        "it has no effect",
-		"list:":                       "it has no effect",
-		"list:explode":                `no effect "explode"`,
-		"list:status=99":              "status=99 is no number from 200 to 599",
+		"":                            `unknown operation ""`,
+		"lists:cut":                   `unknown operation "lists"`,
+		"list":                        "no effect (want, for example, list:status=503)",
+		"list:":                       "no effect (want, for example, list:status=503)",
+		"list:explode":                `unknown effect "explode"`,
+		"list:status=99":              "status=99 is not a number from 200 to 599",
 		"list:status=x":               "status=x",
 		"list:cut=1":                  "cut takes no value",
-		"list:delay=2":                "delay=2 is no time",
+		"list:delay=2":                "delay=2 is not a time",
 		"list:times=0,cut":            "times=0",
-		"list:skip=1":                 "nothing goes wrong by it",
-		"list:cut,status=500":         "one or the other",
-		"list:status=500,truncate=1":  "one or the other",
+		"list:skip=1":                 "no effect (want status",
+		"list:cut,status=500":         "exclude each other",
+		"list:status=500,truncate=1":  "exclude each other",
 		"list:acted,delay=1s":         "acted needs",
 		"list:retry-after=7,delay=1s": "need a status",
 		"list:cut,body=x":             "need a status",
+		"list:cut,body=":              "need a status",
 	}
 	for rule, says := range bad {
 		_, err := parseFault(rule)
@@ -279,11 +307,11 @@ func TestParseFault(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, 2, run(t.Context(), []string{"sandbox", "--fault", "list:explode"}, nil, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), `--fault list:explode: there is no effect "explode"`)
+	assert.Contains(t, stderr.String(), `--fault list:explode: unknown effect "explode"`)
 }
 
 func FuzzFault(f *testing.F) {
-	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "x", ":", "list:=,="} {
+	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "get:status=502,body=", "x", ":", "list:=,="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {

@@ -13,9 +13,9 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A stateFile keeps a sandbox's state.
+// A stateFile stores a sandbox's state.
 type stateFile struct {
-	path string // empty when nothing is kept
+	path string // empty if the state is not stored
 	mu   sync.Mutex
 }
 
@@ -36,22 +36,22 @@ func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
 		if errors.As(err, &syntax) {
 			where = fmt.Sprintf(" in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
 		}
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %v%s (move it away to start anew)", f.path, err, where)
+		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %v%s (move it away to start with a new tenant)", f.path, err, where)
 	}
 	if st.ClientID == "" || st.ClientSecret == "" {
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start anew)", f.path)
+		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start with a new tenant)", f.path)
 	}
 	return st, true, nil
 }
 
-// write replaces the file at once, so that it is whole whenever the program is stopped.
+// write replaces the file by a rename, so that it is complete whenever the program stops.
 func (f *stateFile) write(state func() customizerstest.State) error {
 	if f.path == "" {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	data, err := json.MarshalIndent(state(), "", "  ") //nolint:gosec // the sandbox's own secret, which is to stay the same
+	data, err := json.MarshalIndent(state(), "", "  ") //nolint:gosec // the sandbox's own secret
 	if err != nil {
 		return err
 	}

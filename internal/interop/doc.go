@@ -1,5 +1,5 @@
-// Package interop holds the contract, the sandbox and the client against what others
-// wrote: a TypeScript client generated from openapi.yaml, and Prism as a mock and as a
-// validating proxy for the published contract. Its tests need what package-lock.json
-// pins; `make interop` installs that and runs them.
+// Package interop tests the contract, the sandbox and the client against software of others:
+// a TypeScript client generated from openapi.yaml, SailPoint's SDK for TypeScript, and Prism as
+// a mock and as a validating proxy of the published contract. package-lock.json pins what the
+// tests need; `make interop` installs it and runs them.
 package interop

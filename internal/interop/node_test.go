@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// node runs a script of node_modules to its end.
-func node(t *testing.T, env []string, script string, args ...string) {
+// node runs a script of node_modules and returns its output.
+func node(t *testing.T, env []string, script string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -32,11 +32,12 @@ func node(t *testing.T, env []string, script string, args ...string) {
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "node %s %s\n%s", script, strings.Join(args, " "), out)
+	return string(out)
 }
 
 var listening = regexp.MustCompile(`Prism is listening on (http://\S+)`)
 
-// prism starts Prism on a free port, waits until it listens, and answers its address.
+// prism starts Prism on a free port, waits until it listens, and returns its address.
 func prism(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

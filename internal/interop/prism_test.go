@@ -21,19 +21,28 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// published writes the published contract with the version in its paths, as Prism does not
-// look at servers.
-func published(t *testing.T) string {
+// contracts are the published contracts: that of a year, whose versions differ in their
+// paths only, and that of the service alone.
+var contracts = map[customizers.APIVersion]string{
+	customizers.APIVersion2024: "../../testdata/published.v2024.json",
+	customizers.APIVersion1:    "../../testdata/published.v1.json",
+}
+
+// published returns a file with the published contract of a version. It writes the version
+// of a year into the paths, as Prism does not look at servers.
+func published(t *testing.T, version customizers.APIVersion) string {
 	t.Helper()
-	data, err := os.ReadFile("../../testdata/published.v2024.json")
+	data, err := os.ReadFile(contracts[version])
 	require.NoError(t, err)
 	var spec map[string]any
 	require.NoError(t, json.Unmarshal(data, &spec))
-	paths := map[string]any{}
-	for path, item := range spec["paths"].(map[string]any) {
-		paths["/v2024"+path] = item
+	if version != customizers.APIVersion1 {
+		paths := map[string]any{}
+		for path, item := range spec["paths"].(map[string]any) {
+			paths["/"+string(version)+path] = item
+		}
+		spec["paths"] = paths
 	}
-	spec["paths"] = paths
 	data, err = json.Marshal(spec)
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "published.json")
@@ -45,14 +54,22 @@ func published(t *testing.T) string {
 // every status.
 func TestPrismMock(t *testing.T) {
 	t.Parallel()
-	spec := published(t)
-	url := prism(t, "mock", spec)
+	for version := range contracts {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			mock(t, version)
+		})
+	}
+}
+
+func mock(t *testing.T, version customizers.APIVersion) {
+	url := prism(t, "mock", published(t, version))
 	violations := &violations{}
 	client := func(header http.Header) *customizers.Client {
 		c, err := customizers.New(url,
 			customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "token"})),
 			customizers.WithHTTPClient(&http.Client{Transport: &recorder{header: header, to: violations}}),
-			customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+			customizers.WithAPIVersion(version), customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 		require.NoError(t, err)
 		return c
 	}
@@ -89,7 +106,7 @@ func TestPrismMock(t *testing.T) {
 		}, &customizers.Version{CustomizerID: "string", ImageID: "string", Version: number, Created: customizers.Timestamp{Time: created}}, []int{400, 401, 403, 404, 429, 500}},
 	}
 	sentinels := map[int]error{
-		400: customizers.ErrInvalidArgument, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
+		400: customizers.ErrBadRequest, 401: customizers.ErrUnauthorized, 403: customizers.ErrForbidden,
 		404: customizers.ErrNotFound, 429: customizers.ErrRateLimited, 500: customizers.ErrServer,
 	}
 	for name, operation := range operations {
@@ -117,14 +134,23 @@ func TestPrismMock(t *testing.T) {
 // but the archive of a version.
 func TestPrismProxy(t *testing.T) {
 	t.Parallel()
+	for version := range contracts {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			proxy(t, version)
+		})
+	}
+}
+
+func proxy(t *testing.T, version customizers.APIVersion) {
 	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
 	t.Cleanup(srv.Close)
-	url := prism(t, "proxy", published(t), srv.URL)
+	url := prism(t, "proxy", published(t, version), srv.URL)
 	found := &violations{}
 	credentials := clientcredentials.Config{ClientID: srv.ClientID, ClientSecret: srv.ClientSecret, TokenURL: srv.URL + "/oauth/token"}
 	client, err := customizers.New(url,
 		customizers.TokenSource(tokens(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
-		customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
+		customizers.WithAPIVersion(version), customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
 	require.NoError(t, err)
 	ctx := t.Context()
 
@@ -140,9 +166,9 @@ func TestPrismProxy(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, page.Items, 2)
 	assert.Equal(t, 4, page.Total)
-	version, err := client.CreateVersion(ctx, created.ID, nil)
+	v, err := client.CreateVersion(ctx, created.ID, nil)
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, version.Version)
+	assert.EqualValues(t, 1, v.Version)
 	_, err = client.Get(ctx, "none-of-this-name")
 	require.ErrorIs(t, err, customizers.ErrNotFound)
 	srv.ExpireTokens()
@@ -151,12 +177,16 @@ func TestPrismProxy(t *testing.T) {
 	require.Empty(t, found.all())
 
 	archive, sum := emptyZip(t)
-	version, err = client.CreateVersion(ctx, created.ID, bytes.NewReader(archive))
+	v, err = client.CreateVersion(ctx, created.ID, bytes.NewReader(archive))
 	require.NoError(t, err)
-	assert.EqualValues(t, 2, version.Version)
+	assert.EqualValues(t, 2, v.Version)
 	assert.Equal(t, sum, srv.Versions(created.ID)[1].ArchiveSHA256)
+	path := "/v2024/connector-customizers/" + created.ID + "/versions"
+	if version == customizers.APIVersion1 {
+		path = "/connector-customizers/v1/" + created.ID + "/versions"
+	}
 	want := violation{
-		Request:  "POST /v2024/connector-customizers/" + created.ID + "/versions",
+		Request:  "POST " + path,
 		Location: []string{"request"}, Severity: "Error", Code: 415.0,
 		Message: "No supported content types, but request included a non-empty body",
 	}

@@ -14,25 +14,29 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// The sandbox serves a client that is generated from openapi.yaml and that the compiler
-// of TypeScript has checked.
-func TestTypeScriptClient(t *testing.T) {
+// The sandbox serves a client that is generated from openapi.yaml and SailPoint's SDK for
+// TypeScript.
+func TestTypeScriptClients(t *testing.T) {
 	t.Parallel()
-	srv := customizerstest.NewServer(customizerstest.WithSeed(10))
-	t.Cleanup(srv.Close)
-
 	require.NoError(t, os.MkdirAll("build", 0o750))
 	node(t, nil, "openapi-typescript/bin/cli.js", "../../openapi.yaml", "-o", "build/contract.d.ts")
 	node(t, nil, "typescript/bin/tsc")
-	env := []string{"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret}
-	node(t, env, "../build/client.js")
+	for _, client := range []string{"client", "sailpoint"} {
+		t.Run(client, func(t *testing.T) {
+			t.Parallel()
+			srv := customizerstest.NewServer(customizerstest.WithSeed(10))
+			t.Cleanup(srv.Close)
+			env := []string{"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret}
+			t.Log(node(t, env, "../build/"+client+".js"))
 
-	assert.Len(t, srv.Customizers(), 10)
-	for _, operation := range []customizerstest.Operation{
-		customizerstest.List, customizerstest.Create, customizerstest.Get,
-		customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion,
-	} {
-		assert.NotEmpty(t, srv.Requests(operation), operation)
+			assert.Len(t, srv.Customizers(), 10)
+			for _, operation := range []customizerstest.Operation{
+				customizerstest.Token, customizerstest.List, customizerstest.Create, customizerstest.Get,
+				customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion,
+			} {
+				assert.NotEmpty(t, srv.Requests(operation), operation)
+			}
+		})
 	}
 }
 

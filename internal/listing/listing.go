@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // MaxLimit is the most records that the service puts on a page.
@@ -15,7 +16,7 @@ const (
 	// position again in a list that has shifted by less between two requests.
 	memory = 8 * MaxLimit
 	// maxRequests bounds the requests for one page, those that look for the position included.
-	maxRequests = 16
+	maxRequests = 32
 )
 
 // A Page is a part of a list. Total is the number of all records, or -1 if unknown.
@@ -65,12 +66,14 @@ type reader[T any] struct {
 	limit    int // most records of a page
 	total    int // as given with the first page, or -1
 	position int // offset of the last record read
+	count    int // number of records read
 	begun    bool
 	ended    bool
+	small    bool // whether the service's pages are smaller than asked for
+	shifted  bool // whether the position was lost once, so records that follow may be known
 
-	known map[string]int // IDs read last, with the number of their last reading
-	ring  []string       // IDs in the order of reading
-	reads int
+	recent []string        // IDs of the records read last, in order
+	known  map[string]bool // the same as a set; made when the list has shifted
 }
 
 // first reads the first page.
@@ -79,21 +82,14 @@ func (r *reader[T]) first(ctx context.Context, count bool) (Page[T], error) {
 	if err != nil {
 		return p, err
 	}
-	end := r.start + len(p.Items)
-	r.total, r.position = p.Total, end-1
-	switch {
-	case len(p.Items) == 0 && r.start < r.total:
-		return p, fmt.Errorf("customizers: the page at offset %d is empty, but the list has %d records", r.start, r.total)
-	case r.total >= 0:
-		r.ended = end >= r.total
-	default:
-		r.ended = len(p.Items) < r.limit
+	if len(p.Items) == 0 && r.start < p.Total {
+		return p, fmt.Errorf("customizers: the page at offset %d is empty, but the list has %d records", r.start, p.Total)
 	}
-	r.begun = len(p.Items) > 0
-	if !r.ended {
-		r.known = make(map[string]int, memory)
-		r.remember(p.Items)
-	}
+	n := len(p.Items)
+	r.total, r.position = p.Total, r.start+n-1
+	r.ended = !r.more(n, r.limit, n) || r.total >= 0 && r.start+n >= r.total
+	r.begun, r.count = n > 0, n
+	r.remember(p.Items)
 	return p, nil
 }
 
@@ -101,55 +97,81 @@ func (r *reader[T]) first(ctx context.Context, count bool) (Page[T], error) {
 func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 	offset, limit := r.position, min(r.limit+1, MaxLimit)
 	var (
-		refused  error // last error that may mean past the end
-		refusals int
-		found    bool // the position was found, and the request begins there
-		restart  bool // there is no position to find
+		refused error // last error that may mean past the end
+		found   bool  // the position was found, and the request begins there
+		after   bool  // the request begins after the position, so nothing there is the end
 	)
 	for range maxRequests {
 		p, err := r.Fetch(ctx, offset, limit, false)
-		if err != nil && offset > 0 && r.PastEnd(err) {
+		pastEnd := err != nil && offset > 0 && r.PastEnd(err)
+		switch {
+		case after && (pastEnd || err == nil && len(p.Items) == 0):
+			return Page[T]{}, nil
+		case pastEnd:
 			// Deletions may have put this offset past the end. The part of the list
 			// before it shows whether they did.
-			refused, refusals = err, refusals+1
+			refused = err
 			offset, limit = stepBack(offset), MaxLimit
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return Page[T]{}, err
 		}
-		if refusals > 1 && offset+len(p.Items) > r.position {
-			return Page[T]{}, refused // twice, and there is a record at the position
+		if !r.unmoved(&p) {
+			r.shifted = true
+		} else if fresh := p.Items[1:]; len(fresh) > 0 {
+			r.remember(fresh)
+			return r.advance(fresh, offset, len(p.Items), r.more(len(p.Items), limit, len(fresh))), nil
 		}
 		from, ok := r.resume(&p)
-		if !ok && !restart {
+		if !ok && !after {
 			if offset > 0 {
 				offset, limit = stepBack(offset), MaxLimit
 			} else {
 				// All that were read have been deleted: what is left comes after those
 				// that were to be skipped.
-				offset, limit, restart = r.start, MaxLimit, true
+				offset, limit, after = r.start, MaxLimit, true
 			}
 			continue
 		}
-		full := len(p.Items) == limit
-		fresh, last := r.fresh(p.Items, from)
-		if full && (len(fresh) == 0 || len(fresh) < (r.limit+1)/2 && !found) {
+		fresh, end := r.fresh(p.Items, from)
+		more := r.more(len(p.Items), limit, len(fresh))
+		if more && (len(fresh) == 0 || len(fresh) < (r.limit+1)/2 && !found) {
 			// Little of this page is new, but after the last known record there is more.
 			if at := offset + r.lastKnown(p.Items); at > offset {
-				offset, limit, found = at, MaxLimit, true
+				offset, limit, found, after = at, MaxLimit, true, false
 				continue
 			}
+		}
+		if len(fresh) == 0 && more && len(p.Items) > 0 {
+			// The last record that was read came alone.
+			offset, limit, after = offset+1, MaxLimit, true
+			continue
 		}
 		if len(fresh) == 0 {
 			return Page[T]{}, nil
 		}
-		r.position = offset + last
-		r.ended = !full && last == len(p.Items)-1 && offset+len(p.Items) >= r.total
-		r.remember(p.Items[:last+1])
-		return Page[T]{Items: fresh, Offset: r.position - len(fresh) + 1, Total: r.total}, nil
+		r.forget(p.Items[:end])
+		r.remember(p.Items[:end])
+		return r.advance(fresh, offset, end, more || end < len(p.Items)), nil
+	}
+	if refused != nil {
+		return Page[T]{}, refused
 	}
 	return Page[T]{}, fmt.Errorf("customizers: the list changes faster than it can be read: the position was lost near offset %d", r.position)
+}
+
+// unmoved reports whether a page begins with the last record read, where it was, so that
+// all that follow are unread.
+func (r *reader[T]) unmoved(p *Page[T]) bool {
+	return !r.shifted && p.Offset == r.position && len(p.Items) > 0 && r.ID(&p.Items[0]) == r.recent[len(r.recent)-1]
+}
+
+// advance moves to the last of fresh, which is the record before end on the page at offset.
+func (r *reader[T]) advance(fresh []T, offset, end int, more bool) Page[T] {
+	r.position = offset + end - 1
+	r.count += len(fresh)
+	r.ended = !more
+	return Page[T]{Items: fresh, Offset: offset + end - len(fresh), Total: r.total}
 }
 
 // stepBack returns the offset of the preceding page, which ends with the record after
@@ -169,14 +191,23 @@ func (r *reader[T]) resume(p *Page[T]) (from int, ok bool) {
 	return 0, p.Offset == 0 && r.start == 0 // all that were read have been deleted
 }
 
-// fresh returns the unread items from an index on, at most limit, and the index of the last.
-func (r *reader[T]) fresh(items []T, from int) (fresh []T, last int) {
+// fresh returns the unread items from an index on, at most limit, and the index after them.
+func (r *reader[T]) fresh(items []T, from int) (fresh []T, end int) {
 	for i := from; i < len(items) && len(fresh) < r.limit; i++ {
 		if !r.isKnown(&items[i]) {
-			fresh, last = append(fresh, items[i]), i
+			fresh, end = append(fresh, items[i]), i+1
 		}
 	}
-	return fresh, last
+	return fresh, end
+}
+
+// more reports whether records may follow a page of n, of which some are fresh, that was
+// asked for limit. They may if it is full. If a shorter page came though fewer than Total
+// had been read, the service's pages are small, and only an empty one is the end.
+func (r *reader[T]) more(n, limit, fresh int) bool {
+	full := n == limit
+	r.small = r.small || !full && r.start+r.count+fresh < r.total
+	return full || r.small
 }
 
 // lastKnown returns the index of the last known item, or -1.
@@ -188,26 +219,32 @@ func (r *reader[T]) lastKnown(items []T) int {
 	return i
 }
 
-func (r *reader[T]) isKnown(item *T) bool { return r.known[r.ID(item)] > 0 }
+func (r *reader[T]) isKnown(item *T) bool {
+	if r.known == nil {
+		r.known = make(map[string]bool, len(r.recent))
+		for _, id := range r.recent {
+			r.known[id] = true
+		}
+	}
+	return r.known[r.ID(item)]
+}
 
-// remember remembers records. One that is read again, because those after it were deleted,
-// is remembered for longer.
+// remember adds the records read last, and forgets the oldest over the limit.
 func (r *reader[T]) remember(items []T) {
 	for i := range items {
-		id := r.ID(&items[i])
-		if last := r.known[id]; last > 0 && r.reads-last < memory/2 {
-			continue
-		}
-		if len(r.ring) < memory {
-			r.ring = append(r.ring, id)
-		} else {
-			oldest := &r.ring[r.reads%memory]
-			if r.known[*oldest] == r.reads-memory+1 {
-				delete(r.known, *oldest)
-			}
-			*oldest = id
-		}
-		r.reads++
-		r.known[id] = r.reads
+		r.recent = append(r.recent, r.ID(&items[i]))
 	}
+	if over := len(r.recent) - memory; over > 0 {
+		r.recent = slices.Delete(r.recent, 0, over)
+	}
+	r.known = nil
+}
+
+// forget removes records that are read again, to be remembered as the last.
+func (r *reader[T]) forget(items []T) {
+	again := make(map[string]bool, len(items))
+	for i := range items {
+		again[r.ID(&items[i])] = true
+	}
+	r.recent = slices.DeleteFunc(r.recent, func(id string) bool { return again[id] })
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails if the generated files, *.gen.go, differ from what go generate makes. Lists each
+# Fails if the generated files, *.gen.go, differ from what make generate makes. Lists each
 # file that was changed, is missing or is no longer generated. Changes no file.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -12,7 +12,7 @@ sums() {
 sums >"$copy/found"
 mkdir "$copy/tree"
 tar -cf - --exclude .git --exclude node_modules . | tar -xf - -C "$copy/tree"
-(cd "$copy/tree" && find . -name '*.gen.go' -exec rm {} + && go generate ./... && sums >"$copy/generated")
+(cd "$copy/tree" && find . -name '*.gen.go' -exec rm {} + && make -s generate && sums >"$copy/generated")
 diff "$copy/found" "$copy/generated" >&2 || {
 	echo "generated files differ: run 'make generate' and commit the result" >&2
 	exit 1

@@ -50,10 +50,9 @@ func classify(idempotent bool, status int, err error) verdict {
 // neverSent reports whether err proves that the request never left: no address was found,
 // or no connection was made, to the host or through its proxy.
 func neverSent(err error) bool {
-	var connection *ConnectionError
 	var dns *net.DNSError
 	var op *net.OpError
-	return errors.As(err, &connection) && connection.unconnected || errors.As(err, &dns) ||
+	return errors.As(err, &dns) ||
 		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect")
 }
 

@@ -76,10 +76,7 @@ func (e *WaitError) Error() string {
 func (e *WaitError) Unwrap() error { return e.cause }
 
 // A ConnectionError reports that no whole response came.
-type ConnectionError struct {
-	err         error
-	unconnected bool // whether the request certainly never got a connection
-}
+type ConnectionError struct{ err error }
 
 // Error returns the cause, without the method and the URL that net/http puts before it.
 func (e *ConnectionError) Error() string {

@@ -80,14 +80,14 @@ func (g *gate) acquire(c *Call) error {
 		}
 		slotAt := time.Now().Add(wait)
 		g.setSlotAt(slotAt)
-		if err := sleep(c.ctx(), wait, g.wake); err != nil {
+		if err := sleep(c.Context, wait, g.wake); err != nil {
 			return &WaitError{Wait: time.Until(slotAt), reason: noSlot, cause: err}
 		}
 	}
 }
 
 // queue waits for the turn to ask for a slot. Go wakes those that wait on a channel in
-// order; only a pause can change it.
+// order, except that a pause lets them queue anew.
 func (g *gate) queue(c *Call) error {
 	for {
 		select {
@@ -103,21 +103,21 @@ func (g *gate) queue(c *Call) error {
 		case g.turn <- struct{}{}:
 			return nil
 		case <-began:
-			if err := g.waitPause(c); err != nil {
+			if _, _, err := g.checkPause(c); err != nil {
 				return err
 			}
-		case <-c.ctx().Done():
-			return &WaitError{reason: noSlot, cause: contextError(c.ctx())}
+		case <-c.Context.Done():
+			return &WaitError{reason: noSlot, cause: contextError(c.Context)}
 		}
 	}
 }
 
 // waitLimiter waits for a slot of the user's limiter.
 func (g *gate) waitLimiter(c *Call) error {
-	err := g.limiter.Wait(c.ctx())
+	err := g.limiter.Wait(c.Context)
 	switch {
-	case c.ctx().Err() != nil:
-		return &WaitError{reason: noSlot, cause: contextError(c.ctx())}
+	case c.Context.Err() != nil:
+		return &WaitError{reason: noSlot, cause: contextError(c.Context)}
 	case err != nil:
 		return &WaitError{reason: "the rate limiter failed", cause: err}
 	}
@@ -143,7 +143,7 @@ func (g *gate) wakeFirst() {
 
 // announceSlot announces the wait for a slot, and fails if the deadline comes before it.
 func (g *gate) announceSlot(c *Call, wait time.Duration) error {
-	if err := checkDeadline(c.ctx(), wait, noSlot); err != nil {
+	if err := checkDeadline(c.Context, wait, noSlot); err != nil {
 		return err
 	}
 	g.hooks.waiting(c, RateLimit, wait)
@@ -191,27 +191,34 @@ func (g *gate) pauseLeft() (left time.Duration, began <-chan struct{}) {
 
 // waitPause waits while a pause lasts.
 func (g *gate) waitPause(c *Call) error {
-	ctx := c.ctx()
 	for {
-		if ctx.Err() != nil {
-			return contextError(ctx)
-		}
-		left, began := g.pauseLeft()
-		if left == 0 {
-			return nil
-		}
-		if left > g.maxWait {
-			return &WaitError{Wait: left, reason: paused}
-		}
-		if err := checkDeadline(ctx, left, paused); err != nil {
+		left, began, err := g.checkPause(c)
+		if err != nil || left == 0 {
 			return err
 		}
-		g.hooks.waiting(c, RetryAfter, left)
-		if err := sleep(ctx, left, began); err != nil {
+		if err := sleep(c.Context, left, began); err != nil {
 			left, _ = g.pauseLeft()
 			return &WaitError{Wait: left, reason: paused, cause: err}
 		}
 	}
+}
+
+// checkPause announces the pause, if there is one, and fails if a call can't wait for its end.
+func (g *gate) checkPause(c *Call) (left time.Duration, began <-chan struct{}, err error) {
+	if c.Context.Err() != nil {
+		return 0, nil, contextError(c.Context)
+	}
+	left, began = g.pauseLeft()
+	if left > g.maxWait {
+		return 0, nil, &WaitError{Wait: left, reason: paused}
+	}
+	if left > 0 {
+		err = checkDeadline(c.Context, left, paused)
+	}
+	if left > 0 && err == nil {
+		g.hooks.waiting(c, RetryAfter, left)
+	}
+	return left, began, err
 }
 
 // checkDeadline returns an error if the deadline of ctx comes before a wait is over.

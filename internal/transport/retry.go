@@ -54,7 +54,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 			return nil, notSent(attempt, err)
 		}
 		if h.deletedBefore(e) {
-			return &Response{Response: e.Response.Response, Call: attempt, Attempts: attempt.Attempt}, nil
+			return e.Response, nil
 		}
 		wait, ok := h.next(e)
 		if !ok {
@@ -71,7 +71,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 		if attempt, err = h.attempt(attempt, e); err != nil {
 			return nil, notSent(attempt, err)
 		}
-		if err := sleep(c.ctx(), wait, nil); err != nil {
+		if err := sleep(c.Context, wait, nil); err != nil {
 			return nil, notSent(attempt, err)
 		}
 	}
@@ -90,8 +90,8 @@ type history struct {
 // attempt returns the attempt that follows a failed one, with its body from the start.
 func (h *history) attempt(last *Call, e *Error) (*Call, error) {
 	c := &Call{
-		Operation: last.Operation, Idempotent: last.Idempotent, Streamed: last.Streamed,
-		Request: h.req.Clone(h.req.Context()), Attempt: last.Attempt + 1, Previous: e,
+		Context: last.Context, Operation: last.Operation, Idempotent: last.Idempotent, Streamed: last.Streamed,
+		Request: h.req.Clone(last.Context), Attempt: last.Attempt + 1, Previous: e,
 	}
 	var err error
 	if h.req.GetBody != nil {
@@ -120,7 +120,7 @@ func (h *history) next(e *Error) (wait time.Duration, again bool) {
 	if e.Status() == http.StatusTooManyRequests {
 		h.gate.pause(wait) // for all calls of the client
 	}
-	ctx := h.req.Context()
+	ctx := e.Call.Context
 	if ctx.Err() != nil {
 		return stop("", contextError(ctx))
 	}

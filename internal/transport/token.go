@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,10 +19,10 @@ import (
 // fetched holds the attempt back, and the token is looked at anew after it.
 func authorize(next Handler, t *tokens, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
-		token, err := t.get(c.ctx())
+		token, err := t.get(c.Context)
 		for left, _ := g.pauseLeft(); err == nil && left > 0; left, _ = g.pauseLeft() {
 			if err = g.waitPause(c); err == nil {
-				token, err = t.get(c.ctx())
+				token, err = t.get(c.Context)
 			}
 		}
 		if err != nil {
@@ -64,8 +65,9 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	for {
 		t.mu.Lock()
 		if t.token != nil && (t.renewAt.IsZero() || time.Now().Before(t.renewAt)) {
-			defer t.mu.Unlock()
-			return t.token, nil
+			token := t.token
+			t.mu.Unlock()
+			return token, nil
 		}
 		f, own := t.current, false
 		if f == nil {
@@ -158,9 +160,9 @@ func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header
 		if err != nil {
 			return nil, tokenError(err, "%v", err)
 		}
-		req.Header = header.Clone()
+		maps.Copy(req.Header, header)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		resp, err := h.Do(&Call{Operation: TokenOperation, Request: req, Idempotent: true})
+		resp, err := h.Do(&Call{Context: ctx, Operation: TokenOperation, Request: req, Idempotent: true})
 		if err != nil {
 			return nil, err
 		}

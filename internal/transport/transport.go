@@ -22,10 +22,11 @@ func (f handlerFunc) Do(c *Call) (*Response, error) { return f(c) }
 
 // A Call is a request and what its handlers need to know about it.
 type Call struct {
-	Operation  string        // for errors, logs and observers
-	Request    *http.Request // GetBody replays its body, if it has one
-	Idempotent bool          // whether the effect of two requests is that of one
-	Streamed   bool          // whether the body is read from elsewhere than memory
+	Context    context.Context //nolint:containedctx // of the call; its request gets one for each attempt
+	Operation  string          // for errors, logs and observers
+	Request    *http.Request   // GetBody replays its body, if it has one
+	Idempotent bool            // whether the effect of two requests is that of one
+	Streamed   bool            // whether the body is read from elsewhere than memory
 
 	// The handlers set these for each attempt.
 	Attempt   int    // counts from 1
@@ -34,8 +35,6 @@ type Call struct {
 	sent      bool
 	announced time.Time // end of the wait last reported to the hooks
 }
-
-func (c *Call) ctx() context.Context { return c.Request.Context() }
 
 // A Response is an HTTP response whose body has been read into Data.
 type Response struct {

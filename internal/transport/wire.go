@@ -1,14 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
@@ -32,17 +30,23 @@ func status(next Handler) Handler {
 		if err == nil && resp.StatusCode/100 == 2 {
 			return resp, nil
 		}
-		e := &Error{Call: c, Response: resp, Err: err, Attempts: c.Attempt}
 		if err == nil {
-			e.RetryAfter = retryAfter(resp.Header, time.Now())
+			return resp, StatusError(c, resp)
 		}
-		return resp, e
+		return resp, &Error{Call: c, Response: resp, Err: err, Attempts: c.Attempt}
 	})
 }
 
+// StatusError returns the error of a response that is not a success.
+func StatusError(c *Call, resp *Response) *Error {
+	return &Error{Call: c, Response: resp, Attempts: c.Attempt, RetryAfter: retryAfter(resp.Header, time.Now())}
+}
+
+// MaxErrorBody bounds the body of a response that is not a success.
+const MaxErrorBody = 64 << 10
+
 const (
-	maxBody      = 16 << 20 // a page of 250 records has some 60 KiB
-	maxErrorBody = 64 << 10
+	maxBody = 16 << 20 // a page of 250 records has some 60 KiB
 
 	stallAfter      = 2 * time.Minute // without a byte in either direction
 	errorStallAfter = 5 * time.Second // the same for the body of an error, which the status explains too
@@ -57,66 +61,65 @@ var (
 // whose body can't be read is returned with the error.
 func wire(client *http.Client) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
-		w := newWatchdog(c.ctx())
+		w := newWatchdog(c.Context)
 		defer w.stop()
 		c.sent = true
-		req, unconnected := w.guardRequest(c), func() bool { return false }
-		if !c.Idempotent {
-			req, unconnected = traceConnection(req)
-		}
-		resp, err := client.Do(req) //nolint:gosec // to the tenant that the caller named
+		resp, err := client.Do(w.guardRequest(c)) //nolint:bodyclose // closed below
 		if err != nil {
-			return nil, w.cause(&ConnectionError{err: err, unconnected: unconnected()})
+			return nil, w.cause(&ConnectionError{err})
 		}
 		body := resp.Body
 		defer func() { _ = body.Close() }()
 		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
 		if resp.StatusCode/100 != 2 {
-			r.Data, _ = io.ReadAll(io.LimitReader(w.guard(body, errorStallAfter), maxErrorBody))
+			r.Data, _ = io.ReadAll(io.LimitReader(w.guardResponse(body, errorStallAfter), MaxErrorBody))
 			return r, nil // the status says what matters
 		}
-		r.Data, err = readBounded(w.guard(body, stallAfter), resp.ContentLength)
+		length := resp.ContentLength
+		if c.Request.Method == http.MethodHead {
+			length = 0
+		}
+		r.Data, err = readBounded(w.guardResponse(body, stallAfter), length)
 		if err != nil && !errors.Is(err, errTooLarge) {
-			err = w.cause(&ConnectionError{err: fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
+			err = w.cause(&ConnectionError{fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
 		}
 		return r, err
 	})
 }
 
-// traceConnection returns req with a trace, and a function that reports whether the
-// transport asked for a connection and got none, as when a proxy refuses a CONNECT: then
-// nothing was sent. A transport that ignores traces proves nothing.
-func traceConnection(req *http.Request) (traced *http.Request, unconnected func() bool) {
-	var asked, got atomic.Bool
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
-	})
-	return req.WithContext(ctx), func() bool { return asked.Load() && !got.Load() }
-}
-
-// readBounded reads a body of at most maxBody bytes; length is its length, or -1.
+// readBounded reads a body of at most maxBody bytes; length is its length, or -1. It reads to
+// the end, so that net/http can use the connection again.
 func readBounded(body io.Reader, length int64) ([]byte, error) {
 	if length > maxBody {
 		return nil, errTooLarge
 	}
-	var b bytes.Buffer
-	if length > 0 {
-		b.Grow(int(length) + bytes.MinRead)
+	if length < 0 {
+		length = 512
 	}
-	n, err := b.ReadFrom(io.LimitReader(body, maxBody+1))
-	if n > maxBody {
-		err = errTooLarge
+	data := make([]byte, 0, length+1)
+	for {
+		n, err := body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return data, err
+		case len(data) > maxBody:
+			return data, errTooLarge
+		case len(data) == cap(data):
+			data = slices.Grow(data, len(data))
+		}
 	}
-	return b.Bytes(), err
 }
 
 // A watchdog cancels an attempt once no byte has moved for stallAfter. An attempt that
 // makes progress may take any time.
 type watchdog struct {
-	ctx    context.Context //nolint:containedctx // of the one attempt that it watches
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
+	ctx      context.Context //nolint:containedctx // of the one attempt that it watches
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer
+	response guarded
 }
 
 func newWatchdog(ctx context.Context) *watchdog {
@@ -134,21 +137,22 @@ func (w *watchdog) stop() {
 func (w *watchdog) guardRequest(c *Call) *http.Request {
 	req := c.Request.WithContext(w.ctx)
 	if c.Streamed {
-		req.Body = w.guard(req.Body, stallAfter)
+		req.Body = &guarded{req.Body, w, stallAfter}
 		if open := req.GetBody; open != nil { // for net/http, after an idle connection was closed
 			req.GetBody = func() (io.ReadCloser, error) {
 				body, err := open()
-				return w.guard(body, stallAfter), err
+				return &guarded{body, w, stallAfter}, err
 			}
 		}
 	}
 	return req
 }
 
-// guard wraps body; each read restarts the timer.
-func (w *watchdog) guard(body io.ReadCloser, after time.Duration) io.ReadCloser {
+// guardResponse restarts the timer, and returns the body of a response.
+func (w *watchdog) guardResponse(body io.ReadCloser, after time.Duration) io.Reader {
 	w.timer.Reset(after)
-	return &guarded{ReadCloser: body, watchdog: w, after: after}
+	w.response = guarded{body, w, after}
+	return &w.response
 }
 
 // cause returns err, or what ended the attempt: the call's context, or a stall.
@@ -157,7 +161,7 @@ func (w *watchdog) cause(err error) error {
 	case w.ctx.Err() == nil:
 		return err
 	case context.Cause(w.ctx) == errStalled: //nolint:errorlint // not one that the caller's cause wraps
-		return &ConnectionError{err: errStalled}
+		return &ConnectionError{errStalled}
 	}
 	return contextError(w.ctx)
 }
@@ -176,7 +180,7 @@ func (g *guarded) Read(p []byte) (int, error) {
 		return 0, context.Cause(g.watchdog.ctx)
 	}
 	n, err := g.ReadCloser.Read(p)
-	if n > 0 && g.watchdog.ctx.Err() == nil {
+	if n > 0 && err == nil && g.watchdog.ctx.Err() == nil {
 		g.watchdog.timer.Reset(g.after)
 	}
 	return n, err

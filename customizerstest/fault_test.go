@@ -1,0 +1,193 @@
+package customizerstest_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+func TestFaultStatus(t *testing.T) {
+	t.Parallel()
+	html := http.Header{"content-type": {"text/html"}, "X-Request-Id": {"4711"}}
+	tests := map[string]struct {
+		fault       customizerstest.Fault
+		body        string // empty for the service's error, "-" for none
+		contentType string
+	}{
+		"the service's own 400": {fault: customizerstest.Fault{Status: 400}},
+		"403":                   {fault: customizerstest.Fault{Status: 403}},
+		"500":                   {fault: customizerstest.Fault{Status: 500}},
+		"503":                   {fault: customizerstest.Fault{Status: 503}},
+		"no status text":        {fault: customizerstest.Fault{Status: 599}},
+		"401":                   {fault: customizerstest.Fault{Status: 401}, body: `{"error":"JWT validation failed: JWT is expired"}` + "\n", contentType: recordType},
+		"429":                   {fault: customizerstest.Fault{Status: 429}, body: `{"message":" Rate Limit Exceeded "}` + "\n", contentType: recordType},
+		"a body":                {fault: customizerstest.Fault{Status: 500, Body: `{"detailCode":"500.0"}`}, body: `{"detailCode":"500.0"}`, contentType: recordType},
+		"HTML":                  {fault: customizerstest.Fault{Status: 502, Header: html, Body: "<html>"}, body: "<html>", contentType: "text/html"},
+		"an empty body":         {fault: customizerstest.Fault{Status: 502, EmptyBody: true}, body: "-"},
+		"an empty 200":          {fault: customizerstest.Fault{Status: 200}, body: "-"},
+		"a redirect":            {fault: customizerstest.Fault{Status: 302}, body: "-"},
+	}
+	for name, tt := range tests {
+		for _, acted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, acted %t", name, acted), func(t *testing.T) {
+				t.Parallel()
+				srv := serve(t)
+				p := newPeer(t, srv)
+				fault := tt.fault
+				fault.Operation, fault.Acted = customizerstest.Create, acted
+				srv.Inject(fault)
+				got := p.send(http.MethodPost, collection, recordType, `{"name":"one"}`)
+				switch tt.body {
+				case "":
+					assertError(t, got, tt.fault.Status, "")
+				case "-":
+					assert.Empty(t, got.body)
+					assert.Empty(t, got.header.Get("Content-Type"))
+				default:
+					assert.Equal(t, tt.body, string(got.body))
+					assert.Equal(t, tt.contentType, got.header.Get("Content-Type"))
+				}
+				assert.Equal(t, tt.fault.Status, got.status)
+				assert.Equal(t, "true", got.header.Get(customizerstest.InjectedHeader))
+				assert.Equal(t, tt.fault.Header.Get("X-Request-Id"), got.header.Get("X-Request-Id"))
+				assert.Equal(t, acted, len(srv.Customizers()) == 1)
+				p.create("two") // one fault hits one request
+			})
+		}
+	}
+	assert.Len(t, html, 2, "the caller's header is not changed")
+}
+
+// A request that a fault cuts has an error; one that is Acted has its effect.
+func TestFaultCut(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault   customizerstest.Fault
+		timeout time.Duration
+		effect  int // customizers
+		status  int // recorded
+	}{
+		"cut":             {fault: customizerstest.Fault{Cut: true}},
+		"cut, acted":      {fault: customizerstest.Fault{Cut: true, Acted: true}, effect: 1},
+		"truncated":       {fault: customizerstest.Fault{TruncateAt: 1}, effect: 1, status: 201},
+		"fault truncated": {fault: customizerstest.Fault{Status: 503, TruncateAt: 1}, status: 503},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			p := newPeer(t, srv)
+			srv.Inject(tt.fault)
+			_, err := p.try(t.Context(), http.MethodPost, collection, recordType, `{"name":"one"}`)
+			require.Error(t, err)
+			assert.Len(t, srv.Customizers(), tt.effect)
+			require.Len(t, srv.Requests(customizerstest.Create), 1)
+			assert.Equal(t, tt.status, srv.Requests(customizerstest.Create)[0].Status)
+		})
+	}
+}
+
+func TestFaultTruncateAt(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithSeed(3))
+	p := newPeer(t, srv)
+	whole := p.get(collection)
+	srv.Inject(customizerstest.Fault{TruncateAt: 100}, customizerstest.Fault{TruncateAt: 1 << 20})
+	got, err := p.try(t.Context(), http.MethodGet, collection, "", "")
+	require.Error(t, err)
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Equal(t, string(whole.body[:100]), string(got.body))
+	assert.Equal(t, strconv.Itoa(len(whole.body)), got.header.Get("Content-Length"))
+	assert.Equal(t, whole.body, p.get(collection).body, "a shorter body is sent whole")
+}
+
+// A delayed handler ends when its client leaves or the server closes. Without a connection
+// to reset it panics.
+func TestFaultDelayEndsEarly(t *testing.T) {
+	t.Parallel()
+	srv := customizerstest.NewServer()
+	srv.Inject(customizerstest.Fault{Delay: time.Hour, Times: -1})
+	handle := func(ctx context.Context) chan any {
+		ended := make(chan any, 1)
+		go func() {
+			defer func() { ended <- recover() }()
+			srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, collection, nil))
+		}()
+		return ended
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	left, closed := handle(ctx), handle(context.Background())
+	cancel()
+	assert.Equal(t, http.ErrAbortHandler, <-left)
+	assert.Empty(t, closed)
+	srv.Close()
+	assert.Equal(t, http.ErrAbortHandler, <-closed)
+}
+
+func TestFaultSkipAndTimes(t *testing.T) {
+	t.Parallel()
+	type fault = customizerstest.Fault
+	const list, get = customizerstest.List, customizerstest.Get
+	tests := map[string]struct {
+		faults []fault
+		want   []int // statuses of consecutive lists
+	}{
+		"none":            {nil, []int{200, 200}},
+		"once":            {[]fault{{Operation: list, Status: 503}}, []int{503, 200, 200}},
+		"twice":           {[]fault{{Operation: list, Times: 2, Status: 503}}, []int{503, 503, 200}},
+		"always":          {[]fault{{Operation: list, Times: -1, Status: 503}}, []int{503, 503, 503}},
+		"the second":      {[]fault{{Operation: list, Skip: 1, Times: 1, Status: 503}}, []int{200, 503, 200}},
+		"all but two":     {[]fault{{Operation: list, Skip: 2, Times: -1, Status: 503}}, []int{200, 200, 503, 503}},
+		"any operation":   {[]fault{{Skip: 1, Times: 2, Status: 503}}, []int{200, 503, 503, 200}},
+		"another":         {[]fault{{Operation: get, Times: -1, Status: 503}}, []int{200, 200}},
+		"one by one":      {[]fault{{Operation: list, Status: 503}, {Operation: list, Status: 429}}, []int{503, 429, 200}},
+		"the first wins":  {[]fault{{Times: -1, Status: 503}, {Times: -1, Status: 429}}, []int{503, 503}},
+		"skips and fails": {[]fault{{Operation: list, Skip: 2, Status: 503}, {Operation: list, Status: 429}}, []int{429, 200, 503, 200}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			p := newPeer(t, srv)
+			srv.Inject(tt.faults...)
+			var got []int
+			for range tt.want {
+				got = append(got, p.get(collection).status)
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestFaultOperations(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	p := newPeer(t, srv)
+	srv.Inject(customizerstest.Fault{Status: http.StatusTeapot, Times: -1})
+	assert.Equal(t, http.StatusOK, p.askToken().status, "not without its name")
+	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status, "not without its name")
+	assert.Equal(t, http.StatusNotFound, p.get("/nowhere").status)
+	assert.Equal(t, http.StatusTeapot, p.send(http.MethodDelete, collection+"/a", "", "").status)
+
+	srv.Inject(
+		customizerstest.Fault{Operation: customizerstest.Token, Status: http.StatusServiceUnavailable},
+		customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone, Times: 3, Skip: 1},
+	)
+	assert.Equal(t, http.StatusServiceUnavailable, p.askToken().status)
+	assert.Equal(t, http.StatusOK, p.askToken().status)
+	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
+	assert.Equal(t, http.StatusGone, p.get("/oauth/info").status)
+	left := srv.Faults()
+	require.Len(t, left, 2)
+	assert.Equal(t, -1, left[0].Times)
+	assert.Equal(t, customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone, Times: 2}, left[1])
+}

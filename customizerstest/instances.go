@@ -1,0 +1,105 @@
+package customizerstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// An Instance is a connector instance. A customizer runs in the instances that it is linked to.
+type Instance struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	CustomizerID string `json:"connectorCustomizerId,omitzero"` // empty if no customizer is linked
+}
+
+// WithInstances adds n connector instances, named instance-000001 and so on.
+func WithInstances(n int) Option { return func(c *config) { c.instances = n } }
+
+// Instances returns the tenant's connector instances, oldest first.
+func (s *Server) Instances() []Instance { return s.tenant.allInstances() }
+
+func (t *tenant) addInstances(n int) {
+	for i := range n {
+		t.instances = append(t.instances, Instance{ID: uuid.NewString(), Name: fmt.Sprintf("instance-%06d", i+1)})
+	}
+}
+
+func (t *tenant) allInstances() []Instance {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.instances)
+}
+
+// serveInstances serves GET /beta/connector-instances.
+func (t *tenant) serveInstances(w http.ResponseWriter) {
+	writeJSON(w, http.StatusOK, append([]Instance{}, t.allInstances()...))
+}
+
+// patchInstance serves PATCH /beta/connector-instances/{id}. The body is a JSON Patch, which
+// can change connectorCustomizerId only.
+func (t *tenant) patchInstance(w http.ResponseWriter, r *http.Request, id string) {
+	var patch []patchOperation
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxJSON))
+	if err == nil {
+		err = json.Unmarshal(data, &patch)
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.instances, func(c Instance) bool { return c.ID == id })
+	switch {
+	case i < 0:
+		writeError(w, http.StatusNotFound, fmt.Sprintf("There is no connector instance with the id %s.", id))
+		return
+	case r.Header.Get("Content-Type") != "" && kind != "application/json" && kind != "application/json-patch+json":
+		writeError(w, http.StatusBadRequest, "The Content-Type must be application/json or application/json-patch+json.")
+		return
+	case err != nil || patch == nil:
+		writeError(w, http.StatusBadRequest, "The request body is not a JSON Patch.")
+		return
+	}
+	patched := t.instances[i]
+	for _, op := range patch {
+		if problem := t.apply(op, &patched); problem != "" {
+			writeError(w, http.StatusBadRequest, problem)
+			return
+		}
+	}
+	t.instances[i] = patched
+	writeJSON(w, http.StatusOK, patched)
+}
+
+type patchOperation struct {
+	Op, Path string
+	Value    *string
+}
+
+// apply changes c, or returns the reason for which op is refused. The service's clients
+// replace a link that does not exist yet.
+func (t *tenant) apply(op patchOperation, c *Instance) (problem string) {
+	switch {
+	case op.Path != "/connectorCustomizerId":
+		return fmt.Sprintf("The path %q can't be patched.", op.Path)
+	case op.Op == "remove":
+		if c.CustomizerID == "" {
+			return "No connector customizer is linked to the instance."
+		}
+		c.CustomizerID = ""
+	case op.Op != "replace" && op.Op != "add":
+		return fmt.Sprintf("The operation %q is not supported.", op.Op)
+	case op.Value == nil:
+		return "The value is missing."
+	default:
+		if _, ok := t.byID[*op.Value]; !ok {
+			return fmt.Sprintf("There is no connector customizer with the id %s.", *op.Value)
+		}
+		c.CustomizerID = *op.Value
+	}
+	return ""
+}

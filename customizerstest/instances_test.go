@@ -1,0 +1,87 @@
+package customizerstest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+const (
+	instances = "/beta/connector-instances"
+	unlink    = `[{"op":"remove","path":"/connectorCustomizerId"}]`
+)
+
+func link(op, id string) string {
+	return `[{"op":"` + op + `","path":"/connectorCustomizerId","value":"` + id + `"}]`
+}
+
+func TestInstances(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithInstances(2), customizerstest.WithSeed(2))
+	p := newPeer(t, srv)
+	all, one, two := srv.Instances(), srv.Customizers()[0].ID, srv.Customizers()[1].ID
+	require.Len(t, all, 2)
+	assert.Equal(t, "instance-000001", all[0].Name)
+	steps := []struct{ contentType, body, linked string }{
+		{"", link("replace", one), one}, // SailPoint's CLI sends no Content-Type
+		{"application/json", link("replace", two), two},
+		{"application/json", unlink, ""},
+		{"application/json-patch+json", link("add", one), one},
+		{"application/json; charset=utf-8", unlink[:len(unlink)-1] + "," + link("add", two)[1:], two},
+		{"", `[]`, two},
+	}
+	for _, s := range steps {
+		got := p.send(http.MethodPatch, instances+"/"+all[0].ID, s.contentType, s.body)
+		require.Equal(t, http.StatusOK, got.status, string(got.body))
+		all[0].CustomizerID = s.linked
+		assert.Equal(t, all[0], decode[customizerstest.Instance](t, got))
+		assert.Equal(t, all, srv.Instances())
+	}
+	assert.JSONEq(t, `[{"id":"`+all[0].ID+`","name":"instance-000001","connectorCustomizerId":"`+two+`"},{"id":"`+all[1].ID+`","name":"instance-000002"}]`,
+		string(p.get(instances).body))
+	require.NoError(t, srv.Client().Delete(t.Context(), two))
+	assert.Empty(t, srv.Instances()[0].CustomizerID, "the link disappears with the customizer")
+	assert.JSONEq(t, `[]`, string(newPeer(t, serve(t)).get(instances).body))
+	assert.Len(t, srv.Requests(customizerstest.ListInstances), 1)
+	assert.Len(t, srv.Requests(customizerstest.UpdateInstance), len(steps))
+}
+
+func TestInstancesRefused(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithInstances(1), customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
+	p := newPeer(t, srv)
+	one := instances + "/" + srv.Instances()[0].ID
+	tests := map[string]struct {
+		method, path, contentType, body string
+		status                          int
+		says                            string
+	}{
+		"unknown customizer": {http.MethodPatch, one, "", link("replace", "gone"), 400, "id gone"},
+		"absent link":        {http.MethodPatch, one, "", unlink, 400, "No connector customizer is linked"},
+		"second is invalid":  {http.MethodPatch, one, "", link("add", "an-id")[:len(link("add", "an-id"))-1] + `,{"op":"test"}]`, 400, "can't be patched"},
+		"another path":       {http.MethodPatch, one, "", `[{"op":"replace","path":"/name","value":"x"}]`, 400, `"/name" can't be patched`},
+		"another op":         {http.MethodPatch, one, "", link("test", "an-id"), 400, `"test" is not supported`},
+		"no value":           {http.MethodPatch, one, "", `[{"op":"replace","path":"/connectorCustomizerId"}]`, 400, "value is missing"},
+		"null":               {http.MethodPatch, one, "", `[{"op":"replace","path":"/connectorCustomizerId","value":null}]`, 400, "value is missing"},
+		"a number":           {http.MethodPatch, one, "", `[{"op":"replace","path":"/connectorCustomizerId","value":5}]`, 400, "JSON Patch"},
+		"an object":          {http.MethodPatch, one, "", `{"connectorCustomizerId":"an-id"}`, 400, "JSON Patch"},
+		"null patch":         {http.MethodPatch, one, "", `null`, 400, "JSON Patch"},
+		"no body":            {http.MethodPatch, one, "", ``, 400, "JSON Patch"},
+		"too large":          {http.MethodPatch, one, "", strings.Repeat(" ", 1<<20) + unlink, 400, "JSON Patch"},
+		"another type":       {http.MethodPatch, one, "text/plain", link("add", "an-id"), 400, "Content-Type"},
+		"unknown instance":   {http.MethodPatch, instances + "/go%20ne", "", link("add", "an-id"), 404, "id go ne"},
+		"no instance":        {http.MethodPatch, instances, "", link("add", "an-id"), 404, "target resource"},
+		"get of one":         {http.MethodGet, one, "", "", 404, "target resource"},
+		"another version":    {http.MethodGet, "/v2024/connector-instances", "", "", 404, "target resource"},
+	}
+	for name, tt := range tests {
+		assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.says)
+		assert.Empty(t, srv.Instances()[0].CustomizerID, name)
+	}
+}

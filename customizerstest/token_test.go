@@ -1,0 +1,179 @@
+package customizerstest_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+const (
+	formType  = "application/x-www-form-urlencoded"
+	goodQuery = "grant_type=client_credentials&client_id=an-id&client_secret=s%2Bcret"
+)
+
+// all are the names and values of goodQuery.
+var all = []string{"grant_type", "client_credentials", "client_id", "an-id", "client_secret", "s+cret"}
+
+// multipartForm returns a form with the boundary "b". A part has the header lines of typed.
+func multipartForm(typed string, pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		b.WriteString("--b\r\nContent-Disposition: form-data; name=\"" + pairs[i] + "\"\r\n" + typed + "\r\n" + pairs[i+1] + "\r\n")
+	}
+	return b.String() + "--b--\r\n"
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithCredentials("an-id", "s+cret"))
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("an-id:s%2Bcret"))
+	const refused = http.StatusUnauthorized
+	tests := map[string]struct {
+		query, contentType, authorization, body string
+		status                                  int
+		code, says                              string // of an error
+	}{
+		"query":                        {query: goodQuery},
+		"query and an empty form":      {query: goodQuery, contentType: formType},
+		"form":                         {contentType: formType, body: goodQuery},
+		"form, charset":                {contentType: formType + "; charset=UTF-8", body: goodQuery},
+		"multipart":                    {contentType: "multipart/form-data; boundary=b", body: multipartForm("", all...)},
+		"multipart, typed parts":       {contentType: "multipart/form-data; boundary=b", body: multipartForm("Content-Type: text/plain; charset=utf-8\r\n", all...)},
+		"Basic and form":               {authorization: basic, contentType: formType, body: "grant_type=client_credentials"},
+		"Basic and query":              {authorization: basic, query: "grant_type=client_credentials"},
+		"grant in query, rest in form": {query: "grant_type=client_credentials", contentType: formType, body: "client_id=an-id&client_secret=s%2Bcret"},
+		"grant in query and form":      {query: "grant_type=client_credentials", contentType: formType, body: goodQuery},
+		"grant in query, multipart":    {query: "grant_type=client_credentials", contentType: "multipart/form-data; boundary=b", body: multipartForm("", all[2:]...)},
+		"everything everywhere":        {query: goodQuery, authorization: basic, contentType: formType, body: goodQuery},
+		"wrong secret":                 {query: strings.Replace(goodQuery, "s%2Bcret", "hush", 1), status: refused, code: "invalid_client", says: "Bad client credentials"},
+		"wrong ID":                     {query: strings.Replace(goodQuery, "an-id", "another", 1), status: refused, code: "invalid_client", says: "Bad client credentials"},
+		"no secret":                    {query: "grant_type=client_credentials&client_id=an-id", status: refused, code: "invalid_client", says: "client_secret is missing"},
+		"empty ID":                     {query: "grant_type=client_credentials&client_id=&client_secret=s%2Bcret", status: refused, code: "invalid_client", says: "client_id or"},
+		"another grant":                {query: strings.Replace(goodQuery, "client_credentials", "password", 1), status: 400, code: "unsupported_grant_type", says: "password"},
+		"no grant":                     {query: "client_id=an-id&client_secret=s%2Bcret", status: 400, code: "invalid_request", says: "grant_type is missing"},
+		"nothing":                      {status: 400, code: "invalid_request", says: "grant_type is missing"},
+		"JSON":                         {contentType: recordType, body: `{"grant_type":"client_credentials"}`, status: 400, code: "invalid_request", says: "multipart/form-data"},
+		"a form without a type":        {body: goodQuery, status: 400, code: "invalid_request", says: formType},
+		"two secrets":                  {query: "client_secret=hush", contentType: formType, body: goodQuery, status: 400, code: "invalid_request", says: "client_secret is given twice"},
+		"form of bad escapes":          {contentType: formType, body: "grant_type=%zz", status: 400, code: "invalid_request", says: "can't be read"},
+		"multipart, no boundary":       {contentType: "multipart/form-data", body: multipartForm("", all...), status: 400, code: "invalid_request", says: "can't be read"},
+		"multipart, cut":               {contentType: "multipart/form-data; boundary=b", body: multipartForm("", all...)[:60], status: 400, code: "invalid_request", says: "can't be read"},
+		"form too large":               {contentType: formType, body: goodQuery + strings.Repeat("&a=b", 1<<19), status: 400, code: "invalid_request", says: "can't be read"},
+		"Basic of bad escapes": {
+			authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte("an-id:%zz")), query: "grant_type=client_credentials",
+			status: 400, code: "invalid_request", says: "HTTP Basic",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &peer{t: t, srv: srv, authorization: tt.authorization}
+			got := p.send(http.MethodPost, "/oauth/token?"+tt.query, tt.contentType, tt.body)
+			body := decode[map[string]any](t, got)
+			if tt.status == 0 {
+				require.Equal(t, http.StatusOK, got.status, string(got.body))
+				p.authorization = "Bearer " + body["access_token"].(string)
+				assert.Equal(t, http.StatusOK, p.get(collection).status)
+				return
+			}
+			assert.Equal(t, tt.status, got.status)
+			assert.Equal(t, tt.code, body["error"])
+			assert.Contains(t, body["error_description"], tt.says)
+			assert.Len(t, body, 2)
+			assert.NotContains(t, string(got.body), "s+cret")
+		})
+	}
+}
+
+func TestTokenIsAJWT(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		opts     []customizerstest.Option
+		lifetime int64
+		scopes   []string
+	}{
+		"as set":   {[]customizerstest.Option{customizerstest.WithTokenLifetime(90 * time.Second), customizerstest.WithScopes("sp:connector:read")}, 90, []string{"sp:connector:read"}},
+		"defaults": {nil, 749, []string{"sp:connector:read", "sp:connector:manage"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, serve(t, tt.opts...))
+			before := time.Now().Add(-time.Second)
+			got := p.askToken()
+			body := decode[struct {
+				AccessToken string `json:"access_token"`
+				TokenType   string `json:"token_type"`
+				ExpiresIn   int64  `json:"expires_in"`
+				Scope       string
+			}](t, got)
+			assert.Equal(t, "bearer", body.TokenType)
+			assert.Equal(t, tt.lifetime, body.ExpiresIn)
+			assert.Equal(t, strings.Join(tt.scopes, " "), body.Scope)
+			assert.NotEqual(t, p.authorization, "Bearer "+body.AccessToken, "every token is new")
+
+			parts := strings.Split(body.AccessToken, ".")
+			require.Len(t, parts, 3)
+			var header struct{ Alg, Typ string }
+			var claims struct {
+				ClientID string `json:"client_id"`
+				Scope    []string
+				Iat, Exp int64
+			}
+			for i, v := range []any{&header, &claims} {
+				data, err := base64.RawURLEncoding.DecodeString(parts[i])
+				require.NoError(t, err)
+				require.NoError(t, json.Unmarshal(data, v))
+			}
+			assert.Equal(t, "JWT", header.Typ)
+			assert.Equal(t, p.srv.ClientID, claims.ClientID)
+			assert.Equal(t, tt.scopes, claims.Scope)
+			assert.Equal(t, tt.lifetime, claims.Exp-claims.Iat)
+			assert.WithinRange(t, time.Unix(claims.Iat, 0), before.Truncate(time.Second), time.Now())
+		})
+	}
+}
+
+func TestUnauthorized(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	good, expired := newPeer(t, srv), newPeer(t, srv)
+	srv.Inject(customizerstest.Fault{Skip: 1, ExpireToken: true})
+	require.Equal(t, http.StatusOK, expired.get(collection).status)
+	tests := []struct{ name, authorization, says string }{
+		{"expired", expired.authorization, "JWT is expired"}, // the first, which the fault hits
+		{"expired before", expired.authorization, "JWT is expired"},
+		{"expired at once", newPeer(t, serve(t, customizerstest.WithTokenLifetime(time.Nanosecond))).authorization, "JWT is not valid"},
+		{"none", "", "JWT is missing"},
+		{"empty", "Bearer ", "JWT is missing"},
+		{"another scheme", strings.Replace(good.authorization, "Bearer", "Basic", 1), "JWT is missing"},
+		{"unknown", "Bearer a.b.c", "JWT is not valid"},
+		{"cut", good.authorization[:len(good.authorization)-1], "JWT is not valid"},
+		{"of another tenant", newPeer(t, serve(t)).authorization, "JWT is not valid"},
+	}
+	for _, tt := range tests {
+		p := &peer{t: t, srv: srv, authorization: tt.authorization}
+		got := p.get(collection)
+		assert.Equal(t, http.StatusUnauthorized, got.status, tt.name)
+		assert.JSONEq(t, `{"error": "JWT validation failed: `+tt.says+`"}`, string(got.body), tt.name)
+	}
+	assert.Equal(t, http.StatusOK, good.get(collection).status, "the fault expired one token only")
+	srv.ExpireTokens()
+	assert.Equal(t, http.StatusUnauthorized, good.get(collection).status)
+	assert.Equal(t, http.StatusOK, newPeer(t, srv).get(collection).status)
+}
+
+func TestTokenLifetimeEnds(t *testing.T) {
+	t.Parallel()
+	got := newPeer(t, serve(t, customizerstest.WithTokenLifetime(time.Nanosecond))).get(collection)
+	assert.Equal(t, http.StatusUnauthorized, got.status)
+	assert.JSONEq(t, `{"error": "JWT validation failed: JWT is expired"}`, string(got.body))
+}

@@ -1,0 +1,39 @@
+package instances_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
+)
+
+// Link a customizer to the instance with a given name, unless it is linked already.
+func Example() {
+	srv := customizerstest.NewServer(
+		customizerstest.WithCustomizers(customizers.Customizer{Name: "hr-feed"}), customizerstest.WithInstances(2))
+	defer srv.Close()
+	ctx, client := context.Background(), srv.Client()
+
+	customizer, err := client.GetByName(ctx, "hr-feed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	all, err := instances.List(ctx, client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, i := range all {
+		if i.Name != "instance-000001" || i.CustomizerID == customizer.ID {
+			continue
+		}
+		linked, err := instances.Link(ctx, client, i.ID, customizer.ID)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(linked.Name, "runs", customizer.Name)
+	}
+	// Output: instance-000001 runs hr-feed
+}

@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
+)
+
+func (a *app) instancesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "instances",
+		Short: "List connector instances, and the customizer of each",
+		Long: "Lists all connector instances, and the customizer that is linked to each. The endpoint\n" +
+			"is in no published specification: SailPoint's CLI uses it.",
+		Example:           "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
+		Args:              arguments(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			all, err := instances.List(cmd.Context(), client)
+			if err != nil {
+				return err
+			}
+			var known []*customizers.Customizer
+			linked := slices.ContainsFunc(all, func(i instances.Instance) bool { return i.CustomizerID != "" })
+			if linked && a.output.format == formatTable { // the other formats have no names of customizers
+				if known, err = listAll(cmd.Context(), client); err != nil {
+					return err
+				}
+			}
+			p := listOf(a, instanceView(labels(known)))
+			for _, i := range all {
+				if err := p.print(i); err != nil {
+					return err
+				}
+			}
+			if len(all) == 0 && a.output.format == formatTable {
+				a.console.note("There are no connector instances.")
+			}
+			return p.end()
+		},
+	}
+}
+
+func (a *app) linkCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "link <customizer> <instance>...",
+		Short: "Link a customizer to connector instances",
+		Long: "Links a customizer to connector instances, and writes the instances as they are\n" +
+			"afterwards. Each is given by its ID or name, and all are resolved before any is changed.\n" +
+			"An instance has one customizer: a link replaces the one before it. A customizer runs\n" +
+			"nowhere until it is linked.",
+		Example:           "  customizers link hr-feed 'HR production' 'HR test'",
+		Args:              arguments("<customizer>", "<instance>..."),
+		ValidArgsFunction: a.complete(1, a.completeInstances(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.relink(cmd.Context(), args[:1], args[1:], dryRun)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	return cmd
+}
+
+func (a *app) unlinkCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "unlink <instance>...",
+		Short: "Unlink connector instances from their customizers",
+		Long: "Unlinks connector instances from their customizers, and writes the instances as they\n" +
+			"are afterwards. Each is given by its ID or name, and all are resolved before any is\n" +
+			"changed. The customizers stay.",
+		Example:           "  customizers unlink 'HR test'",
+		Args:              arguments("<instance>..."),
+		ValidArgsFunction: a.completeInstances(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.relink(cmd.Context(), nil, args, dryRun)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	return cmd
+}
+
+// relink links instances to the one customizer, or unlinks them if there is none.
+func (a *app) relink(ctx context.Context, customizer, names []string, dryRun bool) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	known, err := listAll(ctx, client)
+	if err != nil {
+		return err
+	}
+	to, err := pick(known, customizer, customizerKind)
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	all, err := instances.List(ctx, client)
+	if err != nil {
+		return err
+	}
+	picked, err := pick(all, names, instanceKind)
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	r := relinking{app: a, client: client, label: labels(known), dryRun: dryRun}
+	if len(to) > 0 {
+		r.to = to[0].ID
+	}
+	p := listOf(a, instanceView(r.label))
+	for n, i := range picked {
+		i, err := r.change(ctx, i)
+		if err != nil {
+			_ = p.flush()
+			if len(picked) > 1 {
+				err = fmt.Errorf("%d of %d done, %s (%s) and those after it not: %w", n, len(picked), i.Name, i.ID, err)
+			}
+			return err
+		}
+		if dryRun && a.output.format == formatTable {
+			continue
+		}
+		if err := p.print(i); err != nil {
+			return err
+		}
+	}
+	if dryRun && a.output.format == formatTable {
+		return nil
+	}
+	return p.end()
+}
+
+// A relinking gives instances another customizer, or none.
+type relinking struct {
+	app    *app
+	client *customizers.Client
+	to     string // ID of the customizer; empty to unlink
+	label  func(customizerID string) string
+	dryRun bool
+}
+
+// change changes an instance and returns it as it is afterwards. It sends nothing if the
+// instance is as it should be.
+func (r *relinking) change(ctx context.Context, i instances.Instance) (instances.Instance, error) {
+	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
+	verb, done, change := "link", "Linked", name+" to "+r.label(r.to)
+	switch {
+	case i.CustomizerID == r.to && r.to == "":
+		r.app.console.note("%s is not linked to a customizer.", name)
+		return i, nil
+	case i.CustomizerID == r.to:
+		r.app.console.note("%s is already linked to %s.", name, r.label(r.to))
+		return i, nil
+	case r.to == "":
+		verb, done, change = "unlink", "Unlinked", name+" from "+r.label(i.CustomizerID)
+	case i.CustomizerID != "":
+		change += ", in place of " + r.label(i.CustomizerID)
+	}
+	if r.dryRun {
+		r.app.console.note("Would %s %s.", verb, change)
+		i.CustomizerID = r.to
+		return i, nil
+	}
+	var changed *instances.Instance
+	var err error
+	if r.to == "" {
+		changed, err = instances.Unlink(ctx, r.client, i.ID)
+	} else {
+		changed, err = instances.Link(ctx, r.client, i.ID, r.to)
+	}
+	if errors.Is(err, customizers.ErrOutcomeUnknown) {
+		err = &adviceError{err: err, advice: "run 'customizers instances' to see what was done"}
+	}
+	if err != nil {
+		return i, err
+	}
+	r.app.console.note("%s %s.", done, change)
+	return *changed, nil
+}
+
+// listAll returns all customizers.
+func listAll(ctx context.Context, client *customizers.Client) ([]*customizers.Customizer, error) {
+	var all []*customizers.Customizer
+	for c, err := range client.All(ctx, customizers.ListOptions{}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, &c)
+	}
+	return all, nil
+}
+
+// labels returns a function that returns the name of a customizer, or its ID if the name is
+// unknown or not unique.
+func labels(all []*customizers.Customizer) func(customizerID string) string {
+	names, count := map[string]string{}, map[string]int{}
+	for _, c := range all {
+		names[c.ID] = c.Name
+		count[c.Name]++
+	}
+	return func(id string) string {
+		if name := names[id]; count[name] == 1 {
+			return cmp.Or(name, id)
+		}
+		return id
+	}
+}
+
+var instanceKind = kind[instances.Instance]{
+	noun: "connector instance",
+	id:   func(i instances.Instance) string { return i.ID },
+	name: func(i instances.Instance) string { return i.Name },
+}
+
+func instanceView(label func(customizerID string) string) view[instances.Instance] {
+	return view[instances.Instance]{
+		id: instanceKind.id,
+		columns: []column[instances.Instance]{
+			{head: "ID", cell: instanceKind.id},
+			{head: "NAME", cell: instanceKind.name, narrow: shrinks},
+			{head: "CUSTOMIZER", cell: func(i instances.Instance) string { return cmp.Or(label(i.CustomizerID), "-") }, narrow: shrinks},
+		},
+	}
+}

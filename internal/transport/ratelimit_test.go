@@ -1,0 +1,300 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+)
+
+type limiter func(context.Context) error
+
+func (l limiter) Wait(ctx context.Context) error { return l(ctx) }
+
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWindow(2, 10*time.Second)
+		assert.Zero(t, w.take())
+		assert.Zero(t, w.take())
+		assert.Equal(t, 10*time.Second, w.take(), "both are in use")
+		time.Sleep(time.Hour)
+		assert.Equal(t, 10*time.Second, w.take(), "still")
+		w.release(true)
+		time.Sleep(4 * time.Second)
+		w.release(true)
+		assert.Equal(t, 6*time.Second, w.take())
+		time.Sleep(6 * time.Second)
+		assert.Zero(t, w.take())
+		assert.Equal(t, 4*time.Second, w.take())
+		w.release(false)
+		assert.Zero(t, w.take(), "nothing was sent in it")
+	})
+}
+
+// Whenever the service counts a request, between its start and its end, it counts no more
+// than the limit in any period. Without delays the limit is spent in full.
+func TestTheLimitHoldsByTheServicesClock(t *testing.T) {
+	t.Parallel()
+	const n, per = 10, time.Second
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			var mu sync.Mutex
+			var counted []time.Time
+			random := func(most time.Duration) time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				return time.Duration(rnd.Int64N(int64(most)))
+			}
+			h := newChain(func(*http.Request) (*http.Response, error) {
+				if seed > 0 {
+					time.Sleep(random(per))
+				}
+				mu.Lock()
+				counted = append(counted, time.Now())
+				mu.Unlock()
+				if seed > 0 {
+					time.Sleep(random(per))
+				}
+				return reply(200, ""), nil
+			}, withWindow(n, per), withFetch(func(context.Context, Handler) (*oauth2.Token, error) {
+				if seed%2 > 0 {
+					time.Sleep(5 * per) // slots are held meanwhile
+				}
+				return &oauth2.Token{AccessToken: "token"}, nil
+			}))
+			start := time.Now()
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					_, err := get(t.Context(), h)
+					assert.NoError(t, err)
+				})
+			}
+			wg.Wait()
+			slices.SortFunc(counted, time.Time.Compare)
+			for i := n; i < len(counted); i++ {
+				require.GreaterOrEqual(t, counted[i].Sub(counted[i-n]), per, "seed %d, request %d", seed, i)
+			}
+			if seed == 0 {
+				assert.Equal(t, 9*per, time.Since(start))
+			}
+		})
+	}
+}
+
+// Calls keep their order, unless a pause begins while they queue. Those that give up, or
+// send nothing, leave their slots to the others.
+func TestTheQueueKeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	const n, per = 3, time.Second
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			g := newGate(Options{Window: NewWindow(n, per), Retry: policy})
+			var admitted []int
+			var wg sync.WaitGroup
+			for i := range 60 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if rnd.IntN(2) == 0 {
+					time.AfterFunc(time.Duration(rnd.Int64N(int64(20*per))), cancel)
+				}
+				c := newCall(ctx, http.MethodGet)
+				c.sent = rnd.IntN(4) > 0
+				wg.Go(func() {
+					defer cancel()
+					if err := g.acquire(c); err != nil {
+						assert.ErrorIs(t, err, context.Canceled)
+						return
+					}
+					admitted = append(admitted, i)
+					g.release(c)
+				})
+				synctest.Wait()
+			}
+			if seed%2 == 0 {
+				time.AfterFunc(per, func() { g.pause(3 * per) })
+			}
+			wg.Wait()
+			if seed%2 > 0 {
+				assert.IsIncreasing(t, admitted)
+			}
+			time.Sleep(per)
+			for range n {
+				require.Zero(t, g.window.take(), "every slot is free again")
+			}
+			assert.NotZero(t, g.window.take())
+		})
+	}
+}
+
+// A slot in which nothing was sent goes to the next call at once.
+func TestASlotThatWasNotUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(Options{Window: NewWindow(1, time.Hour), Retry: policy})
+		holder, waiter := newCall(t.Context(), http.MethodGet), newCall(t.Context(), http.MethodGet)
+		require.NoError(t, g.acquire(holder))
+		time.AfterFunc(7*time.Second, func() { g.release(holder) })
+		start := time.Now()
+		require.NoError(t, g.acquire(waiter))
+		assert.Equal(t, 7*time.Second, time.Since(start))
+	})
+}
+
+// A call whose deadline comes before its slot fails at once, and reports the wait.
+func TestADeadlineBeforeTheSlot(t *testing.T) {
+	t.Parallel()
+	for _, queued := range []int{0, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newChain(always(200), withWindow(1, 30*time.Second))
+			_, err := get(t.Context(), h)
+			require.NoError(t, err)
+			var wg sync.WaitGroup
+			for range queued {
+				wg.Go(func() { _, _ = get(t.Context(), h) })
+			}
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 29*time.Second)
+			defer cancel()
+			took, err := get(ctx, h)
+			assert.Zero(t, took)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, noSlot)
+			e := errorOf(t, err)
+			assert.Equal(t, 30*time.Second, e.RetryAfter)
+			assert.True(t, e.NotSent)
+			assert.Zero(t, e.Attempts)
+			wg.Wait()
+		})
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"no limit": func(*Options) {},
+		"window":   withWindow(100, time.Second),
+		"limiter":  func(o *Options) { o.Limiter = limiter(func(context.Context) error { return nil }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := Options{Retry: policy}
+				change(&o)
+				g := newGate(o)
+				g.pause(7 * time.Second)
+				g.pause(2 * time.Second) // the longer one holds
+				start := time.Now()
+				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
+				assert.Equal(t, 7*time.Second, time.Since(start))
+
+				var waits []time.Duration
+				g.hooks.Waiting = func(_ *Call, _ int, _ *Error, reason Reason, wait time.Duration) {
+					assert.Equal(t, RetryAfter, reason)
+					waits = append(waits, wait)
+				}
+				g.pause(20 * time.Second)
+				time.AfterFunc(5*time.Second, func() { g.pause(40 * time.Second) }) // it grows
+				start = time.Now()
+				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
+				assert.Equal(t, 45*time.Second, time.Since(start))
+				assert.Equal(t, []time.Duration{20 * time.Second, 40 * time.Second}, waits)
+
+				g.pause(2 * time.Minute) // longer than allowed
+				start = time.Now()
+				err := g.acquire(newCall(t.Context(), http.MethodGet))
+				var w *WaitError
+				require.ErrorAs(t, err, &w)
+				assert.Equal(t, 2*time.Minute, w.Wait)
+				require.EqualError(t, err, paused)
+
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the deadline comes first
+				defer cancel()
+				err = g.acquire(newCall(ctx, http.MethodGet))
+				require.ErrorAs(t, err, &w)
+				assert.Zero(t, time.Since(start))
+
+				g.pause(1e6 * time.Hour)
+				time.Sleep(longestPause)
+				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)), "no pause is for good")
+			})
+		})
+	}
+}
+
+// A pause that begins while calls queue reaches all of them: if it is too long, each fails
+// at once with the time that was asked.
+func TestAPauseWhileCallsQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		h := newChain(func(*http.Request) (*http.Response, error) {
+			if n++; n == 2 {
+				time.Sleep(time.Second)
+				return reply(429, "", "Retry-After", "300"), nil
+			}
+			return reply(200, ""), nil
+		}, withWindow(1, 30*time.Second))
+		_, err := get(t.Context(), h)
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for range 5 { // the first of them gets the 429, a second after its slot is free
+			wg.Go(func() {
+				took, err := get(t.Context(), h)
+				assert.Equal(t, 31*time.Second, took)
+				assert.Equal(t, 5*time.Minute, errorOf(t, err).RetryAfter)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 2, n)
+	})
+}
+
+func TestLimiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var g *gate
+		waiting := 0
+		grant := func(context.Context) error {
+			waiting++
+			defer func() { waiting-- }()
+			assert.Equal(t, 1, waiting, "one call at a time asks for a slot")
+			time.Sleep(time.Second)
+			return nil
+		}
+		g = newGate(Options{Limiter: limiter(func(ctx context.Context) error { return grant(ctx) }), Retry: policy})
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				c := newCall(t.Context(), http.MethodGet)
+				assert.NoError(t, g.acquire(c))
+				g.release(c)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 5*time.Second, time.Since(start))
+
+		grant = func(context.Context) error { g.pause(10 * time.Second); return nil }
+		start = time.Now()
+		require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
+		assert.Equal(t, 10*time.Second, time.Since(start), "a pause began meanwhile")
+
+		broken := errors.New("broken")
+		grant = func(context.Context) error { return broken }
+		err := g.acquire(newCall(t.Context(), http.MethodGet))
+		require.ErrorIs(t, err, broken)
+		require.EqualError(t, err, "the rate limiter failed: broken")
+	})
+}
