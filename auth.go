@@ -3,10 +3,10 @@ package customizers
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"golang.org/x/oauth2"
 
+	"github.com/connector-customizers/customizers/internal/config"
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
@@ -28,7 +28,8 @@ type credentials struct {
 // grant at the tenant's /oauth/token. It renews a token shortly before it expires, and
 // once more if the service refuses it.
 //
-// [New] returns [ErrInvalidArgument] if either is empty or begins or ends with white space.
+// [New] returns [ErrInvalidArgument] if either is empty or has characters other than
+// printable ASCII without spaces.
 func ClientCredentials(clientID, clientSecret string) Auth {
 	return Auth{func() credentials { return credentials{clientID: clientID, clientSecret: clientSecret} }}
 }
@@ -59,8 +60,8 @@ func (a Auth) check() (credentials, error) {
 		if v.value == "" {
 			return c, fmt.Errorf("%w: the %s is empty", ErrInvalidArgument, v.name)
 		}
-		if v.value != strings.TrimSpace(v.value) {
-			return c, fmt.Errorf("%w: the %s begins or ends with white space", ErrInvalidArgument, v.name)
+		if err := (config.Setting{Name: "the " + v.name, Value: v.value}).Check(); err != nil {
+			return c, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 		}
 	}
 	return c, nil

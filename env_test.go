@@ -142,7 +142,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 		"env: token with a line break": {
 			set: func(p *place) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
 		},
-		"env: padded secret": {set: func(p *place) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"client secret", "white space", "the environment"}},
+		"env: padded secret": {set: func(p *place) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"SAIL_CLIENT_SECRET in the environment begins or ends with white space"}},
 		"env: plain http": {
 			set: func(p *place) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "not encrypted"},
 		},
@@ -164,7 +164,7 @@ func TestNewFromEnvRefused(t *testing.T) {
 			set: func(p *place) {
 				p.yaml("activeenvironment: gone\nenvironments: {work: {pat: {clientsecret: hush-hush}}}\n")
 			},
-			says: []string{yamlPath, `activeenvironment "gone"`},
+			says: []string{yamlPath + ` has no environment "gone"; it has work (see activeenvironment`},
 		},
 		"YAML: not YAML": {set: func(p *place) { p.yaml("clientsecret: [hush-hush\n\t: {") }, says: []string{yamlPath, "YAML"}},
 		"YAML: path": {

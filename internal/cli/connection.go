@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -66,125 +67,119 @@ func (c *connection) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// A setting is a value and where it came from.
-type setting struct{ value, from string }
-
 // settings are those in force.
 type settings struct {
-	base, id, secret, token setting
-	unused                  []string // sources that say something and were not asked
+	config.Settings
+	unused string // a source that has settings and is not used
 }
 
-// settings finds what is in force. It is an error when something is missing, or would be
-// mixed of two tenants.
+// settings finds those in force. It is an error if one is missing or can't be used, or if
+// they would belong to two tenants.
 func (c *connection) settings(stdin io.Reader) (*settings, error) {
 	s := &settings{}
+	if c.tenant != "" {
+		base, err := config.Setting{Name: "--tenant", Value: c.tenant}.BaseURL()
+		if err != nil {
+			return nil, usageErrorf("%v", err)
+		}
+		s.Base = base
+	}
 	if c.secretFile != "" {
 		secret, err := readSecret(c.secretFile, stdin)
 		if err != nil {
 			return nil, err
 		}
-		s.id = setting{strings.TrimSpace(c.clientID), "--client-id"}
-		s.secret = setting{secret, "--client-secret-file"}
+		s.ID, s.Secret = config.Setting{Name: "--client-id", Value: c.clientID}, secret
 	}
-	if c.tenant != "" {
-		base, err := config.BaseURL(c.tenant)
-		if err != nil {
-			return nil, usageErrorf("--tenant: %v", err)
+	if s.Base.Value == "" || s.ID.Value == "" {
+		found, looked, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
+		if looked != nil {
+			err = fmt.Errorf("no tenant and no credentials: looked at the flags, in %s", strings.Join(looked, ", in "))
 		}
-		s.base = setting{base, "--tenant"}
+		if err != nil {
+			return s, denied(err)
+		}
+		if err := s.fill(found); err != nil {
+			return s, err
+		}
+		s.unused = c.setAside(found.Source)
 	}
-	if s.base.value != "" && s.id.value != "" {
-		return s, nil
-	}
-	found, looked, err := config.Find(c.env, keyringSecret)
-	if err != nil {
+	if err := s.Check(); err != nil {
 		return s, denied(err)
 	}
-	if c.env != "" && os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_ACCESS_TOKEN") != "" {
-		s.unused = append(s.unused, "the environment has SAIL_ variables, which --env sets aside")
-	}
-	if looked != nil {
-		return s, denied(fmt.Errorf("no tenant and no credentials: looked at the flags, in %s", strings.Join(looked, ", in ")))
-	}
-	return s, s.fill(found)
+	return s, nil
 }
 
 // fill takes from a source what the flags left out.
-func (s *settings) fill(f config.Source) error {
-	from := func(v config.Setting) setting { return setting{v.Value, v.Name + ", " + f.Where} }
-	base := from(f.Base)
-	if base.value != "" {
-		url, err := config.BaseURL(base.value)
-		if err != nil {
-			return denied(fmt.Errorf("%s in %s: %w", f.Base.Name, f.Where, err))
+func (s *settings) fill(found config.Settings) error {
+	flags := s.Settings
+	s.Settings = found
+	if flags.Base.Value != "" {
+		if found.Base.Value != "" && found.Base.Value != flags.Base.Value {
+			return usageErrorf("--tenant is %s, and the credentials in %s are those of %s: give --client-id and --client-secret-file too",
+				flags.Base.Value, found.Source, found.Base.Value)
 		}
-		base.value = url
+		s.Base = flags.Base
 	}
-	if s.base.value != "" && s.id.value == "" && base.value != "" && base.value != s.base.value {
-		return usageErrorf("--tenant is %s, and the credentials in %s are those of %s: give --client-id and --client-secret-file too",
-			s.base.value, f.Where, base.value)
-	}
-	if s.base.value == "" {
-		s.base = base
-	}
-	if s.id.value == "" {
-		s.token, s.id, s.secret = from(f.Token), from(f.ID), from(f.Secret)
-		if s.token.value != "" { // it wins, as in customizers.NewFromEnv
-			s.id, s.secret = setting{}, setting{}
-		}
-	}
-	var missing []string
-	add := func(v setting, name string) {
-		if v.value == "" {
-			missing = append(missing, name)
-		}
-	}
-	add(s.base, f.Base.Name)
-	if s.token.value == "" {
-		add(s.id, f.ID.Name)
-		add(s.secret, f.Secret.Name)
-	}
-	if len(missing) > 0 {
-		return denied(fmt.Errorf("%s not set in %s%s", strings.Join(missing, " and "), f.Where, f.Tip))
+	if flags.ID.Value != "" {
+		s.Credentials = flags.Credentials
 	}
 	return nil
 }
 
+// setAside names the variables that are set but not used.
+func (c *connection) setAside(source string) string {
+	active := os.Getenv(config.ActiveEnvironment)
+	switch {
+	case c.env != "" && active+os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_CLIENT_SECRET")+os.Getenv("SAIL_ACCESS_TOKEN") != "":
+		return "the environment has SAIL_ variables, which --env sets aside"
+	case source == config.Environ && active != "":
+		return config.ActiveEnvironment + " is not used: the environment has a tenant or credentials"
+	}
+	return ""
+}
+
 func denied(err error) error { return &adviceError{err: err, code: exitDenied} }
 
-// keyringSecret reads the system's keyring. That there is none is no error, as most
-// servers have none.
+// keyringSecret reads the system's keyring.
 func keyringSecret(service, user string) (string, error) {
 	secret, err := keyring.Get(service, user)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s of %s: %w", service, user, err)
 	}
 	return secret, nil
 }
 
-// readSecret reads a secret from a file, and never from the command line, which every
-// user of a machine can see.
-func readSecret(path string, stdin io.Reader) (string, error) {
+// readSecret reads a secret from a file, without the line breaks at its end. It is never an
+// argument, which every user of the machine can see.
+func readSecret(path string, stdin io.Reader) (config.Setting, error) {
 	const maxSecret = 64 << 10
+	s := config.Setting{Name: "--client-secret-file " + path}
 	from := stdin
 	if path != "-" {
 		f, err := os.Open(path) //nolint:gosec // the file that the user names
 		if err != nil {
-			return "", usageErrorf("--client-secret-file: %v", err)
+			return s, usageErrorf("--client-secret-file: %v", err)
 		}
 		defer func() { _ = f.Close() }()
 		from = f
 	}
 	data, err := io.ReadAll(io.LimitReader(from, maxSecret))
 	if err != nil {
-		return "", usageErrorf("--client-secret-file: %v", err)
+		return s, usageErrorf("--client-secret-file: %v", err)
 	}
-	secret := strings.TrimSpace(string(data))
-	if secret == "" {
-		return "", usageErrorf("--client-secret-file: %s is empty", path)
+	text, err := config.Text(s.Name, data)
+	if err != nil {
+		return s, denied(err)
 	}
-	return secret, nil
+	s.Value = strings.TrimRight(string(text), "\r\n")
+	if s.Value == "" {
+		return s, usageErrorf("--client-secret-file: %s is empty", path)
+	}
+	return s, nil
 }
 
 // client makes the client for a command.
@@ -204,9 +199,9 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 	if transport == nil {
 		transport = customizers.DefaultTransport()
 	}
-	auth := customizers.ClientCredentials(s.id.value, s.secret.value)
-	if s.token.value != "" {
-		auth = customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.token.value}))
+	auth := customizers.ClientCredentials(s.ID.Value, s.Secret.Value)
+	if s.Token.Value != "" {
+		auth = customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.Token.Value}))
 	}
 	all := []customizers.Option{
 		customizers.WithAPIVersion(customizers.APIVersion(a.connect.version)),
@@ -216,5 +211,5 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 		customizers.WithLogger(a.logger()),
 		customizers.WithObserver(a.observer()),
 	}
-	return customizers.New(s.base.value, auth, append(all, opts...)...)
+	return customizers.New(s.Base.Value, auth, append(all, opts...)...)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,58 @@ func TestMaxWait(t *testing.T) {
 	assert.Contains(t, stderr.String(), "--max-wait")
 }
 
+// A setting that can't be used is named with its source, and a secret is not quoted.
+func TestSettingsRefused(t *testing.T) {
+	srv := customizerstest.NewServer(customizerstest.WithCredentials("an-id", "SECRET"))
+	t.Cleanup(srv.Close)
+	const utf16 = "S\x00E\x00C\x00R\x00E\x00T\x00\r\x00\n\x00"
+	inFile := []string{"--tenant", srv.URL, "--client-id", "an-id", "--client-secret-file", "secret"}
+	fromStdin := slices.Concat(inFile[:5], []string{"-"})
+	for name, tt := range map[string]struct {
+		env, args []string
+		file      string // and standard input
+		code      int
+		says      string
+	}{
+		"LF":                   {args: inFile, file: "SECRET\n"},
+		"CRLF":                 {args: inFile, file: "SECRET\r\n"},
+		"BOM":                  {args: inFile, file: "\ufeffSECRET\r\n"},
+		"BOM from stdin":       {args: fromStdin, file: "\ufeffSECRET\r\n"},
+		"secret":               {env: []string{"SAIL_CLIENT_SECRET=SECRET\r"}, code: exitDenied, says: "SAIL_CLIENT_SECRET in the environment begins or ends with white space"},
+		"token":                {env: []string{"SAIL_ACCESS_TOKEN=SECRET\r"}, code: exitDenied, says: "SAIL_ACCESS_TOKEN in the environment begins or ends with white space"},
+		"ID":                   {env: []string{"SAIL_CLIENT_ID=an\tid"}, code: exitDenied, says: "SAIL_CLIENT_ID in the environment has white space inside"},
+		"tenant":               {env: []string{"SAIL_BASE_URL=acme\r"}, code: exitDenied, says: "SAIL_BASE_URL in the environment begins or ends with white space"},
+		"path":                 {env: []string{"SAIL_BASE_URL=https://acme.api.identitynow.com/v3"}, code: exitDenied, says: `SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want https://acme.api.identitynow.com alone;`},
+		"environment":          {args: []string{"--env", "test\r"}, code: exitDenied, says: "(see --env)"},
+		"--client-id":          {args: slices.Concat(inFile[:3], []string{"an-id\r"}, inFile[4:]), file: "SECRET", code: exitDenied, says: "--client-id begins or ends with white space"},
+		"--tenant":             {args: []string{"--tenant", "acme\r"}, code: exitUsage, says: "--tenant begins or ends with white space"},
+		"file":                 {args: inFile, file: "SECRET \n", code: exitDenied, says: "--client-secret-file secret begins or ends with white space"},
+		"file of two":          {args: inFile, file: "an-id\nSECRET\n", code: exitDenied, says: "--client-secret-file secret has white space inside"},
+		"UTF-16":               {args: inFile, file: "\xff\xfe" + utf16, code: exitDenied, says: "--client-secret-file secret is UTF-16; save it as UTF-8"},
+		"UTF-16 unmarked":      {args: inFile, file: utf16, code: exitDenied, says: "--client-secret-file secret is UTF-16"},
+		"UTF-16 on stdin":      {args: fromStdin, file: "\xff\xfe" + utf16, code: exitDenied, says: "--client-secret-file - is UTF-16"},
+		"NUL":                  {args: inFile, file: "SECRET\x00", code: exitDenied, says: "--client-secret-file secret has NUL bytes"},
+		"Latin-1":              {args: inFile, file: "SECRET\xe9", code: exitDenied, says: "--client-secret-file secret is not UTF-8"},
+		"non-ASCII":            {args: inFile, file: "SECRET\u200b", code: exitDenied, says: "--client-secret-file secret has control or non-ASCII characters"},
+		"file with only a BOM": {args: inFile, file: "\ufeff\r\n", code: exitUsage, says: "--client-secret-file: secret is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEnvironment(t, srv)
+			t.Chdir(t.TempDir())
+			for _, v := range tt.env {
+				name, value, _ := strings.Cut(v, "=")
+				t.Setenv(name, value)
+			}
+			require.NoError(t, os.WriteFile("secret", []byte(tt.file), 0o600))
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), append([]string{"list"}, tt.args...), strings.NewReader(tt.file), &stdout, &stderr)
+			assert.Equal(t, tt.code, code, "%s", &stderr)
+			assert.Contains(t, stderr.String(), tt.says)
+			assert.NotContains(t, strings.ReplaceAll(stderr.String(), "_SECRET", ""), "SECRET")
+		})
+	}
+}
+
 // inEnvironment has the command find a tenant.
 func inEnvironment(t *testing.T, srv *customizerstest.Server) {
 	t.Helper()
@@ -49,4 +103,5 @@ func inEnvironment(t *testing.T, srv *customizerstest.Server) {
 	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)
 	t.Setenv("SAIL_CLIENT_SECRET", srv.ClientSecret)
 	t.Setenv("SAIL_ACCESS_TOKEN", "")
+	t.Setenv("SAIL_ACTIVEENVIRONMENT", "")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/config"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -117,7 +118,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.settings(s)
 	}
 	if err != nil {
-		d.bad("configuration", err, "set what is missing, or give --tenant, --client-id and --client-secret-file")
+		d.bad("configuration", err, "set what is missing or wrong, or give --tenant, --client-id and --client-secret-file")
 		return
 	}
 	watch := &watch{next: customizers.DefaultTransport()}
@@ -126,11 +127,11 @@ func (d *doctor) examine(ctx context.Context) {
 		d.bad("configuration", err, "correct the setting")
 		return
 	}
-	if !d.reach(ctx, s.base.value) {
+	if !d.reach(ctx, s.Base.Value) {
 		return
 	}
 	page, err := client.List(ctx, customizers.ListOptions{Limit: 1, Count: true})
-	if !d.token(watch, err, s.base.value) {
+	if !d.token(watch, err, s.Base.Value) {
 		return
 	}
 	if err != nil {
@@ -147,17 +148,21 @@ func (d *doctor) examine(ctx context.Context) {
 
 // settings shows where each setting comes from.
 func (d *doctor) settings(s *settings) {
-	show := func(name string, v setting, shown string) {
-		if v.value != "" {
-			d.good(name, "%s (%s)", shown, v.from)
+	show := func(name string, v config.Setting, shown string) {
+		from := v.Name
+		if v.Source != "" {
+			from += ", " + v.Source
+		}
+		if v.Value != "" {
+			d.good(name, "%s (%s)", shown, from)
 		}
 	}
-	show("tenant", s.base, s.base.value)
-	show("client ID", s.id, s.id.value)
-	show("client secret", s.secret, masked(s.secret.value))
-	show("access token", s.token, masked(s.token.value))
-	for _, u := range s.unused {
-		d.good("note", "%s", u)
+	show("tenant", s.Base, s.Base.Value)
+	show("client ID", s.ID, s.ID.Value)
+	show("client secret", s.Secret, masked(s.Secret.Value))
+	show("access token", s.Token, masked(s.Token.Value))
+	if s.unused != "" {
+		d.good("note", "%s", s.unused)
 	}
 }
 

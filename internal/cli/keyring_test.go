@@ -22,12 +22,12 @@ func TestKeyring(t *testing.T) {
 	home := t.TempDir()
 	t.Chdir(home)
 	t.Setenv("HOME", home)
-	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN"} {
+	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN", "SAIL_ACTIVEENVIRONMENT"} {
 		t.Setenv(name, "")
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(home, ".sailpoint"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".sailpoint", "config.yaml"), []byte(
-		"activeenvironment: live\nenvironments:\n  live: {baseurl: "+srv.URL+"}\n  other: {baseurl: https://other.api.identitynow.com}\n"), 0o600))
+		"activeEnvironment: Live\nenvironments:\n  LIVE: {baseurl: "+srv.URL+"}\n  other: {baseurl: https://other.api.identitynow.com}\n"), 0o600))
 	do := func(args ...string) (code int, stdout, stderr string) {
 		var out, err bytes.Buffer
 		code = run(t.Context(), args, nil, &out, &err)

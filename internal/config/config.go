@@ -3,7 +3,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -18,162 +17,212 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Source is what one place says, and how it names things.
-type Source struct {
-	Where            string
-	Base, ID, Secret Setting
-	Token            Setting
-	Tip              string // where else a secret that is missing may be
+// Credentials are a client ID and secret, or an access token.
+type Credentials struct {
+	ID, Secret, Token Setting
+	refused           error // why the source's credentials can't be used
 }
 
-// A Setting is a value and its name at its source.
-type Setting struct{ Name, Value string }
-
-// Any tells whether the source says anything.
-func (s *Source) Any() bool {
-	return s.Base.Value != "" || s.ID.Value != "" || s.Secret.Value != "" || s.Token.Value != ""
+// Settings are the tenant and the credentials of one source.
+type Settings struct {
+	Base Setting // its value is the URL of the API
+	Credentials
+	Source string
+	hint   string // where else a missing setting may be
 }
 
-// Missing names what the source leaves out of the tenant and, when they are asked for,
-// the credentials.
-func (s *Source) Missing(credentials bool) []string {
-	needed := []Setting{s.Base}
-	if credentials && s.Token.Value == "" {
-		needed = append(needed, s.ID, s.Secret)
-	}
-	var missing []string
-	for _, n := range needed {
-		if n.Value == "" {
-			missing = append(missing, n.Name)
-		}
-	}
-	return missing
-}
-
-// The places that are looked in, in this order.
+// The sources, in the order in which they are read.
 const (
 	Environ  = "the environment"
 	JSONFile = "./config.json"
 	YAMLFile = "~/.sailpoint/config.yaml"
 )
 
-// A Keyring gives the secret of a user of a service, or none.
+// ActiveEnvironment is the variable that selects an environment of the YAML file.
+const ActiveEnvironment = "SAIL_ACTIVEENVIRONMENT"
+
+func (s *Settings) empty() bool {
+	return s.Base.Value+s.ID.Value+s.Secret.Value+s.Token.Value == ""
+}
+
+// Check returns an error that names the settings that are missing, or one that can't be used.
+func (s *Settings) Check() error {
+	if s.refused != nil {
+		return s.refused
+	}
+	needed := []Setting{s.Base, s.ID, s.Secret}
+	if s.Token.Value != "" {
+		needed = []Setting{s.Base, s.Token}
+	}
+	var missing []string
+	for _, n := range needed {
+		if err := n.Check(); err != nil {
+			return err
+		}
+		if n.Value == "" {
+			missing = append(missing, n.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s not set in %s%s", strings.Join(missing, " and "), s.Source, s.hint)
+	}
+	return nil
+}
+
+// A Keyring returns the secret of a user of a service, or "" if it has none.
 type Keyring func(service, user string) (string, error)
 
-// Find returns the first source that says anything, alone, so that one tenant's secret
-// is never sent to another. When none does, looked tells where. When env names one of
-// the environments of the YAML file, that is the only source. The keyring may be nil.
-func Find(env string, keyring Keyring) (s Source, looked []string, err error) {
-	fromYAML := func() (Source, error) { return readYAML(env, keyring) }
-	sources := []func() (Source, error){environment, readJSON, fromYAML}
-	if env != "" {
-		sources = []func() (Source, error){fromYAML}
+// Find returns the settings of the first source that has any, and no others, so that the
+// secret of one tenant is never sent to another. If no source has any, it returns the names
+// of the sources. env selects an environment of the YAML file, which is then the only
+// source. SAIL_ACTIVEENVIRONMENT does the same unless the environment has settings. The
+// keyring may be nil.
+func Find(env Setting, keyring Keyring) (s Settings, looked []string, err error) {
+	fromYAML := func() (Settings, error) { return readYAML(env, keyring) }
+	sources := []func() (Settings, error){environment, readJSON, fromYAML}
+	if env.Value != "" {
+		sources = sources[2:]
+	} else if env = variable(ActiveEnvironment); env.Value != "" {
+		sources = []func() (Settings, error){environment, fromYAML}
 	}
 	for _, read := range sources {
 		s, err := read()
-		if err != nil || s.Any() {
+		if err == nil && s.Base.Value != "" {
+			s.Base, err = s.Base.BaseURL()
+		}
+		if err != nil || !s.empty() {
 			return s, nil, err
 		}
-		looked = append(looked, s.Where)
+		looked = append(looked, s.Source)
 	}
-	return Source{}, looked, nil
+	return Settings{}, looked, nil
 }
 
-func environment() (Source, error) {
-	env := func(name string) Setting { return Setting{name, os.Getenv(name)} }
-	return Source{
-		Where:  Environ,
-		Base:   env("SAIL_BASE_URL"),
-		ID:     env("SAIL_CLIENT_ID"),
-		Secret: env("SAIL_CLIENT_SECRET"),
-		Token:  env("SAIL_ACCESS_TOKEN"),
-	}, nil
+func variable(name string) Setting { return Setting{name, Environ, os.Getenv(name)} }
+
+func environment() (Settings, error) {
+	s := Settings{
+		Source:      Environ,
+		Base:        variable("SAIL_BASE_URL"),
+		Credentials: Credentials{ID: variable("SAIL_CLIENT_ID"), Secret: variable("SAIL_CLIENT_SECRET"), Token: variable("SAIL_ACCESS_TOKEN")},
+	}
+	if s.Token.Value != "" {
+		s.ID, s.Secret = Setting{}, Setting{}
+	}
+	if s.empty() && os.Getenv("CLIENT_SECRET") != "" { // as SailPoint's CLI prints it
+		s.Source += " (where CLIENT_SECRET needs the prefix SAIL_)"
+	}
+	return s, nil
 }
 
-func readJSON() (Source, error) {
-	data, err := readIfThere(filepath.Clean(JSONFile))
+func readJSON() (Settings, error) {
+	data, err := readText(JSONFile)
 	if err != nil || data == nil {
-		return Source{Where: JSONFile}, err
+		return Settings{Source: JSONFile}, err
 	}
 	return parseJSON(data)
 }
 
-func parseJSON(data []byte) (Source, error) {
-	s := Source{Where: JSONFile}
+func parseJSON(data []byte) (Settings, error) {
 	var c struct{ BaseURL, ClientID, ClientSecret string }
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some editors' mark of UTF-8
 	if err := json.Unmarshal(data, &c); err != nil {
-		return s, fmt.Errorf("%s is not JSON with BaseURL, ClientId and ClientSecret: %s", JSONFile, positionOf(err))
+		return Settings{}, fmt.Errorf("%s is not JSON with BaseURL, ClientId and ClientSecret: %s", JSONFile, positionOf(err))
 	}
-	s.Base, s.ID, s.Secret = Setting{"BaseURL", c.BaseURL}, Setting{"ClientId", c.ClientID}, Setting{"ClientSecret", c.ClientSecret}
+	setting := func(name, value string) Setting { return Setting{name, JSONFile, value} }
+	return Settings{
+		Source:      JSONFile,
+		Base:        setting("BaseURL", c.BaseURL),
+		Credentials: Credentials{ID: setting("ClientId", c.ClientID), Secret: setting("ClientSecret", c.ClientSecret)},
+	}, nil
+}
+
+func readYAML(env Setting, keyring Keyring) (Settings, error) {
+	data, err := readText(YAMLFile)
+	s := Settings{Source: YAMLFile}
+	if err != nil {
+		return s, err
+	}
+	if data != nil {
+		return parseYAML(data, env, keyring)
+	}
+	if home, _ := os.UserHomeDir(); home == "" {
+		s.Source += " (there is no home directory)"
+	}
+	if env.Value != "" {
+		return s, fmt.Errorf("there is no %s with the environment %q (see %s)", s.Source, env.Value, env)
+	}
 	return s, nil
 }
 
-func readYAML(env string, keyring Keyring) (Source, error) {
-	home, _ := os.UserHomeDir()
-	var data []byte
-	where := YAMLFile
-	if home == "" {
-		where += " (there is no home directory)"
-	} else {
-		var err error
-		if data, err = readIfThere(filepath.Join(home, ".sailpoint", "config.yaml")); err != nil {
-			return Source{Where: where}, err
-		}
-	}
-	if data == nil {
-		if env != "" {
-			return Source{Where: where}, fmt.Errorf("there is no %s to have the environment %q", where, env)
-		}
-		return Source{Where: where}, nil
-	}
-	return parseYAML(data, env, keyring)
-}
-
-func parseYAML(data []byte, env string, keyring Keyring) (Source, error) {
-	s := Source{Where: YAMLFile}
-	type environment struct {
-		BaseURL string
-		PAT     struct{ ClientID, ClientSecret string }
-	}
+// parseYAML reads the file as SailPoint's CLI does: keys and names in any case, and the
+// environment "default" if none is active.
+func parseYAML(data []byte, env Setting, keyring Keyring) (Settings, error) {
+	s := Settings{Source: YAMLFile}
 	var c struct {
-		ActiveEnvironment string
-		Environments      map[string]environment
+		AuthType, ActiveEnvironment string
+		Environments                map[string]struct {
+			BaseURL string
+			PAT     struct{ ClientID, ClientSecret string }
+		}
 	}
-	if err := yaml.Unmarshal(data, &c); err != nil {
+	var root yaml.Node
+	err := yaml.Unmarshal(data, &root)
+	if err == nil {
+		lowerKeys(&root)
+		err = root.Decode(&c)
+	}
+	if err != nil {
 		// The parser's error may quote a value, and so a secret.
 		return s, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", YAMLFile)
 	}
-	if env == "" && c.ActiveEnvironment == "" && len(c.Environments) == 0 {
-		return s, nil
-	}
-	names := slices.Sorted(maps.Keys(c.Environments))
-	wanted := env
-	if env == "" {
-		wanted = c.ActiveEnvironment
-	}
-	at := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, wanted) }) // the file's own tools ignore case
 	switch {
-	case at < 0 && env != "":
-		return s, fmt.Errorf("%s has no environment %q; it has %s", YAMLFile, env, cmp.Or(strings.Join(names, ", "), "none"))
-	case at < 0:
-		return s, fmt.Errorf("%s has activeenvironment %q, and no such environment", YAMLFile, c.ActiveEnvironment)
+	case env.Value != "":
+	case len(c.Environments) == 0:
+		return s, nil
+	default:
+		env = Setting{"activeenvironment", YAMLFile, cmp.Or(c.ActiveEnvironment, "default")}
 	}
-	e, prefix := c.Environments[names[at]], "environments."+wanted+"."
-	s.Base = Setting{prefix + "baseurl", e.BaseURL}
-	s.ID = Setting{prefix + "pat.clientid", e.PAT.ClientID}
-	s.Secret = Setting{prefix + "pat.clientsecret", e.PAT.ClientSecret}
-	if keyring == nil {
-		s.Tip = " (if SailPoint's CLI keeps it in the system's keyring, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)"
+	name := strings.ToLower(env.Value)
+	e, ok := c.Environments[name]
+	if !ok {
+		names := slices.Sorted(maps.Keys(c.Environments))
+		return s, fmt.Errorf("%s has no environment %q; it has %s (see %s)", YAMLFile, env.Value, cmp.Or(strings.Join(names, ", "), "none"), env)
+	}
+	setting := func(key, value string) Setting { return Setting{"environments." + name + "." + key, YAMLFile, value} }
+	s.Base = setting("baseurl", e.BaseURL)
+	s.ID = setting("pat.clientid", e.PAT.ClientID)
+	s.Secret = setting("pat.clientsecret", e.PAT.ClientSecret)
+	authType := variable("SAIL_AUTHTYPE")
+	if authType.Value == "" {
+		authType = Setting{"authtype", YAMLFile, cmp.Or(c.AuthType, "pat")}
+	}
+	if !strings.EqualFold(authType.Value, "pat") {
+		s.refused = fmt.Errorf("%s is %q, a login that only SailPoint's CLI can use: set it to pat and use a personal access token, "+
+			"or set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET", authType, authType.Value)
 		return s, nil
 	}
-	s.ask(keyring, names[at])
+	s.ask(keyring, name)
 	return s, nil
 }
 
-// ask takes what the file leaves out of the credentials from the keyring, where the
-// file's own tool keeps them.
-func (s *Source) ask(keyring Keyring, env string) {
+// lowerKeys turns the keys of all mappings under n into lower case.
+func lowerKeys(n *yaml.Node) {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			child.Value = strings.ToLower(child.Value)
+		}
+		lowerKeys(child)
+	}
+}
+
+// ask takes the credentials that the file lacks from the keyring, where SailPoint's CLI
+// keeps them under the environment's name in lower case.
+func (s *Settings) ask(keyring Keyring, env string) {
+	if keyring == nil {
+		s.hint = " (if SailPoint's CLI keeps it in the system's keyring, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)"
+		return
+	}
+	s.hint = ", nor in the system's keyring"
 	for _, k := range []struct {
 		setting *Setting
 		service string
@@ -183,25 +232,39 @@ func (s *Source) ask(keyring Keyring, env string) {
 		}
 		value, err := keyring(k.service, env)
 		if err != nil {
-			s.Tip = fmt.Sprintf(" (nor can the system's keyring be read: %v)", err)
+			s.hint = fmt.Sprintf(" (nor can the system's keyring be read: %v)", err)
 			return
 		}
 		if value != "" {
-			*k.setting = Setting{k.service + " of " + env + " in the system's keyring", value}
+			*k.setting = Setting{Name: k.service + " of " + env + " in the system's keyring", Value: value}
 		}
 	}
 }
 
-// readIfThere reads a file, or nothing when there is none.
-func readIfThere(path string) ([]byte, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the two files named above
+// readText reads the text file of a source, or nil if there is none.
+func readText(name string) ([]byte, error) {
+	path := filepath.Clean(name)
+	if inHome, ok := strings.CutPrefix(name, "~"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, nil //nolint:nilerr // no home, so no file
+		}
+		path = filepath.Join(home, inHome)
+	}
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return data, err
+	if err != nil {
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
+			err = cause.Err // without the path, which name replaces
+		}
+		return nil, fmt.Errorf("%s can't be read: %w", name, err)
+	}
+	return Text(name, data)
 }
 
-// positionOf tells where JSON went wrong, without quoting it.
+// positionOf describes where JSON is wrong, without quoting it.
 func positionOf(err error) string {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError

@@ -34,9 +34,13 @@ func BaseURL(tenant string) (string, error) {
 	bad := func(format string, args ...any) (string, error) {
 		return "", errors.New("the tenant " + fmt.Sprintf(format, args...))
 	}
+	const want = `(want its name, "acme", or the URL of its API, "https://acme.api.identitynow.com")`
+	if err := (Setting{Name: "the tenant", Value: tenant}).Check(); err != nil {
+		return "", err
+	}
 	switch {
 	case tenant == "":
-		return bad(`is empty (want its name, "acme", or the URL of its API, "https://acme.api.identitynow.com")`)
+		return bad("is empty " + want)
 	case strings.Contains(tenant, "@"):
 		return bad("holds a user name or password (want the credentials in settings of their own)")
 	case tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost"):
@@ -49,11 +53,11 @@ func BaseURL(tenant string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The parser's error quotes the URL, and with it a secret that it may hold.
-		return bad("is neither a name nor a valid URL")
+		return bad("is neither a name nor a valid URL " + want)
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if u.Scheme != "https" && u.Scheme != "http" || host == "" {
-		return bad("%q is neither a name nor an https URL", tenant)
+		return bad("is neither a name nor an https URL " + want) // it may be a secret
 	}
 	if !isHost(host) || !isPort(u.Port()) {
 		return bad("URL has no valid host: %q", u.Host)
@@ -68,15 +72,16 @@ func BaseURL(tenant string) (string, error) {
 		}
 		return "https://" + name + domain.api, nil
 	}
+	base := u.Scheme + "://" + strings.ToLower(u.Host)
 	switch {
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return bad("URL has a query or a fragment (want scheme and host only)")
-	case u.Path != "" && u.Path != "/":
-		return bad("URL has the path %q (want scheme and host only; the API version is a setting of its own)", u.Path)
 	case u.Scheme == "http" && !IsLoopback(host):
 		return bad("URL of %q is not encrypted (want https, except for a loopback host)", u.Host)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("URL has a query or a fragment (want %s alone)", base)
+	case u.Path != "" && u.Path != "/":
+		return bad("URL has the path %q (want %s alone; the API version is a setting of its own)", u.Path, base)
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Host), nil
+	return base, nil
 }
 
 var hostName = lazy(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
