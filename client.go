@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -24,8 +25,8 @@ import (
 // connections. There is nothing to close.
 type Client struct {
 	chain   transport.Handler
-	base    string // scheme and host of the tenant
-	server  string // what the generated builders append a path to
+	tenant  *url.URL // scheme and host
+	server  string   // path that the generated builders append to
 	version APIVersion
 	agent   []string
 	redact  func(token string) func(string) string // keeps secrets out of errors
@@ -45,11 +46,15 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
 	credentials, err := auth.check()
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, server: base + "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
+	c := &Client{tenant: u, server: "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
 	if s.version != APIVersion1 {
 		c.server += string(s.version) + "/"
 	}
@@ -253,6 +258,7 @@ func (c *Client) send(ctx context.Context, operation string, req *http.Request, 
 	if c.version == APIVersion1 {
 		req.URL.Path, req.URL.RawPath = insertVersion(req.URL.Path), insertVersion(req.URL.RawPath)
 	}
+	req.URL.Scheme, req.URL.Host, req.Host = c.tenant.Scheme, c.tenant.Host, c.tenant.Host
 	req.Header["Accept"], req.Header["User-Agent"] = acceptJSON, c.agent
 	resp, err := c.chain.Do(&transport.Call{
 		Context:    ctx,

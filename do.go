@@ -30,7 +30,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)
 	}
-	u, err := c.resolve(req.URL)
+	u, err := c.resolve(*req.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -68,22 +68,17 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 }
 
 // resolve returns the URL of a request on the tenant.
-func (c *Client) resolve(u *url.URL) (*url.URL, error) {
-	base, err := url.Parse(c.base)
-	if err != nil {
-		return nil, err
-	}
-	out := *u
+func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	if u.Scheme == "" && u.Host == "" {
-		out.Scheme, out.Host = base.Scheme, base.Host
+		u.Scheme, u.Host = c.tenant.Scheme, c.tenant.Host
 	}
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
 		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want /beta/connector-instances, for example)", ErrInvalidArgument, u.Redacted())
-	case !strings.EqualFold(out.Scheme, base.Scheme) || !strings.EqualFold(out.Hostname(), base.Hostname()) || portOf(&out) != portOf(base):
-		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, u.Redacted(), c.base)
+	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(u.Hostname(), c.tenant.Hostname()) || portOf(&u) != portOf(c.tenant):
+		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, u.Redacted(), c.tenant)
 	}
-	return &out, nil
+	return &u, nil
 }
 
 func portOf(u *url.URL) string {
