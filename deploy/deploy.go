@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
 	"github.com/connector-customizers/customizers/internal/archive"
 	"github.com/connector-customizers/customizers/internal/naming"
 )
@@ -31,6 +32,7 @@ type Client interface {
 	Get(ctx context.Context, id string) (*customizers.Customizer, error)
 	Create(context.Context, customizers.CreateRequest) (*customizers.Customizer, error)
 	CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error)
+	Do(*http.Request) (*http.Response, error) // for Options.Link
 }
 
 // Options configure [Run]. The zero value deploys without a record.
@@ -44,6 +46,15 @@ type Options struct {
 	// minutes. The context bounds the whole run.
 	Timeout time.Duration
 
+	// Link names connector instances, by ID or name, to link to the customizer after the
+	// upload. An instance that is linked to it already stays as it is. The endpoints are
+	// those of package instances.
+	Link []string
+
+	// AnyContent lets Run upload an archive without index.js at its root, which the service
+	// would not run.
+	AnyContent bool
+
 	// DryRun makes Run read only. The result says what a run would do.
 	DryRun bool
 }
@@ -54,12 +65,18 @@ type Result struct {
 	Customizer customizers.Customizer `json:"customizer"`          // after the run
 	Created    bool                   `json:"created"`             // the customizer is new
 	Uploaded   bool                   `json:"uploaded"`            // false if the newest version has this content
+	Linked     []instances.Instance   `json:"linked,omitzero"`     // instances that were not linked to the customizer before
 	OldVersion int64                  `json:"oldVersion"`          // 0 if there was no version
 	NewVersion int64                  `json:"newVersion"`          // OldVersion if nothing was uploaded
 	SHA256     string                 `json:"sha256"`              // of the content, see Digest
 	Skipped    []string               `json:"skipped,omitzero"`    // names at the top of the folder that are not deployed
+	Warning    string                 `json:"warning,omitzero"`    // what is unusual about the content
 	Unrecorded string                 `json:"unrecorded,omitzero"` // why Options.Record was not written after an upload
-	DryRun     bool                   `json:"dryRun,omitzero"`
+
+	// In a dry run Created and Uploaded are false, and Linked has the instances to link.
+	DryRun      bool `json:"dryRun,omitzero"`
+	WouldCreate bool `json:"wouldCreate,omitzero"`
+	WouldUpload bool `json:"wouldUpload,omitzero"` // as NewVersion
 }
 
 // The errors of this package, for [errors.Is].
@@ -91,20 +108,23 @@ var (
 // The path names a zip file or a folder. Run zips a folder; the same names and contents
 // give the same bytes on every system, as long as the version of Go is the same. It
 // leaves out zip files and dot files at the top of the folder, and lists them in
-// Result.Skipped. It refuses a link to a folder or out of the folder, and every archive
-// that [Digest] refuses.
+// Result.Skipped. It refuses a link to a folder or out of the folder, every archive that
+// [Digest] refuses, and one without index.js at its root: see Options.AnyContent.
 //
 // Run returns an error that matches
 //   - [customizers.ErrInvalidArgument] if an argument can't be used; nothing was sent
-//   - [customizers.ErrNotFound] if no customizer has the ID, or somebody deleted it during
-//     the run
-//   - [customizers.ErrAmbiguous] if several customizers have the name; nothing was uploaded
+//   - [customizers.ErrNotFound] if no customizer has the ID, if somebody deleted it during
+//     the run, or if there is no instance to link
+//   - [customizers.ErrAmbiguous] if several customizers or instances have the name; nothing
+//     was uploaded
 //   - [customizers.ErrOutcomeUnknown] if a create or an upload may or may not have happened
 //   - [ErrNotShown] or [ErrNotRecorded] after an upload
 //   - [ErrChanged] if the zip file changed during the run
 //
 // Other errors are the client's. Running again is safe after any error but the one about
 // another name.
+//
+// If the upload succeeded and a link failed, Run returns the result with the error.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the
 // first.
@@ -129,28 +149,47 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
 	defer content.close()
+	warning, err := content.Look()
+	if err != nil && !opts.AnyContent {
+		return nil, fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, path, err)
+	}
+	toLink, err := findInstances(ctx, client, opts.Link)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{SHA256: content.Digest, Skipped: content.skipped, Warning: warning, DryRun: opts.DryRun}
+	if err = r.deploy(ctx, client, customizer, content, done, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
+		return nil, err
+	}
+	var linkErr error
+	r.Linked, linkErr = link(ctx, client, toLink, &r.Customizer, opts.DryRun)
+	return r, errors.Join(err, linkErr)
+}
 
-	r := &Result{SHA256: content.Digest, Skipped: content.skipped, DryRun: opts.DryRun}
+// deploy finds or creates the customizer and uploads content, unless it was deployed before.
+func (r *Result) deploy(ctx context.Context, client Client, customizer string, content *content, done record, opts Options) error {
 	c, created, err := findOrCreate(ctx, client, customizer, opts.DryRun)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.Customizer, r.Created, r.OldVersion, r.NewVersion = *c, created, c.ImageVersion, c.ImageVersion
+	r.Customizer, r.OldVersion, r.NewVersion = *c, c.ImageVersion, c.ImageVersion
+	r.Created, r.WouldCreate = created && !opts.DryRun, created && opts.DryRun
 	if done.has(c, content.Digest) {
-		return r, nil
+		return nil
+	}
+	if opts.DryRun {
+		r.WouldUpload = true
+		r.NewVersion++
+		return nil
 	}
 	r.Uploaded = true
-	if opts.DryRun {
-		r.NewVersion++
-		return r, nil
-	}
 	v, err := upload(ctx, client, c, content)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c, err = awaitVersion(ctx, client, c, max(v.Version, c.ImageVersion+1), opts.Timeout)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.Customizer, r.NewVersion = *c, c.ImageVersion
 	switch {
@@ -162,7 +201,7 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 			r.Unrecorded = err.Error()
 		}
 	}
-	return r, err
+	return err
 }
 
 // upload makes content the next version of c.

@@ -42,7 +42,7 @@ func folder(t *testing.T, files map[string]string) string {
 
 func simple(t *testing.T) string {
 	t.Helper()
-	return folder(t, map[string]string{"index.js": "exports.x = 1\n"})
+	return folder(t, map[string]string{"index.js": "exports.connectorCustomizer = 1\n"})
 }
 
 // operations returns the operations that a tenant was asked for.
@@ -145,7 +145,7 @@ func TestRunDry(t *testing.T) {
 		dry := deploy.Options{DryRun: true, Record: record}
 		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, dry)
 		require.NoError(t, err)
-		assert.Equal(t, &deploy.Result{Customizer: customizers.Customizer{Name: "hr-feed"}, Created: true, Uploaded: true, NewVersion: 1, SHA256: r.SHA256, DryRun: true}, r)
+		assert.Equal(t, &deploy.Result{Customizer: customizers.Customizer{Name: "hr-feed"}, NewVersion: 1, SHA256: r.SHA256, DryRun: true, WouldCreate: true, WouldUpload: true}, r)
 		assert.Empty(t, changes(srv))
 		assert.NoFileExists(t, record)
 

@@ -19,7 +19,7 @@ import (
 func TestRecord(t *testing.T) {
 	t.Parallel()
 	dir, other := simple(t), filepath.Join(t.TempDir(), "other.zip")
-	require.NoError(t, os.WriteFile(other, zipOf(t, zip.Store, "index.js", "exports.x = 1\n"), 0o600))
+	require.NoError(t, os.WriteFile(other, zipOf(t, zip.Store, "index.js", "exports.connectorCustomizer = 1\n"), 0o600))
 	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.json")}
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		run := func(name, path string) *deploy.Result {
@@ -43,7 +43,7 @@ func TestRecord(t *testing.T) {
 
 		require.True(t, run("badge-sync", dir).Uploaded, "of another customizer")
 		assert.False(t, run("hr-feed", dir).Uploaded)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.x = 2\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "index.js"), []byte("exports.connectorCustomizer = 2\n"), 0o600))
 		assert.True(t, run("hr-feed", dir).Uploaded)
 		assert.False(t, run("hr-feed", dir).Uploaded)
 

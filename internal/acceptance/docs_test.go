@@ -45,6 +45,7 @@ func settled(text string) string {
 	for pattern, constant := range map[string]string{
 		`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`: "ea09e09f-4147-46cf-9c2d-636101ab11ab",
 		`127\.0\.0\.1:\d+`:                          "127.0.0.1:8787",
+		`sha256 [0-9a-f]{12}`:                       "sha256 5eb1d1f3c0c5",
 		`sandbox-[a-z0-9]{8}`:                       "sandbox-5eqeseav",
 		`\b(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`:           "1s",
 		`\d{4}-\d\d-\d\dT[\d:]+Z`:                   "2026-11-23T21:29:42Z",
@@ -85,7 +86,7 @@ func newShell(t *testing.T) (dist string, run func(line string) (string, error))
 	dir := t.TempDir()
 	dist = filepath.Join(dir, "dist")
 	require.NoError(t, os.Mkdir(dist, 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.x = 1\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
 	return dist, func(line string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 		cmd.Dir, cmd.Env = dir, env

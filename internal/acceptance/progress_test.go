@@ -24,7 +24,9 @@ func largeZip(t *testing.T) (path string) {
 	f, err := os.Create(path)
 	require.NoError(t, err)
 	z := zip.NewWriter(f)
-	w, err := z.CreateHeader(&zip.FileHeader{Name: "large", Method: zip.Store})
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "index.js", Method: zip.Store})
+	require.NoError(t, err)
+	_, err = io.WriteString(w, "// connectorCustomizer\n")
 	require.NoError(t, err)
 	_, err = io.CopyN(w, zeros{}, 32e6)
 	require.NoError(t, errors.Join(err, z.Close(), f.Close()))
@@ -154,7 +156,7 @@ func TestDeployLine(t *testing.T) {
 	g.open()
 	screen := lines(term.exits(0))
 	assert.Len(t, screen, 3)
-	assert.Equal(t, "Uploaded version 1 of customizer-000001.", screen[0])
+	assert.Regexp(t, `^Uploaded version 1 of customizer-000001 \(sha256 [0-9a-f]{12}\)\.$`, screen[0])
 }
 
 // What the service fails at is told too.

@@ -82,6 +82,65 @@ func (a *File) Close() error { return a.file.Close() }
 // Reader returns a reader of the archive from its start, which can be read again.
 func (a *File) Reader() io.Reader { return io.NewSectionReader(a, 0, a.size) }
 
+// Look looks for what the service runs: index.js at the root, which exports
+// connectorCustomizer. The error says what is there instead, and which path to give.
+func (a *File) Look() (warning string, err error) {
+	z, err := zip.NewReader(a.file, a.size)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, f := range z.File {
+		name := path.Clean(f.Name)
+		if name == "index.js" {
+			return lookInto(f)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	advice := "want the folder or the zip file of a build"
+	switch {
+	case slices.Contains(names, "dist/index.js"):
+		advice = "want its folder dist/"
+	case slices.Contains(names, "package.json"):
+		advice = "run npm run build, then give the folder dist/"
+	case slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".zip") }):
+		advice = "want the zip file in it"
+	case slices.ContainsFunc(names, func(n string) bool { return path.Base(n) == "index.js" }):
+		advice = "want the folder that holds index.js"
+	}
+	const most = 5
+	if len(names) > most {
+		names = append(names[:most], fmt.Sprintf("and %d more", len(names)-most))
+	}
+	return "", fmt.Errorf("there is no index.js at the root, but %s (%s)", strings.Join(names, ", "), advice)
+}
+
+func lookInto(f *zip.File) (warning string, err error) {
+	r, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = r.Close() }()
+	var tail []byte // of the chunk before, as the word may lie across two
+	const word = "connectorCustomizer"
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buf)
+		chunk := append(tail, buf[:n]...)
+		if bytes.Contains(chunk, []byte(word)) {
+			return "", nil
+		}
+		tail = bytes.Clone(chunk[max(0, len(chunk)-len(word)):])
+		if err == io.EOF {
+			return "index.js does not mention connectorCustomizer, which the service runs", nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
 // ReadAt reads the archive. A read at offset 0 begins a pass, whose bytes Verify compares.
 func (a *File) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := a.file.ReadAt(p, offset)

@@ -16,7 +16,8 @@ import (
 )
 
 func (a *app) uploadCommand() *cobra.Command {
-	return &cobra.Command{
+	var anyContent bool
+	cmd := &cobra.Command{
 		Use:   "upload <id|name> <file.zip>",
 		Short: "Upload a zip archive as the next version of a customizer",
 		Long: "Uploads a zip archive as the next version of a customizer. 'customizers deploy' also\n" +
@@ -30,6 +31,12 @@ func (a *app) uploadCommand() *cobra.Command {
 				return usageErrorf("the archive can't be read: %v", err)
 			}
 			defer func() { _ = f.Close() }()
+			switch warning, err := f.Look(); {
+			case err != nil && !anyContent:
+				return usageErrorf("%s: %v; or use --any-content", args[1], err)
+			case warning != "":
+				a.console.note("Warning: %s.", warning)
+			}
 			client, err := a.client()
 			if err != nil {
 				return err
@@ -49,6 +56,8 @@ func (a *app) uploadCommand() *cobra.Command {
 			return written(one(a, versionView, *v), what)
 		},
 	}
+	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive without index.js at its root too")
+	return cmd
 }
 
 func (a *app) deployCommand() *cobra.Command {
@@ -60,6 +69,8 @@ func (a *app) deployCommand() *cobra.Command {
 		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
 			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
 			"service shows the new version. Writes the version before and after.\n\n" +
+			"The archive must have index.js at its root. With --link, links connector instances to the\n" +
+			"customizer afterwards.\n\n" +
 			"Zips a folder, the same content to the same bytes. Leaves out *.zip and dot files at\n" +
 			"the top of the folder. Refuses links out of the folder, and archives with unsafe names\n" +
 			"or with a name twice.\n\n" +
@@ -68,6 +79,7 @@ func (a *app) deployCommand() *cobra.Command {
 			"not uploaded again. Keep the file in your pipeline's cache.",
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
+			"  customizers deploy hr-feed dist/ --link 'HR production'\n" +
 			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
 		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
@@ -113,13 +125,15 @@ func (a *app) deployCommand() *cobra.Command {
 				a.console.note("No record was kept, so the next deployment will upload again: %s.", r.Unrecorded)
 			}
 			out := one(a, deploymentView, *r)
-			if r.Uploaded && !r.DryRun {
+			if r.Uploaded {
 				out = written(out, fmt.Sprintf("version %d of %s (%s) was uploaded", r.NewVersion, r.Customizer.Name, r.Customizer.ID))
 			}
 			return errors.Join(out, err)
 		},
 	}
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
+	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; can be repeated")
+	cmd.Flags().BoolVar(&opts.AnyContent, "any-content", false, "upload an archive without index.js at its root too")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
@@ -137,20 +151,30 @@ func defaultRecord() (string, error) {
 
 // summarize says what a deployment did, for people.
 func (a *app) summarize(r *deploy.Result) {
-	name := r.Customizer.Name
+	name, digest := r.Customizer.Name, "sha256 "+r.SHA256[:12] // enough to tell archives apart
 	if len(r.Skipped) > 0 {
 		a.console.note("Left out %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
 	}
+	if r.Warning != "" {
+		a.console.note("Warning: %s.", r.Warning)
+	}
 	switch {
-	case r.DryRun && r.Created:
+	case r.WouldCreate:
 		a.console.note("Would create %s and upload its first version.", name)
-	case r.DryRun && r.Uploaded:
+	case r.WouldUpload:
 		a.console.note("Would upload version %d of %s.", r.NewVersion, name)
 	case !r.Uploaded:
-		a.console.note("%s has this content already, as version %d.", name, r.NewVersion)
+		a.console.note("%s has this content already, as version %d (%s).", name, r.NewVersion, digest)
 	case r.Created:
-		a.console.note("Created %s, and uploaded version %d.", name, r.NewVersion)
+		a.console.note("Created %s, and uploaded version %d (%s).", name, r.NewVersion, digest)
 	default:
-		a.console.note("Uploaded version %d of %s.", r.NewVersion, name)
+		a.console.note("Uploaded version %d of %s (%s).", r.NewVersion, name, digest)
+	}
+	for _, i := range r.Linked {
+		if r.DryRun {
+			a.console.note("Would link %s (%s) to %s.", i.Name, i.ID, name)
+		} else {
+			a.console.note("Linked %s (%s) to %s.", i.Name, i.ID, name)
+		}
 	}
 }

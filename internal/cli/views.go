@@ -36,7 +36,7 @@ var deploymentView = view[deploy.Result]{
 		{head: "NAME", cell: func(r deploy.Result) string { return r.Customizer.Name }, narrow: shrinks},
 		{head: "OLD", cell: func(r deploy.Result) string { return versionText(r.OldVersion) }},
 		{head: "NEW", cell: func(r deploy.Result) string { return versionText(r.NewVersion) }},
-		{head: "UPLOADED", cell: func(r deploy.Result) string { return yesNo(r.Uploaded) }, narrow: goes},
+		{head: "UPLOADED", cell: uploadedText, narrow: goes},
 	},
 }
 
@@ -46,6 +46,13 @@ func versionText(n int64) string {
 		return "-"
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+func uploadedText(r deploy.Result) string {
+	if r.WouldUpload {
+		return "would upload"
+	}
+	return yesNo(r.Uploaded)
 }
 
 func yesNo(b bool) string {

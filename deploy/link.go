@@ -1,0 +1,64 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
+)
+
+// findInstances returns the connector instances with the given IDs or names.
+func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]instances.Instance, error) {
+	if len(idsOrNames) == 0 {
+		return nil, nil
+	}
+	all, err := instances.List(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	var found []instances.Instance
+	for _, want := range idsOrNames {
+		var named []instances.Instance
+		var ids []string
+		for _, i := range all {
+			if strings.EqualFold(i.ID, want) { // an ID wins over a name
+				named, ids = []instances.Instance{i}, []string{i.ID}
+				break
+			}
+			if i.Name == want {
+				named, ids = append(named, i), append(ids, i.ID)
+			}
+		}
+		switch len(named) {
+		case 0:
+			return nil, fmt.Errorf("%w: no connector instance has the ID or name %q", customizers.ErrNotFound, want)
+		case 1:
+			found = append(found, named[0])
+		default:
+			return nil, fmt.Errorf("%w %q of connector instances: %s", customizers.ErrAmbiguous, want, strings.Join(ids, ", "))
+		}
+	}
+	return found, nil
+}
+
+// link links the instances that are not linked to c yet, and returns them.
+func link(ctx context.Context, client Client, all []instances.Instance, c *customizers.Customizer, dryRun bool) (linked []instances.Instance, err error) {
+	for _, i := range all {
+		switch {
+		case i.CustomizerID == c.ID && c.ID != "":
+			continue
+		case dryRun:
+			i.CustomizerID = c.ID
+		default:
+			changed, err := instances.Link(ctx, client, i.ID, c.ID)
+			if err != nil {
+				return linked, fmt.Errorf("linking %s (%s) to %s (%s), which is at version %d: %w", i.Name, i.ID, c.Name, c.ID, c.ImageVersion, err)
+			}
+			i = *changed
+		}
+		linked = append(linked, i)
+	}
+	return linked, nil
+}

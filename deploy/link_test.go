@@ -1,0 +1,108 @@
+package deploy_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/deploy"
+)
+
+// A run links the instances after the upload, and a second run changes nothing.
+func TestRunLinks(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		all := srv.Instances()
+		opts := deploy.Options{Record: record, Link: []string{all[0].Name, all[1].ID}}
+
+		dry := opts
+		dry.DryRun = true
+		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, dry)
+		require.NoError(t, err)
+		assert.Len(t, r.Linked, 2)
+		assert.Equal(t, all, srv.Instances())
+
+		r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, opts)
+		require.NoError(t, err)
+		require.Len(t, r.Linked, 2)
+		for i, instance := range srv.Instances()[:2] {
+			assert.Equal(t, r.Customizer.ID, instance.CustomizerID)
+			assert.Equal(t, r.Linked[i].ID, instance.ID)
+		}
+		assert.Empty(t, srv.Instances()[2].CustomizerID)
+
+		before := changes(srv)
+		r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, opts)
+		require.NoError(t, err)
+		assert.Empty(t, r.Linked)
+		assert.False(t, r.Uploaded)
+		assert.Equal(t, before, changes(srv))
+	}, customizerstest.WithInstances(3))
+}
+
+// An instance that can't be found is found out before anything is changed.
+func TestRunLinksUnknownInstance(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Link: []string{"instance-000001", "nowhere"}})
+		require.ErrorIs(t, err, customizers.ErrNotFound)
+		require.ErrorContains(t, err, `no connector instance has the ID or name "nowhere"`)
+		assert.Empty(t, changes(srv))
+	}, customizerstest.WithInstances(1))
+}
+
+// A link that fails comes with the result of the upload.
+func TestRunLinkFails(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Status: http.StatusForbidden})
+		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Link: []string{"instance-000001"}})
+		require.ErrorIs(t, err, customizers.ErrForbidden)
+		require.ErrorContains(t, err, "linking instance-000001")
+		require.NotNil(t, r)
+		assert.True(t, r.Uploaded)
+		assert.Empty(t, r.Linked)
+	}, customizerstest.WithInstances(1))
+}
+
+// The service runs index.js at the root of the archive.
+func TestRunLooksAtTheArchive(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		files map[string]string
+		says  string // of the error
+		warns string
+	}{
+		"a build":          {files: map[string]string{"index.js": "exports.connectorCustomizer = 1"}},
+		"another export":   {files: map[string]string{"index.js": "exports.x = 1"}, warns: "does not mention connectorCustomizer"},
+		"an empty file":    {files: map[string]string{"index.js": ""}, warns: "does not mention connectorCustomizer"},
+		"a project":        {files: map[string]string{"package.json": "{}", "src/index.ts": "", "dist/index.js": ""}, says: "want its folder dist/"},
+		"an unbuilt one":   {files: map[string]string{"package.json": "{}", "src/index.ts": ""}, says: "run npm run build"},
+		"a folder too far": {files: map[string]string{"lib/index.js": ""}, says: "want the folder that holds index.js"},
+		"something else":   {files: map[string]string{"a.js": "", "b.js": "", "c.js": "", "d.js": "", "e.js": "", "f.js": ""}, says: "but a.js, b.js, c.js, d.js, e.js, and 1 more"},
+		"in capitals":      {files: map[string]string{"Index.js": ""}, says: "there is no index.js at the root"},
+	} {
+		dir := folder(t, tt.files)
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		if tt.says == "" {
+			require.NoError(t, err, name)
+			assert.Contains(t, r.Warning, tt.warns, name)
+			assert.Equal(t, tt.warns == "", r.Warning == "", name)
+			continue
+		}
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument, name)
+		require.ErrorContains(t, err, tt.says, name)
+		assert.Empty(t, srv.Requests(), name)
+		_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{AnyContent: true})
+		require.NoError(t, err, name)
+	}
+}
