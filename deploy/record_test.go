@@ -75,7 +75,7 @@ func TestRecordCheckedFirst(t *testing.T) {
 	locked := folder(t, map[string]string{"readonly.json": "{}"})
 	require.NoError(t, os.Chmod(filepath.Join(locked, "readonly.json"), 0o400))
 	require.NoError(t, os.Chmod(locked, 0o500))
-	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) //nolint:gosec // so that it can be removed
+	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) // so that it can be removed
 	records := []string{filepath.Join(locked, "readonly.json"), filepath.Join(locked, "deployed.json"), filepath.Join(locked, "new", "deployed.json")}
 	if os.Geteuid() == 0 { // may write anywhere but here
 		records = []string{"/proc/deployed.json", "/proc/new/deployed.json"}

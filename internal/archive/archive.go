@@ -127,11 +127,11 @@ func lookInto(f *zip.File) (warning string, err error) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(buf)
-		chunk := append(tail, buf[:n]...)
+		chunk := slices.Concat(tail, buf[:n])
 		if bytes.Contains(chunk, []byte(word)) {
 			return "", nil
 		}
-		tail = bytes.Clone(chunk[max(0, len(chunk)-len(word)):])
+		tail = chunk[max(0, len(chunk)-len(word)):]
 		if err == io.EOF {
 			return "index.js does not mention connectorCustomizer, which the service runs", nil
 		}
