@@ -86,7 +86,7 @@ func TestListInConstantMemory(t *testing.T) {
 	assert.Less(t, peak[100_000], peak[10_000]*5/4)
 }
 
-// peakMemory is the most memory that a process has had, in kB. What the system tells of a
+// peakMemory is the most memory that a process has had, in kB. What the system reports of a
 // process that has ended counts that of this one too, from which it was forked.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()

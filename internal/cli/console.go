@@ -36,10 +36,10 @@ func isTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// dumb tells whether the terminal shows escape sequences instead of obeying them.
+// dumb reports whether the terminal shows escape sequences instead of obeying them.
 func dumb() bool { return os.Getenv("TERM") == "dumb" }
 
-// colours tells whether colours are wanted on a writer (https://no-color.org).
+// colours reports whether a writer should get colours (https://no-color.org).
 func colours(w io.Writer) bool { return isTerminal(w) && !dumb() && os.Getenv("NO_COLOR") == "" }
 
 // widthOf is the number of columns of a terminal; 80 when it does not tell.
@@ -52,7 +52,7 @@ func widthOf(v any) int {
 	return 80
 }
 
-// live tells whether progress is shown.
+// live reports whether progress is shown.
 func (c *console) live() bool { return c.terminal && !c.quiet }
 
 // print writes a line that stays.

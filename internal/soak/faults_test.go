@@ -18,7 +18,7 @@ func millis(rng *rand.Rand, a, b int) time.Duration {
 	return time.Duration(between(rng, a, b)) * time.Millisecond
 }
 
-// pause waits for d, or less if ctx ends, and tells whether it waited.
+// pause waits for d, or less if ctx ends, and reports whether it waited.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

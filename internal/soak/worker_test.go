@@ -75,7 +75,7 @@ func (t *thing) String() string {
 		t.born, t.id, t.name, t.gone, t.create, t.updates, t.deletes)
 }
 
-// mayBeNamed tells whether the thing may have a name by now. A try of an update whose
+// mayBeNamed reports whether the thing may have a name by now. A try of an update whose
 // end was not seen may be carried out after later ones, since nothing orders the two;
 // arrived tells how many of a call's tries came to the tenant.
 func (t *thing) mayBeNamed(name string, arrived func(*call) int) bool {
@@ -121,7 +121,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// step makes one call, and tells whether it was answered.
+// step makes one call, and reports whether it was answered.
 func (w *worker) step() bool {
 	alive := w.pick(func(t *thing) bool { return t.id != "" && !t.gone })
 	n := w.rng.IntN(100)
