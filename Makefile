@@ -16,7 +16,7 @@ tested = $(filter-out internal/interop,$(modules))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## /{printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## do all six operations against an embedded sandbox
+demo: ## do each operation against an embedded sandbox, with faults overcome
 	go run ./cmd/customizers demo
 
 check: drift contract tidy vet cross lint test-next test ## run everything that CI runs

@@ -16,6 +16,7 @@ import (
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 // The service's rate limit, which the sandbox keeps too.
@@ -27,12 +28,12 @@ const (
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "demo",
-		Short:             "Do all six operations against a sandbox of its own, and show faults being overcome",
+		Short:             "Do each operation against a sandbox of its own, with faults overcome",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A limit that a demonstration can run into without a wait of ten seconds.
-			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithRateLimit(20, time.Second))
+			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithInstances(1), customizerstest.WithRateLimit(20, time.Second))
 			defer srv.Close()
 			return demo(cmd.Context(), cmd.OutOrStdout(), srv)
 		},
@@ -74,7 +75,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 		return d.end()
 	}
 	first := made[0]
-	archive, err := zipOf("index.js", "exports.customizer = async () => ({ hello: 'world' })\n")
+	archive, err := zipOf("index.js", "exports.connectorCustomizer = async () => ({ hello: 'world' })\n")
 	if err != nil {
 		return err
 	}
@@ -113,6 +114,14 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 		return fmt.Sprintf("%s at version %d, created %s", c.Name, c.ImageVersion, c.Created.Format(time.RFC3339)),
 			errors.Join(expect("the name", c.Name, "hr-feed-v2"), expect("the version", c.ImageVersion, 1))
 	})
+	instance := srv.Instances()[0]
+	d.step("link", "200", func() (string, error) {
+		i, err := instances.Link(ctx, client, instance.ID, first.ID)
+		if err != nil {
+			return "", err
+		}
+		return i.Name + " runs it", expect("the link", i.CustomizerID, first.ID)
+	})
 	d.step("get", "401, token 200, 200", func() (string, error) {
 		srv.ExpireTokens()
 		c, err := client.Get(ctx, first.ID)
@@ -141,6 +150,26 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 			return "", err
 		}
 		return "the rate limit was spent; its Retry-After was waited for", expect("the name", c.Name, "hr-feed-v2")
+	})
+	d.step("create", "no response, 200, 200, 200", func() (string, error) {
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Acted: true, Cut: true})
+		_, err := client.Create(ctx, customizers.CreateRequest{Name: "room-sync"})
+		if !errors.Is(err, customizers.ErrOutcomeUnknown) {
+			return "", fmt.Errorf("expected ErrOutcomeUnknown, got %w", err)
+		}
+		c, err := client.GetByName(ctx, "room-sync")
+		if err != nil {
+			return "", err
+		}
+		made = append(made, c)
+		return "the response was lost; the list shows that it was created, once", nil
+	})
+	d.step("unlink", "200", func() (string, error) {
+		i, err := instances.Unlink(ctx, client, instance.ID)
+		if err != nil {
+			return "", err
+		}
+		return i.Name + " runs no customizer", expect("the link", i.CustomizerID, "")
 	})
 	for _, c := range made {
 		d.step("delete", "204", func() (string, error) {

@@ -30,7 +30,7 @@ func TestRunDemo(t *testing.T) {
 	assert.NotContains(t, stdout.String(), "NOT AS EXPECTED")
 
 	// An operation a line, with its statuses and its time.
-	line := regexp.MustCompile(`^(create|create version|list|update|get|delete) {2,}((?:token )?\d{3}(?:, (?:token )?\d{3})*) +([\d.]+(?:ms|µs|s))  \S`)
+	line := regexp.MustCompile(`^(create|create version|list|update|get|link|unlink|delete) {2,}((?:token )?(?:\d{3}|no response)(?:, (?:token )?\d{3})*) +([\d.]+(?:ms|µs|s))  \S`)
 	seen := map[string][]string{}
 	for l := range strings.Lines(stdout.String()) {
 		if m := line.FindStringSubmatch(l); m != nil {
@@ -38,12 +38,14 @@ func TestRunDemo(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string][]string{
-		"create":         {"token 200, 201", "201", "201"},
+		"create":         {"token 200, 201", "201", "201", "no response, 200, 200, 200"},
 		"create version": {"200"},
 		"list":           {"200, 200, 200"},
 		"update":         {"200"},
 		"get":            {"200", "401, token 200, 200", "429, 200", "404"},
-		"delete":         {"204", "204", "204"},
+		"link":           {"200"},
+		"unlink":         {"200"},
+		"delete":         {"204", "204", "204", "204"},
 	}, seen)
 }
 
@@ -77,7 +79,7 @@ func TestDemoAgainstATenantThatMisbehaves(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithRateLimit(20, time.Second))
+			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithInstances(1), customizerstest.WithRateLimit(20, time.Second))
 			defer srv.Close()
 			srv.Inject(tt.fault)
 			var out bytes.Buffer
