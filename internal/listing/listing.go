@@ -178,14 +178,12 @@ func (r *reader[T]) advance(fresh []T, offset, end int, more bool) Page[T] {
 // offset, so that it shows whether there is one.
 func stepBack(offset int) int { return max(0, offset-(MaxLimit-2)) }
 
-// resume returns the index of the item from which to go on: one that is known, so that all
-// before it are known too.
+// resume returns the index of the item from which to go on: the first that is known. What
+// comes before it was read, was to be skipped, or is new in a part that has been read.
 func (r *reader[T]) resume(p *Page[T]) (from int, ok bool) {
 	for i := range p.Items {
 		if r.isKnown(&p.Items[i]) {
-			// Before a known item further on there may be unread ones, except for those
-			// that come first in the list or were to be skipped.
-			return i, i == 0 || p.Offset == 0 || p.Offset < r.start
+			return i, true
 		}
 	}
 	return 0, p.Offset == 0 && r.start == 0 // all that were read have been deleted

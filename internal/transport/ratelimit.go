@@ -183,10 +183,7 @@ func (g *gate) pause(d time.Duration) {
 func (g *gate) pauseLeft() (left time.Duration, began <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.until.IsZero() {
-		left = max(0, time.Until(g.until))
-	}
-	return left, g.began
+	return max(0, time.Until(g.until)), g.began
 }
 
 // waitPause waits while a pause lasts.

@@ -45,7 +45,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 	for {
 		resp, err := r.next.Do(attempt)
 		if err == nil {
-			r.budget.succeed(h.charged > 0)
+			r.budget.succeed(h.charged)
 			resp.Attempts = attempt.Attempt
 			return resp, nil
 		}
@@ -82,7 +82,8 @@ type history struct {
 	*retrier
 
 	req     *http.Request
-	charged int  // attempts that count against MaxAttempts
+	counted int  // attempts that count against MaxAttempts
+	charged bool // whether a retry was charged to the budget
 	renewed bool // whether a token was refused
 	acted   bool // whether the service may have carried out an attempt
 }
@@ -109,14 +110,14 @@ func (h *history) deletedBefore(e *Error) bool {
 // next decides what follows a failed attempt: a retry after a wait, or none, and then it
 // completes e.
 func (h *history) next(e *Error) (wait time.Duration, again bool) {
-	h.charged++
+	h.counted++
 	v := classify(e.Call.Idempotent, e.Status(), e.Err)
 	stop := func(reason string, err error) (time.Duration, bool) {
 		e.Reason, e.Stopped = reason, err
 		e.OutcomeUnknown = v.mayHaveActed && !e.Call.Idempotent
 		return 0, false
 	}
-	wait = max(h.policy.backoff(h.charged, rand.Float64()), e.RetryAfter)
+	wait = max(h.policy.backoff(h.counted, rand.Float64()), e.RetryAfter)
 	if e.Status() == http.StatusTooManyRequests {
 		h.gate.pause(wait) // for all calls of the client
 	}
@@ -127,15 +128,15 @@ func (h *history) next(e *Error) (wait time.Duration, again bool) {
 	switch {
 	case e.Status() == http.StatusUnauthorized && e.Call.Token != "" && !h.renewed:
 		h.renewed, v.retry, wait = true, true, 0
-		h.charged-- // the token failed, not the request
+		h.counted-- // the token failed, not the request
 	case e.Status() == http.StatusExpectationFailed && h.req.Header.Get("Expect") != "":
 		h.req = h.req.Clone(ctx)
 		h.req.Header.Del("Expect")
 		v.retry, wait = true, 0
-		h.charged--
+		h.counted--
 	}
 	switch {
-	case !v.retry, h.charged >= h.policy.MaxAttempts:
+	case !v.retry, h.counted >= h.policy.MaxAttempts:
 		return stop("", nil)
 	case h.req.Body != nil && h.req.GetBody == nil:
 		return stop("not retried, as its body can be read only once", nil)
@@ -147,6 +148,7 @@ func (h *history) next(e *Error) (wait time.Duration, again bool) {
 	case v.charged && !h.budget.take():
 		return stop("not retried, as too many of the client's requests fail", nil)
 	}
+	h.charged = h.charged || v.charged
 	h.acted = h.acted || v.mayHaveActed
 	return wait, true
 }
@@ -195,12 +197,12 @@ func (b *budget) take() bool {
 	return true
 }
 
-// succeed refunds a retry that succeeded, or adds to the budget for a first attempt.
-func (b *budget) succeed(retried bool) {
+// succeed refunds a retry that succeeded, or adds to the budget if none was charged.
+func (b *budget) succeed(charged bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	refund := budgetSuccess
-	if retried {
+	if charged {
 		refund = budgetRetry
 	}
 	b.spent = max(0, b.spent-refund)

@@ -317,6 +317,16 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+func TestAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h := newChain(func(*http.Request) (*http.Response, error) { t.Error("sent"); return reply(200, ""), nil })
+	_, err := get(ctx, h)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, errorOf(t, err).NotSent)
+}
+
 // In every state that a call can be in, it returns when its context ends, with the cause.
 // If a deadline would end the wait, it may return before.
 func TestTheContextEndsACallInEveryState(t *testing.T) {
@@ -328,7 +338,7 @@ func TestTheContextEndsACallInEveryState(t *testing.T) {
 		change  func(*Options)
 		prepare func(context.Context, Handler)
 	}{
-		"token request": {rt: hang, change: withFetch(FromCredentials("https://acme.example/oauth/token", "id", "secret", nil))},
+		"token request": {rt: hang, change: withFetch(FromCredentials("https://acme.example/oauth/token", "id", "secret", http.Header{}))},
 		"token source": {rt: always(200), change: withFetch(func(context.Context, Handler) (*oauth2.Token, error) {
 			time.Sleep(time.Hour)
 			return nil, errors.New("late")

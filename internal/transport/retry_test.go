@@ -1,0 +1,289 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for attempt, ceiling := range map[int]time.Duration{
+		1: 500 * time.Millisecond, 2: time.Second, 3: 2 * time.Second, 6: 16 * time.Second,
+		7: 20 * time.Second, 50: 20 * time.Second, 5000: 20 * time.Second,
+	} {
+		assert.Zero(t, policy.backoff(attempt, 0), "attempt %d", attempt)
+		assert.Equal(t, ceiling/2, policy.backoff(attempt, 0.5), "attempt %d", attempt)
+		assert.InDelta(t, ceiling, policy.backoff(attempt, math.Nextafter(1, 0)), 2, "attempt %d", attempt)
+	}
+}
+
+// What becomes of a call whose attempts get one status after the other, and then 200.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		method   string
+		statuses []int
+		attempts int
+		want     int  // status in the end
+		unknown  bool // outcome
+	}{
+		"success":                    {http.MethodGet, nil, 1, 200, false},
+		"get":                        {http.MethodGet, []int{503, 0, 429}, 4, 200, false},
+		"get, to the end":            {http.MethodGet, []int{503, 502, 500, 504}, 4, 504, false},
+		"get, refused":               {http.MethodGet, []int{503, 403}, 2, 403, false},
+		"get, a redirect":            {http.MethodGet, []int{302}, 1, 302, false},
+		"put":                        {http.MethodPut, []int{408, 0}, 3, 200, false},
+		"create":                     {http.MethodPost, []int{503}, 1, 503, true},
+		"create, connection broke":   {http.MethodPost, []int{0}, 1, 0, true},
+		"create, a redirect":         {http.MethodPost, []int{302}, 1, 302, true},
+		"create, refused":            {http.MethodPost, []int{400}, 1, 400, false},
+		"create, limited":            {http.MethodPost, []int{429, 429}, 3, 200, false},
+		"create, limited to the end": {http.MethodPost, []int{429, 429, 429, 429}, 4, 429, false},
+		"create, limited and failed": {http.MethodPost, []int{429, 500}, 2, 500, true},
+
+		"delete, then not found":              {http.MethodDelete, []int{503, 404}, 2, 404, false},
+		"delete, limited, then not found":     {http.MethodDelete, []int{429, 404}, 2, -404, false},
+		"delete, not found":                   {http.MethodDelete, []int{404}, 1, -404, false},
+		"get, then not found":                 {http.MethodGet, []int{503, 404}, 2, 404, false},
+		"delete, failed, limited, not found":  {http.MethodDelete, []int{0, 429, 404}, 3, 404, false},
+		"delete, failed, refused, not found":  {http.MethodDelete, []int{0, 401, 404}, 3, 404, false},
+		"a token refused":                     {http.MethodPost, []int{401}, 2, 200, false},
+		"a token refused twice":               {http.MethodPost, []int{401, 401}, 2, 401, false},
+		"a refused token is not an attempt":   {http.MethodGet, []int{503, 401, 503, 503}, 5, 200, false},
+		"a refused token, and then a failure": {http.MethodGet, []int{401, 503, 503, 503, 503}, 5, 503, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rt, sent := inTurn(tt.statuses...), 0
+				h := newChain(func(req *http.Request) (*http.Response, error) {
+					sent++
+					if req.Body != nil {
+						body, err := io.ReadAll(req.Body)
+						require.NoError(t, err)
+						assert.Equal(t, "body", string(body), "in full, each time")
+					}
+					return rt(req)
+				}, withFetch(numbered(time.Hour)))
+				c := newCall(t.Context(), tt.method)
+				resp, err := h.Do(c)
+				assert.Equal(t, tt.attempts, sent)
+				deleted := tt.method == http.MethodDelete && tt.want == 404
+				if tt.want == 200 || deleted {
+					require.NoError(t, err)
+					assert.Equal(t, tt.want, resp.StatusCode)
+					assert.Equal(t, tt.attempts, resp.Attempts)
+					return
+				}
+				e := errorOf(t, err)
+				assert.Equal(t, max(tt.want, -tt.want), e.Status())
+				assert.Equal(t, tt.attempts, e.Attempts)
+				assert.Equal(t, tt.unknown, e.OutcomeUnknown)
+				assert.False(t, e.NotSent)
+			})
+		})
+	}
+}
+
+func TestOneAttemptTurnsRetriesOff(t *testing.T) {
+	t.Parallel()
+	for status, attempts := range map[int]int{503: 1, 429: 1, 401: 2} {
+		h := newChain(inTurn(status), withFetch(numbered(time.Hour)), func(o *Options) { o.Retry.MaxAttempts = 1 })
+		resp, err := h.Do(newCall(t.Context(), http.MethodGet))
+		if attempts == 1 {
+			assert.Equal(t, 1, errorOf(t, err).Attempts, status)
+			continue
+		}
+		require.NoError(t, err, "a refused token is not a retry of the policy")
+		assert.Equal(t, attempts, resp.Attempts, status)
+	}
+}
+
+// How long a call waits for its retry, and when it does not.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status   int
+		after    string
+		deadline time.Duration
+		took     time.Duration
+		fails    string // and with it at once
+	}{
+		"Retry-After":            {503, "40", time.Hour, 40 * time.Second, ""},
+		"after 429":              {429, "40", time.Hour, 40 * time.Second, ""},
+		"longest":                {429, "60", time.Hour, time.Minute, ""},
+		"too long":               {503, "61", time.Hour, 0, "the wait is longer than the longest allowed, 1m0s"},
+		"too long after 429":     {429, "61", time.Hour, 0, "the wait is longer than the longest allowed, 1m0s"},
+		"just before a deadline": {503, "40", 40 * time.Second, 40 * time.Second, ""},
+		"after a deadline":       {503, "40", 39 * time.Second, 0, "the deadline comes before the wait of 40s is over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rt := inTurn(tt.status)
+				h := newChain(func(req *http.Request) (*http.Response, error) {
+					resp, err := rt(req)
+					resp.Header.Set("Retry-After", tt.after)
+					return resp, err
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), tt.deadline+1)
+				defer cancel()
+				took, err := get(ctx, h)
+				assert.Equal(t, tt.took, took)
+				if tt.fails == "" {
+					require.NoError(t, err)
+					return
+				}
+				e := errorOf(t, err)
+				assert.Equal(t, "not retried, as "+tt.fails, e.Reason)
+				assert.Equal(t, tt.deadline < time.Hour, errors.Is(err, context.DeadlineExceeded))
+				assert.Positive(t, e.RetryAfter)
+				assert.Equal(t, tt.status, e.Status())
+			})
+		})
+	}
+}
+
+// A call that waits for its retry fails, with its last failure, if another call's pause
+// turns out too long.
+func TestAPauseBeforeARetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodPut {
+				return reply(429, "", "Retry-After", "300"), nil
+			}
+			return reply(503, "", "Retry-After", "20"), nil
+		})
+		time.AfterFunc(5*time.Second, func() { _, _ = h.Do(newCall(t.Context(), http.MethodPut)) })
+		took, err := get(t.Context(), h)
+		assert.Equal(t, 20*time.Second, took)
+		e := errorOf(t, err)
+		assert.Equal(t, 503, e.Status())
+		assert.Equal(t, 1, e.Attempts)
+		assert.Equal(t, "not retried: "+paused, e.Reason)
+		assert.Equal(t, 285*time.Second, e.RetryAfter)
+		var w *WaitError
+		assert.ErrorAs(t, err, &w)
+	})
+}
+
+// A body that can be read only once is not sent again, even after proof that nothing was done.
+func TestABodyThatCanBeReadOnlyOnce(t *testing.T) {
+	t.Parallel()
+	c := newCall(t.Context(), http.MethodPut)
+	c.Request.Body, c.Request.GetBody = io.NopCloser(bytes.NewReader([]byte("body"))), nil
+	_, err := newChain(always(429)).Do(c)
+	e := errorOf(t, err)
+	assert.Equal(t, 1, e.Attempts)
+	assert.Equal(t, "not retried, as its body can be read only once", e.Reason)
+
+	gone := errors.New("the file is gone")
+	c = newCall(t.Context(), http.MethodPut)
+	c.Request.GetBody = func() (io.ReadCloser, error) { return nil, gone }
+	_, err = newChain(inTurn(401), withFetch(numbered(time.Hour))).Do(c)
+	require.ErrorIs(t, err, gone)
+	e = errorOf(t, err)
+	assert.Equal(t, 401, e.Status())
+	assert.Equal(t, "not retried: the file is gone", e.Reason)
+}
+
+// A service or proxy that does not know Expect gets the request without it.
+func TestExpectationFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			sent++
+			if req.Header.Get("Expect") != "" || sent > 3 {
+				return reply(417, ""), nil
+			}
+			return reply(200, ""), nil
+		})
+		c := newCall(t.Context(), http.MethodPost)
+		c.Request.Header.Set("Expect", "100-continue")
+		start := time.Now()
+		_, err := h.Do(c)
+		require.NoError(t, err)
+		assert.Equal(t, 2, sent)
+		assert.Zero(t, time.Since(start))
+		assert.NotEmpty(t, c.Request.Header.Get("Expect"), "the caller's request is as it was")
+
+		sent = 3
+		_, err = h.Do(c)
+		assert.Equal(t, 2, errorOf(t, err).Attempts, "once")
+	})
+}
+
+// During an outage the retries of a client end. They come back with its successes.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests, rt := 0, always(503)
+		h := newChain(func(req *http.Request) (*http.Response, error) { requests++; return rt(req) })
+		calls := func(n int) (sent int, err error) {
+			requests = 0
+			for range n {
+				_, err = get(t.Context(), h)
+			}
+			return requests, err
+		}
+		sent, _ := calls(10)
+		assert.Equal(t, 40, sent, "a short failure is retried in full")
+		sent, _ = calls(100)
+		assert.Equal(t, 100+70, sent, "until 100 retries are spent")
+		sent, err := calls(100)
+		assert.Equal(t, 100, sent, "then the client adds no load")
+		assert.Equal(t, "not retried, as too many of the client's requests fail", errorOf(t, err).Reason)
+
+		rt = always(429)
+		sent, _ = calls(10)
+		assert.Equal(t, 40, sent, "the service counts on the retries after a 429")
+
+		rt = always(200)
+		_, _ = calls(50)
+		rt = always(503)
+		sent, _ = calls(20)
+		assert.Equal(t, 20+10, sent, "five successes earn a retry")
+
+		for range 25 {
+			rt = inTurn(429)
+			_, _ = calls(1)
+		}
+		rt = always(503)
+		sent, _ = calls(20)
+		assert.Equal(t, 20+5, sent, "also after a 429, whose retry was free")
+
+		rt = always(200)
+		_, _ = calls(10_000)
+		rt = always(503)
+		sent, _ = calls(200)
+		assert.Equal(t, 200+100, sent, "no more than at first")
+	})
+}
+
+// A retry that succeeds is refunded, so faults that pass cost nothing.
+func TestBudgetRefunds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var rt roundTripper
+		h := newChain(func(req *http.Request) (*http.Response, error) { return rt(req) }, withFetch(numbered(time.Hour)))
+		for range 300 {
+			for _, statuses := range [][]int{{502}, {502, 401}, {429, 0}} {
+				rt = inTurn(statuses...)
+				_, err := get(t.Context(), h)
+				require.NoError(t, err, statuses)
+			}
+		}
+	})
+}

@@ -1,0 +1,334 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+)
+
+const tokenURL = "https://acme.example/oauth/token"
+
+// One fetch serves any number of calls, and so does one when the token expires or is refused.
+func TestOneFetchServesAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fetches, refused := 0, ""
+		next := numbered(10 * time.Minute)
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			if req.Header.Get("Authorization") == refused {
+				return reply(401, ""), nil
+			}
+			return reply(200, ""), nil
+		}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
+			fetches++
+			time.Sleep(time.Second)
+			return next(ctx, h)
+		}))
+		all := func() {
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					_, err := get(t.Context(), h)
+					assert.NoError(t, err)
+				})
+			}
+			wg.Wait()
+		}
+		all()
+		assert.Equal(t, 1, fetches)
+		refused = "Bearer 1"
+		all()
+		assert.Equal(t, 2, fetches)
+		time.Sleep(569 * time.Second)
+		all()
+		assert.Equal(t, 2, fetches)
+		time.Sleep(time.Second)
+		all()
+		assert.Equal(t, 3, fetches, "half a minute before it expires")
+	})
+}
+
+// A fetch that ends with the context of the call that began it does not fail the others.
+func TestTheStarterOfAFetchLeaves(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end     func(context.Context) (context.Context, context.CancelFunc)
+		fetch   TokenFetcher
+		rt      roundTripper
+		fetches int
+	}{
+		"it is cancelled": {
+			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
+			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(time.Second, cancel)
+				return ctx, cancel
+			},
+			rt: hang, fetches: 2,
+		},
+		"its deadline is too short for a retry": {
+			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
+			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, 3*time.Second)
+			},
+			rt: func(*http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				return reply(503, "", "Retry-After", "5"), nil
+			},
+			fetches: 2,
+		},
+		"the source knows no context": {
+			fetch: func(context.Context, Handler) (*oauth2.Token, error) {
+				time.Sleep(time.Minute)
+				return &oauth2.Token{AccessToken: "token"}, nil
+			},
+			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, time.Second)
+			},
+			fetches: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fetches, requests := 0, 0
+				h := newChain(func(req *http.Request) (*http.Response, error) {
+					if req.URL.String() != tokenURL {
+						return reply(200, ""), nil
+					}
+					if requests++; requests == 1 {
+						return tt.rt(req)
+					}
+					return reply(200, `{"access_token":"token"}`), nil
+				}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
+					fetches++
+					return tt.fetch(ctx, h)
+				}))
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					ctx, cancel := tt.end(t.Context())
+					defer cancel()
+					_, err := get(ctx, h)
+					assert.True(t, errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded), "%v", err)
+				})
+				synctest.Wait()
+				for range 10 {
+					wg.Go(func() {
+						_, err := get(t.Context(), h)
+						assert.NoError(t, err)
+					})
+				}
+				wg.Wait()
+				assert.Equal(t, tt.fetches, fetches)
+			})
+		})
+	}
+}
+
+// A token that can't be had fails all that wait for it, sends nothing, and is asked for anew
+// by the next call.
+func TestAFetchFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for want, source := range map[string]func() (*oauth2.Token, error){
+		"no token from the token source: broken":                    func() (*oauth2.Token, error) { return nil, broken },
+		"no token from the token source: the access token is empty": func() (*oauth2.Token, error) { return nil, nil },
+		"fetching a token panicked: broken":                         func() (*oauth2.Token, error) { panic(broken) },
+		"the token source did not return":                           func() (*oauth2.Token, error) { runtime.Goexit(); return nil, nil },
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newChain(always(200), withFetch(FromSource(sourceFunc(func() (*oauth2.Token, error) { return source() }))))
+				for range 2 {
+					var wg sync.WaitGroup
+					for range 3 {
+						wg.Go(func() {
+							_, err := get(t.Context(), h)
+							assert.EqualError(t, err, want)
+							assert.Zero(t, errorOf(t, err).Attempts)
+						})
+					}
+					wg.Wait()
+				}
+				source = func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "token"}, nil }
+				_, err := get(t.Context(), h)
+				assert.NoError(t, err)
+			})
+		})
+	}
+	_, err := get(t.Context(), newChain(always(200), withFetch(FromSource(sourceFunc(func() (*oauth2.Token, error) { panic(broken) })))))
+	assert.ErrorIs(t, err, broken)
+}
+
+type sourceFunc func() (*oauth2.Token, error)
+
+func (f sourceFunc) Token() (*oauth2.Token, error) { return f() }
+
+// A source that has only the refused token: the call is not sent with it again.
+func TestThereIsNoOtherToken(t *testing.T) {
+	t.Parallel()
+	sent := 0
+	h := newChain(func(*http.Request) (*http.Response, error) { sent++; return reply(401, ""), nil })
+	_, err := get(t.Context(), h)
+	assert.Equal(t, 1, sent)
+	e := errorOf(t, err)
+	assert.Equal(t, 401, e.Status())
+	assert.Equal(t, 1, e.Attempts)
+}
+
+func TestRenewalTime(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for life, want := range map[time.Duration]time.Duration{
+		749 * time.Second: 719 * time.Second,
+		300 * time.Second: 270 * time.Second,
+		10 * time.Second:  9 * time.Second,
+		-time.Second:      -time.Second,
+	} {
+		assert.Equal(t, now.Add(want), renewalTime(&oauth2.Token{Expiry: now.Add(life)}, now), life)
+	}
+	assert.Zero(t, renewalTime(&oauth2.Token{}, now), "never")
+}
+
+func TestFromCredentials(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body string
+		want *oauth2.Token
+		life time.Duration
+	}{
+		"number":          {`{"access_token":"a.b-c","token_type":"bearer","expires_in":749}`, &oauth2.Token{AccessToken: "a.b-c", TokenType: "bearer"}, 749 * time.Second},
+		"float":           {`{"access_token":"t","expires_in":1.5}`, &oauth2.Token{AccessToken: "t"}, 1500 * time.Millisecond},
+		"string":          {`{"access_token":"t","expires_in":"749"}`, &oauth2.Token{AccessToken: "t"}, 749 * time.Second},
+		"absent":          {`{"access_token":"t"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"null":            {`{"access_token":"t","expires_in":null}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"negative":        {`{"access_token":"t","expires_in":-1}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"a time":          {`{"access_token":"t","expires_in":1795000000}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"huge":            {`{"access_token":"t","expires_in":1e300}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"nonsense":        {`{"access_token":"t","expires_in":{"s":1}}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"words":           {`{"access_token":"t","expires_in":"soon"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"no token":        {`{"error":"no"}`, nil, 0},
+		"empty body":      {``, nil, 0},
+		"HTML":            {`<html>`, nil, 0},
+		"not for headers": {`{"access_token":"a\nb"}`, nil, 0},
+		"with a space":    {`{"access_token":"a b"}`, nil, 0},
+		"not ASCII":       {`{"access_token":"ä"}`, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var token *oauth2.Token
+				fetch := FromCredentials(tokenURL, "the id", "s&cret", http.Header{"Accept": {"application/json"}})
+				h := newChain(func(req *http.Request) (*http.Response, error) {
+					if req.URL.String() != tokenURL {
+						return reply(200, ""), nil
+					}
+					body, err := io.ReadAll(req.Body)
+					require.NoError(t, err)
+					assert.Equal(t, "client_id=the+id&client_secret=s%26cret&grant_type=client_credentials", string(body))
+					assert.Equal(t, http.MethodPost, req.Method)
+					assert.Equal(t, "application/x-www-form-urlencoded", req.Header.Get("Content-Type"))
+					assert.Equal(t, "application/json", req.Header.Get("Accept"))
+					assert.Empty(t, req.Header.Get("Authorization"))
+					return reply(200, tt.body), nil
+				}, withFetch(func(ctx context.Context, h Handler) (_ *oauth2.Token, err error) {
+					token, err = fetch(ctx, h)
+					return token, err
+				}))
+				_, err := get(t.Context(), h)
+				if tt.want == nil {
+					require.ErrorIs(t, err, ErrNoToken)
+					assert.NotContains(t, err.Error(), "a b")
+					e := errorOf(t, err)
+					assert.Equal(t, TokenOperation, e.Call.Operation)
+					assert.Equal(t, 1, e.Attempts)
+					return
+				}
+				require.NoError(t, err)
+				if tt.life > 0 {
+					tt.want.Expiry = time.Now().Add(tt.life)
+				}
+				assert.Equal(t, tt.want, token)
+			})
+		})
+	}
+	h := newChain(always(200), withFetch(FromCredentials("://", "id", "secret", http.Header{})))
+	_, err := get(t.Context(), h)
+	assert.ErrorContains(t, err, "missing protocol scheme")
+}
+
+// A token request is retried like any other, waits for a pause, and takes no slot.
+func TestTokenRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tokens := []*http.Response{
+			reply(503, "", "Retry-After", "10"), reply(429, "", "Retry-After", "20"), reply(200, `{"access_token":"token"}`),
+		}
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			if req.URL.String() == tokenURL {
+				resp := tokens[0]
+				tokens = tokens[1:]
+				return resp, nil
+			}
+			return reply(200, ""), nil
+		}, withWindow(1, time.Hour), withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
+		took, err := get(t.Context(), h)
+		require.NoError(t, err)
+		assert.Equal(t, 30*time.Second, took)
+	})
+
+	synctest.Test(t, func(t *testing.T) {
+		h := newChain(always(429, "Retry-After", "300"), withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
+		for range 2 {
+			took, err := get(t.Context(), h)
+			require.Error(t, err)
+			assert.Zero(t, took)
+			assert.Equal(t, 5*time.Minute, errorOf(t, err).RetryAfter, "known to the second call, too")
+		}
+	})
+}
+
+// A pause holds token requests back as well, also one that waits for its retry.
+func TestAPauseHoldsTokenRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start, fetches, calls := time.Now(), 0, 0
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			if req.URL.String() != tokenURL {
+				if calls++; calls == 1 {
+					time.Sleep(20 * time.Second)
+					return reply(429, "", "Retry-After", "60"), nil
+				}
+				return reply(200, ""), nil
+			}
+			switch fetches++; fetches {
+			case 2: // at 15 s
+				return reply(503, "", "Retry-After", "10"), nil
+			case 3: // due at 25 s
+				assert.Equal(t, 80*time.Second, time.Since(start))
+			}
+			return reply(200, `{"access_token":"token","expires_in":10}`), nil
+		}, withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
+		var wg sync.WaitGroup
+		for _, begin := range []time.Duration{0, 15 * time.Second} {
+			wg.Go(func() {
+				time.Sleep(begin)
+				_, err := get(t.Context(), h)
+				assert.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 3, fetches)
+	})
+}
