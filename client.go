@@ -59,7 +59,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 		c.server += string(s.version) + "/"
 	}
 	o := transport.Options{
-		HTTP:   withoutRedirects(s.http),
+		HTTP: s.transport, Timeout: s.timeout,
 		Retry:  s.retry.withDefaults(),
 		Window: s.window,
 		Hooks:  c.hooks(s.log, s.observer),

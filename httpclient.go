@@ -11,16 +11,6 @@ import (
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
-// withoutRedirects returns a copy of c that returns redirects instead of following them.
-func withoutRedirects(c *http.Client) *http.Client {
-	if c == nil {
-		c = &http.Client{Transport: DefaultTransport()}
-	}
-	out := *c
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &out
-}
-
 // DefaultTransport returns the transport of clients made without [WithHTTPClient]. Wrap it
 // to trace or log requests.
 //

@@ -36,7 +36,8 @@ const (
 // settings is what options change.
 type settings struct {
 	version   APIVersion
-	http      *http.Client
+	transport http.RoundTripper
+	timeout   time.Duration
 	retry     RetryPolicy
 	window    *transport.Window // nil for no limit, or with limiter
 	limiter   RateLimiter
@@ -48,6 +49,7 @@ type settings struct {
 func newSettings(opts []Option) (*settings, error) {
 	s := &settings{
 		version:   APIVersion2024,
+		transport: DefaultTransport(),
 		window:    transport.NewWindow(100, 10*time.Second),
 		userAgent: userAgent(),
 	}
@@ -74,9 +76,10 @@ func WithAPIVersion(v APIVersion) Option {
 	}
 }
 
-// WithHTTPClient sends all requests, token requests included, through a copy of c that
-// does not follow redirects. The Timeout of c bounds each attempt, uploads included; bound
-// whole calls with their contexts. A transport of your own should have an
+// WithHTTPClient sends all requests, token requests included, through the Transport of c. The
+// Timeout of c bounds each attempt, uploads included; bound whole calls with their
+// contexts. Its Jar and CheckRedirect are not used: the client keeps no cookies and follows
+// no redirects. A transport of your own should have an
 // ExpectContinueTimeout, as net/http's default has: large uploads ask before they send,
 // and otherwise an early refusal can be lost with the connection.
 //
@@ -87,7 +90,10 @@ func WithHTTPClient(c *http.Client) Option {
 		if c == nil {
 			return errors.New("the HTTP client is nil")
 		}
-		s.http = c
+		s.transport, s.timeout = c.Transport, c.Timeout
+		if c.Transport == nil {
+			s.transport = http.DefaultTransport
+		}
 		return nil
 	}
 }

@@ -78,14 +78,8 @@ func (e *WaitError) Unwrap() error { return e.cause }
 // A ConnectionError reports that no whole response came.
 type ConnectionError struct{ err error }
 
-// Error returns the cause, without the method and the URL that net/http puts before it.
-func (e *ConnectionError) Error() string {
-	var u *url.Error
-	if errors.As(e.err, &u) {
-		return u.Err.Error()
-	}
-	return e.err.Error()
-}
+// Error returns the cause.
+func (e *ConnectionError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
 func (e *ConnectionError) Unwrap() error { return e.err }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"testing"
 	"time"
 
@@ -53,11 +52,10 @@ func TestErrorTexts(t *testing.T) {
 	defer cancel()
 	<-expired.Done()
 	response := &Response{Response: &http.Response{StatusCode: 503}}
-	connection := &url.Error{Op: "Get", URL: "https://acme.example", Err: io.EOF}
 	for want, err := range map[string]error{
 		"Service Unavailable":       &Error{Response: response},
 		"broken":                    &Error{Response: response, Err: errors.New("broken")},
-		"EOF":                       &ConnectionError{connection},
+		"EOF":                       &ConnectionError{io.EOF},
 		"no slot":                   &WaitError{reason: "no slot"},
 		"no slot: failed":           &WaitError{reason: "no slot", cause: errors.New("failed")},
 		"context canceled":          endedBy(t, nil),

@@ -47,7 +47,8 @@ type Response struct {
 
 // Options configure a chain.
 type Options struct {
-	HTTP    *http.Client
+	HTTP    http.RoundTripper
+	Timeout time.Duration // of an attempt; 0 for none
 	Retry   Policy
 	Window  *Window // nil for no rate limit, or with Limiter
 	Limiter Limiter // nil unless it replaces Window
@@ -70,7 +71,7 @@ type TokenFetcher func(context.Context, Handler) (*oauth2.Token, error)
 // queues. Both chains share the gate, so a Retry-After holds for each.
 func New(o Options) Handler {
 	gate := newGate(o)
-	send := observe(status(wire(o.HTTP)), o.Hooks)
+	send := observe(status(wire(o.HTTP, o.Timeout)), o.Hooks)
 
 	forTokens := retry(pause(send, gate), gate, o)
 	tokens := &tokens{fetch: func(ctx context.Context) (*oauth2.Token, error) { return o.Fetch(ctx, forTokens) }}

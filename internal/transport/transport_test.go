@@ -75,7 +75,7 @@ var policy = Policy{MaxAttempts: 4, MinBackoff: 500 * time.Millisecond, MaxBacko
 
 // newChain returns a chain with the usual policy, one token, and no rate limit.
 func newChain(rt roundTripper, change ...func(*Options)) Handler {
-	o := Options{HTTP: &http.Client{Transport: rt}, Retry: policy, Fetch: static("token")}
+	o := Options{HTTP: rt, Retry: policy, Fetch: static("token")}
 	for _, f := range change {
 		f(&o)
 	}
@@ -233,7 +233,7 @@ func TestPanics(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(o *Options, panicOnce func()){
 		"transport": func(o *Options, panicOnce func()) {
-			o.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) { panicOnce(); return reply(200, ""), nil })
+			o.HTTP = roundTripper(func(*http.Request) (*http.Response, error) { panicOnce(); return reply(200, ""), nil })
 		},
 		"limiter": func(o *Options, panicOnce func()) {
 			o.Limiter, o.Window = limiter(func(context.Context) error { panicOnce(); return nil }), nil
@@ -247,7 +247,7 @@ func TestPanics(t *testing.T) {
 			o.Window.release(true)
 		},
 		"retrying": func(o *Options, panicOnce func()) {
-			o.HTTP.Transport = inTurn(503)
+			o.HTTP = inTurn(503)
 			o.Hooks.Retrying = func(*Error, time.Duration) { panicOnce() }
 		},
 	} {

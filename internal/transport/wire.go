@@ -55,16 +55,26 @@ const (
 var (
 	errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 	errStalled  = fmt.Errorf("nothing came for %v", stallAfter)
+	errTimeout  = errors.New("the HTTP client's Timeout ended the attempt")
 )
 
 // wire sends a request and reads the response, whatever it is, within bounds. A response
 // whose body can't be read is returned with the error.
-func wire(client *http.Client) Handler {
+//
+// It is the transport's RoundTrip, not an http.Client's Do, because redirects are not
+// followed and cookies not kept.
+func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		w := newWatchdog(c.Context)
 		defer w.stop()
+		if timeout > 0 {
+			defer time.AfterFunc(timeout, func() { w.cancel(errTimeout) }).Stop()
+		}
 		c.sent = true
-		resp, err := client.Do(w.guardRequest(c)) //nolint:bodyclose // closed below
+		resp, err := transport.RoundTrip(w.guardRequest(c)) //nolint:bodyclose // closed below
+		if err == nil && (resp == nil || resp.Body == nil) {
+			err = errors.New("the transport returned no response")
+		}
 		if err != nil {
 			return nil, w.cause(&ConnectionError{err})
 		}
@@ -160,8 +170,8 @@ func (w *watchdog) cause(err error) error {
 	switch {
 	case w.ctx.Err() == nil:
 		return err
-	case context.Cause(w.ctx) == errStalled: //nolint:errorlint // not one that the caller's cause wraps
-		return &ConnectionError{errStalled}
+	case context.Cause(w.ctx) == errStalled, context.Cause(w.ctx) == errTimeout: //nolint:errorlint // not one that the caller's cause wraps
+		return &ConnectionError{context.Cause(w.ctx)}
 	}
 	return contextError(w.ctx)
 }
