@@ -72,13 +72,16 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 		}
 		c.sent = true
 		resp, err := transport.RoundTrip(w.guardRequest(c)) //nolint:bodyclose // closed below
-		if err == nil && (resp == nil || resp.Body == nil) {
-			err = errors.New("the transport returned no response")
+		if err == nil && resp == nil {
+			err = errors.New("the transport returned neither a response nor an error")
 		}
 		if err != nil {
 			return nil, w.cause(&ConnectionError{err})
 		}
 		body := resp.Body
+		if body == nil { // of a transport that is not net/http's
+			body = http.NoBody
+		}
 		defer func() { _ = body.Close() }()
 		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
 		if resp.StatusCode/100 != 2 {

@@ -106,6 +106,19 @@ func upload(ctx context.Context, content io.Reader) *Call {
 	return c
 }
 
+// A transport of the user's may leave out what net/http's does not.
+func TestTransportsThatLeaveOut(t *testing.T) {
+	t.Parallel()
+	h := newChain(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 204}, nil })
+	resp, err := h.Do(newCall(t.Context(), http.MethodDelete))
+	require.NoError(t, err)
+	assert.Empty(t, resp.Data)
+
+	h = newChain(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // which is wrong
+	_, err = h.Do(newCall(t.Context(), http.MethodPost))
+	require.ErrorContains(t, err, "neither a response nor an error")
+}
+
 // An attempt in which no byte moves for two minutes is cancelled; one that makes progress
 // may take any time.
 func TestStalls(t *testing.T) {
