@@ -31,7 +31,7 @@ test-next: ## run the SDK's and the command's tests on the newest Go
 soak: ## run mixed operations over a network that fails, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
 
-interop: ## test against TypeScript clients, one of them SailPoint's, and a Prism mock (needs Node.js 20)
+interop: ## test against TypeScript clients, one of them SailPoint's, a Prism mock, and a project of init (needs Node.js 20)
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 

@@ -96,7 +96,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.connect.addFlags(c)
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()} {
+	for _, c := range []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}

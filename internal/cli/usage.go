@@ -11,7 +11,7 @@ import (
 )
 
 // arguments are those that a command takes, named as in its usage line. The last may be
-// one or more, as <id|name>... is.
+// one or more, as <id|name>... is, or optional, as [folder] is.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		most := len(names)
@@ -19,7 +19,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 			most = math.MaxInt
 		}
 		switch {
-		case len(args) < len(names):
+		case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
 			return usageErrorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
 		case len(args) > most:
 			return usageErrorf("%q is one argument too many", args[most])

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestInit(t *testing.T) {
+	t.Parallel()
+	project := []string{".gitignore", "README.md", "package.json", "src/index.test.ts", "src/index.ts", "tsconfig.json"}
+	tests := map[string]struct {
+		flags []string
+		make  string // a folder that exists before
+		want  []string
+	}{
+		"new folder":       {want: project},
+		"empty folder":     {make: "parent/hr-feed", want: project},
+		"folder in others": {make: ".", want: project},
+		"GitLab":           {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
+		"GitHub":           {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
+		"both":             {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, tt.make), 0o700))
+			folder := filepath.Join(dir, "parent", "hr-feed")
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, 0, run(t.Context(), append([]string{"init", "hr-feed", folder, "-o", "id"}, tt.flags...), nil, &stdout, &stderr), &stderr)
+
+			var want string
+			for _, file := range tt.want {
+				path := filepath.Join(folder, filepath.FromSlash(file))
+				want += path + "\n"
+				text, err := os.ReadFile(path)
+				require.NoError(t, err)
+				assert.NotContains(t, string(text), "<%", file)
+			}
+			assert.Equal(t, want, stdout.String())
+			assert.Contains(t, stderr.String(), "customizers deploy hr-feed dist/\n")
+			manifest, err := os.ReadFile(filepath.Join(folder, "package.json"))
+			require.NoError(t, err)
+			assert.Contains(t, string(manifest), `"name": "hr-feed"`)
+		})
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ name, folder, says string }{
+		"upper case":          {"HR", "new", `"HR" is not an npm package name`},
+		"dot first":           {".hr", "new", "npm package name"},
+		"underscore first":    {"_hr", "new", "npm package name"},
+		"scope":               {"@acme/hr", "new", "npm package name"},
+		"space":               {"hr feed", "new", "npm package name"},
+		"line":                {"hr\n", "new", "npm package name"},
+		"path":                {"..", "new", "npm package name"},
+		"empty":               {"", "new", "npm package name"},
+		"too long":            {strings.Repeat("a", 215), "new", "npm package name"},
+		"reserved":            {"node_modules", "new", "npm package name"},
+		"folder not empty":    {"hr", "full", "is not empty (it has file)"},
+		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
+		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
+		"folder without name": {"hr", "", "the folder can't be used"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "full"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "full", "file"), nil, 0o600))
+			folder := tt.folder
+			if folder != "" {
+				folder = filepath.Join(dir, filepath.FromSlash(folder))
+			}
+			var stdout, stderr bytes.Buffer
+			assert.Equal(t, 2, run(t.Context(), []string{"init", tt.name, folder}, nil, &stdout, &stderr))
+			assert.Empty(t, stdout.String())
+			assert.Contains(t, stderr.String(), tt.says)
+			assert.NoDirExists(t, filepath.Join(dir, "new"))
+		})
+	}
+}
+
+// A project that can't be written whole leaves nothing, and keeps what was there before.
+func TestInitRemovesWhatItWrote(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := project{name: "hr", folder: filepath.Join(dir, "parent", "hr")}
+	require.NoError(t, p.write("project"))
+	require.ErrorIs(t, p.write("project"), os.ErrExist)
+	require.NoError(t, p.remove())
+	assert.NoDirExists(t, filepath.Join(dir, "parent"))
+
+	foreign := filepath.Join(dir, "package.json")
+	require.NoError(t, os.WriteFile(foreign, []byte("foreign"), 0o600))
+	p = project{name: "hr", folder: dir}
+	require.ErrorIs(t, p.write("project"), os.ErrExist)
+	require.NoError(t, p.remove())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	text, err := os.ReadFile(foreign)
+	require.NoError(t, err)
+	assert.Equal(t, "foreign", string(text))
+}
+
+// The pipelines are those of docs/pipelines.md, but for the build.
+func TestInitPipelines(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/pipelines.md")
+	require.NoError(t, err)
+	documented := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
+	folder := filepath.Join(t.TempDir(), "hr-feed")
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 0, run(t.Context(), []string{"init", "hr-feed", folder, "--gitlab", "--github"}, nil, &stdout, &stderr), &stderr)
+	for i, file := range []string{".gitlab-ci.yml", ".github/workflows/deploy.yml"} {
+		want := regexp.MustCompile(`(?m)^( +(?:- )?)npm run pack-zip$`).ReplaceAllString(documented[i][1], "${1}npm test\n${1}npm run build")
+		want = strings.ReplaceAll(want, "dist/*.zip", "dist/")
+		got, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(file)))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got), file)
+	}
+}

@@ -1,0 +1,28 @@
+// Runs two commands of a connector with the customizer that was built in the current folder,
+// by the SDK that is installed there. Writes the attributes that the connector sends to the
+// file that is given: standard output has the log.
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+
+const require = createRequire(join(process.cwd(), "package.json"));
+const { createConnector, SimpleKey } = require("@sailpoint/connector-sdk");
+const { connectorCustomizer } = require("./dist/index.js");
+
+const connector = createConnector()
+  .stdAccountCreate(async (context, input, res) => res.send({ identity: "1", attributes: input.attributes }))
+  .stdAccountRead(async (context, input, res) =>
+    res.send({ identity: input.identity, attributes: { firstName: "Ada", lastName: "Lovelace" } }),
+  );
+const commands = {
+  "std:account:create": { attributes: { email: "Ada@Example.com" } },
+  "std:account:read": { identity: "1", key: SimpleKey("1") },
+};
+const sent = {};
+for (const [type, input] of Object.entries(commands)) {
+  const out = new PassThrough({ objectMode: true });
+  await connector._exec(type, { commandType: type }, input, out, await connectorCustomizer());
+  sent[type] = out.read().data.attributes;
+}
+writeFileSync(process.argv[2], JSON.stringify(sent));
