@@ -1,6 +1,6 @@
-// Runs two commands of a connector with the customizer that was built in the current folder,
-// by the SDK that is installed there. Writes the attributes that the connector sends to the
-// file that is given: standard output has the log.
+// Runs two commands of a connector with the customizer of a file, the first argument. Uses the
+// SDK that is installed in the current folder. Writes the attributes that the connector sends
+// to the second argument: standard output has the log.
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { PassThrough } from "node:stream";
 
 const require = createRequire(join(process.cwd(), "package.json"));
 const { createConnector, SimpleKey } = require("@sailpoint/connector-sdk");
-const { connectorCustomizer } = require("./dist/index.js");
+const { connectorCustomizer } = require(process.argv[2]);
 
 const connector = createConnector()
   .stdAccountCreate(async (context, input, res) => res.send({ identity: "1", attributes: input.attributes }))
@@ -25,4 +25,4 @@ for (const [type, input] of Object.entries(commands)) {
   await connector._exec(type, { commandType: type }, input, out, await connectorCustomizer());
   sent[type] = out.read().data.attributes;
 }
-writeFileSync(process.argv[2], JSON.stringify(sent));
+writeFileSync(process.argv[3], JSON.stringify(sent));

@@ -1,11 +1,18 @@
 package interop_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,19 +23,22 @@ import (
 	"github.com/connector-customizers/customizers/instances"
 )
 
-// A new project installs, passes its tests, builds, and is deployed. What was built
-// customizes a connector of SailPoint's SDK.
+// A new project installs, passes its tests, builds, and is deployed. The archive that the
+// tenant receives customizes a connector of SailPoint's SDK.
 func TestInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	srv := customizerstest.NewServer(customizerstest.WithInstances(1))
 	t.Cleanup(srv.Close)
+	var uploads uploads
+	tenant := httptest.NewServer(uploads.record(srv))
+	t.Cleanup(tenant.Close)
 	command := filepath.Join(dir, "customizers")
 	project := filepath.Join(dir, "hr-feed")
 	script, err := filepath.Abs("customized.js")
 	require.NoError(t, err)
 	env := append(os.Environ(), "HOME="+dir,
-		"SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
+		"SAIL_BASE_URL="+tenant.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
 	do := func(dir string, env []string, name string, args ...string) string {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -50,8 +60,16 @@ func TestInit(t *testing.T) {
 	require.Len(t, built, 1)
 	require.Equal(t, "index.js", built[0].Name())
 
+	do(project, env, command, "deploy", "hr-feed", "dist/", "--no-record")
+	deployed := srv.Customizers()
+	require.Len(t, deployed, 1)
+	assert.Equal(t, "hr-feed", deployed[0].Name)
+	require.Len(t, srv.Versions(deployed[0].ID), 1)
+
+	unpacked := filepath.Join(dir, "unpacked")
+	require.NoError(t, os.CopyFS(unpacked, uploads.archive(t)))
 	result := filepath.Join(dir, "sent.json")
-	do(project, nil, "node", script, result)
+	do(project, nil, "node", script, filepath.Join(unpacked, "index.js"), result)
 	text, err := os.ReadFile(result)
 	require.NoError(t, err)
 	var sent map[string]map[string]any
@@ -61,16 +79,47 @@ func TestInit(t *testing.T) {
 		"std:account:read":   {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
 	}, sent)
 
-	do(project, env, command, "deploy", "hr-feed", "dist/", "--no-record")
-	deployed := srv.Customizers()
-	require.Len(t, deployed, 1)
-	assert.Equal(t, "hr-feed", deployed[0].Name)
-	require.Len(t, srv.Versions(deployed[0].ID), 1)
-
 	all, err := instances.List(t.Context(), srv.Client())
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	linked, err := instances.Link(t.Context(), srv.Client(), all[0].ID, deployed[0].ID)
 	require.NoError(t, err)
 	assert.Equal(t, deployed[0].ID, linked.CustomizerID)
+}
+
+// uploads keeps the bodies of the requests that create a version.
+type uploads struct {
+	mu     sync.Mutex
+	bodies [][]byte
+}
+
+// record returns a handler that keeps a copy of each archive that it passes to next.
+func (u *uploads) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/versions") {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			u.mu.Lock()
+			u.bodies = append(u.bodies, body)
+			u.mu.Unlock()
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// archive returns the one archive that was uploaded. It must hold index.js and nothing else.
+func (u *uploads) archive(t *testing.T) *zip.Reader {
+	t.Helper()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	require.Len(t, u.bodies, 1)
+	z, err := zip.NewReader(bytes.NewReader(u.bodies[0]), int64(len(u.bodies[0])))
+	require.NoError(t, err)
+	require.Len(t, z.File, 1)
+	require.Equal(t, "index.js", z.File[0].Name)
+	return z
 }
