@@ -113,9 +113,12 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 		}
 	case f.Err != nil:
 		e.what = f.Err.Error()
-	case f.Response.StatusCode/100 == 3 && f.Response.Header.Get("Location") != "":
+	case redirects(f.Response):
 		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(f.Response))
 	default:
+		if e.StatusCode < http.StatusBadRequest {
+			e.what = "unexpected status"
+		}
 		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType
 		e.readBody(f.Response, redact, quote)
 		sentinel := sentinelOf(e.Operation, e.StatusCode)
@@ -359,6 +362,15 @@ func plainText(resp *transport.Response) string {
 		return cut(string(body))
 	}
 	return ""
+}
+
+// redirects reports whether a response names another address for the request.
+func redirects(resp *transport.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return resp.Header.Get("Location") != ""
+	}
+	return false
 }
 
 // locationOf returns where a redirect points, without what might be secret in it.

@@ -41,6 +41,9 @@ func TestStatuses(t *testing.T) {
 		requireFailure(t, err)
 		assert.NotContains(t, err.Error(), "redirect", "there is no Location")
 	}
+	err := get(t, 304, "", "Location", "https://elsewhere.example")
+	require.ErrorContains(t, err, "304 Not Modified: unexpected status")
+	assert.NotContains(t, err.Error(), "redirect")
 }
 
 func TestErrorBodies(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -57,8 +58,8 @@ func instanceNames(ctx context.Context, client *customizers.Client) (out []named
 }
 
 // names returns the listed names that begin with begin and are not given yet. If several
-// items share a name, or it has invisible characters, it returns their IDs. As a person waits, it makes one attempt with a
-// short timeout, and returns nothing if that fails.
+// items share a name, or it can't be typed, it returns their IDs. As a person waits, it
+// makes one attempt with a short timeout, and returns nothing if that fails.
 func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(context.Context, *customizers.Client) []named) []cobra.Completion {
 	if a.connect.secretFile == "-" || a.connect.check(cmd) != nil {
 		return nil
@@ -84,7 +85,7 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(
 	}
 	var out []cobra.Completion
 	for _, n := range all {
-		switch same, typed := count[n.name], printable(n.name) == n.name; {
+		switch same, typed := count[n.name], typable(n.name); {
 		case same == 1 && typed && strings.HasPrefix(n.name, begin):
 			out = append(out, cobra.CompletionWithDesc(n.name, n.id))
 		case same > 0 && (strings.HasPrefix(n.name, begin) || strings.HasPrefix(n.id, begin)):
@@ -92,6 +93,14 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(
 		}
 	}
 	return out
+}
+
+// typable reports whether a person can type name, and the completion keeps it as it is. A
+// name that begins with a dash would be a flag.
+func typable(name string) bool {
+	return name != "" && name[0] != '-' && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	})
 }
 
 func filePaths(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -9,14 +9,36 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// Main runs the command and ends the process.
+// Main runs the command and ends the process. The first signal cancels the context, and ends
+// a command that does not heed it after a grace period; the second ends it at once.
 func Main() {
 	log.SetOutput(io.Discard) // of net/http, about connections: only our own lines are for users
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup makes it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
+	var late <-chan time.Time
+	ended := ctx.Done()
+	for {
+		select {
+		case c := <-code:
+			os.Exit(c)
+		case <-ended:
+			stop()
+			ended, late = nil, time.After(2*time.Second)
+		case <-late: // it reads a terminal, or waits for a keyring
+			_, _ = io.WriteString(os.Stderr, "customizers: interrupted\n")
+			os.Exit(exitFailure)
+		}
+	}
 }
 
 // Command returns the command tree, for its documentation.
@@ -47,13 +69,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return err
 		}
 		started = true
-		switch cmd.Name() {
-		case "completion", "help", "version": // done before they could be interrupted
-			return nil
-		}
-		interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-		context.AfterFunc(interruptible, stop) // so that a second Ctrl-C ends what does not heed the first
-		cmd.SetContext(interruptible)
 		return nil
 	}
 	cmd, err := root.ExecuteContextC(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -146,6 +147,7 @@ func (p *printer[T]) printYAML(value T) error {
 		return err
 	}
 	var doc yaml.Node
+	data = unescaped.ReplaceAllFunc(data, func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return err
 	}
@@ -164,8 +166,15 @@ func (p *printer[T]) printYAML(value T) error {
 	return enc.Close()
 }
 
-// block removes the style of JSON from a node. The library quotes a string that a reader of
-// YAML 1.1 or 1.2 would take for something else, except for "=".
+var (
+	// What JSON has as it is, and YAML has not.
+	unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{feff}\x{fffe}\x{ffff}]`)
+	// What YAML 1.1 reads as a value, a date or a number, and the library does not.
+	oldScalar = regexp.MustCompile(`^(=|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|[-+]?0[bx]_+)$`)
+)
+
+// block removes the style of JSON from a node. The library quotes most strings that a reader
+// of YAML 1.1 or 1.2 would take for something else.
 func block(n *yaml.Node) error {
 	n.Style = 0
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
@@ -173,7 +182,7 @@ func block(n *yaml.Node) error {
 		if err := n.Encode(value); err != nil {
 			return err
 		}
-		if value == "=" {
+		if oldScalar.MatchString(value) {
 			n.Style = yaml.DoubleQuotedStyle
 		}
 	}

@@ -2,10 +2,15 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -19,7 +24,7 @@ func TestYAMLNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"yes": `"yes"`, "No": `"No"`, "on": `"on"`, "y": `"y"`, "true": `"true"`, "null": `"null"`, "~": `"~"`, "=": `"="`,
 		"1": `"1"`, "1e3": `"1e3"`, "0o7": `"0o7"`, "0777": `"0777"`, "0x1F": `"0x1F"`, "1_000": `"1_000"`, "1:20": `"1:20"`, ".inf": `".inf"`,
-		"2021-05-11": `"2021-05-11"`, "a: b": `'a: b'`, "# a": `'# a'`, "- a": `'- a'`, "hr-feed": "hr-feed", "hr feed 2": "hr feed 2",
+		"2021-05-11": `"2021-05-11"`, "2026-02-30": `"2026-02-30"`, "2001-12-14 21:59:43.10 -5": `"2001-12-14 21:59:43.10 -5"`, "0x_": `"0x_"`, "a: b": `'a: b'`, "# a": `'# a'`, "- a": `'- a'`, "hr-feed": "hr-feed", "hr feed 2": "hr feed 2",
 	} {
 		c, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: name})
 		require.NoError(t, err)
@@ -29,14 +34,50 @@ func TestYAMLNames(t *testing.T) {
 	}
 }
 
+// JSON has characters as they are that YAML refuses or folds.
+func TestYAMLOfControlCharacters(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\x7fb", "a\u0085b", "a\u009fb", "a\ufeffb", "a\uffffb", "a\r\nb", "a\nb", "a\u2028b", `a\u007fb`} {
+		var out bytes.Buffer
+		a := &app{out: &out, console: newConsole(io.Discard), output: output{format: formatYAML}}
+		require.NoError(t, one(a, customizerView, customizers.Customizer{Name: name}), "%q", name)
+		var got struct{ Name string }
+		require.NoError(t, yaml.Unmarshal(out.Bytes(), &got), "%q: %s", name, out.String())
+		assert.Equal(t, name, got.Name)
+	}
+}
+
+// Some tenants accept a new name and keep the old one.
+func TestUpdateThatChangesNothing(t *testing.T) {
+	srv := customizerstest.NewServer()
+	t.Cleanup(srv.Close)
+	inEnvironment(t, srv)
+	id := srv.Add("hr-feed")[0].ID
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.Update, Status: http.StatusOK, Body: `{"id":"` + id + `","name":"hr-feed"}`})
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, exitFailure, run(t.Context(), []string{"update", id, "--name", "new"}, nil, &stdout, &stderr))
+	assert.Contains(t, stderr.String(), "hr-feed")
+	assert.Empty(t, stdout.String())
+}
+
 // The completion of a name that can't be typed is its ID.
 func TestCompletionOfInvisibleNames(t *testing.T) {
-	srv := customizerstest.NewServer(customizerstest.WithCustomizers(
-		customizers.Customizer{ID: "id-1", Name: "hr-feed"}, customizers.Customizer{ID: "id-2", Name: "hr\u200cfeed"},
-	))
+	all := []customizers.Customizer{{ID: "id-1", Name: "hr-feed"}, {ID: "id-2", Name: "hr\u200cfeed"}}
+	for i, name := range []string{"-hr", "hr ", "hr\u00a0feed", "hr\u3164feed"} {
+		all = append(all, customizers.Customizer{ID: fmt.Sprintf("other-%d", i), Name: name})
+	}
+	srv := customizerstest.NewServer(customizerstest.WithCustomizers(all...))
 	t.Cleanup(srv.Close)
 	inEnvironment(t, srv)
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", "hr"}, nil, &stdout, &stderr), stderr.String())
 	assert.Contains(t, stdout.String(), "hr-feed\tid-1\nid-2\thr\ufffdfeed\n")
+	stdout.Reset()
+	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", "other"}, nil, &stdout, &stderr), stderr.String())
+	assert.Equal(t, 4, strings.Count(stdout.String(), "other-"), stdout.String())
+	stdout.Reset()
+	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", ""}, nil, &stdout, &stderr), stderr.String())
+	for line := range strings.Lines(stdout.String()) {
+		assert.Regexp(t, `^(hr-feed\tid-1|(id|other)-\d\t.*|:4)\n$`, line)
+	}
 }

@@ -1,0 +1,129 @@
+package acceptance
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers/customizerstest"
+)
+
+// ended waits for a program to end, and returns its exit code.
+func ended(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
+// A signal during an upload ends the program, and leaves no temporary file.
+func TestSignalDuringDeploy(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, func(r *http.Request, wait func()) {
+				if strings.HasSuffix(r.URL.Path, "/versions") {
+					wait()
+				}
+			}, customizerstest.WithSeed(1))
+			temporary, dist := t.TempDir(), t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
+			cmd := exec.Command(program, "deploy", g.tenant.Customizers()[0].Name, dist)
+			cmd.Env = slices.Concat(g.env, []string{"TMPDIR=" + temporary})
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			require.NoError(t, cmd.Start())
+			<-g.held
+			require.NoError(t, cmd.Process.Signal(signal))
+			code := ended(t, cmd)
+			left, err := os.ReadDir(temporary)
+			require.NoError(t, err)
+			assert.Empty(t, left)
+			if signal != syscall.SIGQUIT && signal != syscall.SIGKILL {
+				assert.Equal(t, 6, code, stderr.String()) // of the upload nothing is known
+				assert.Contains(t, stderr.String(), "interrupted")
+			}
+		})
+	}
+}
+
+// The first Ctrl-C ends the program also while it waits for something other than the tenant.
+func TestFirstSignalAlwaysEnds(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(program, "list", "--tenant", "acme", "--client-id", "x", "--client-secret-file", "-")
+	cmd.Env = environ(t.TempDir())
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = errors.Join(r.Close(), w.Close()) })
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = r, &stderr
+	require.NoError(t, cmd.Start())
+	time.Sleep(500 * time.Millisecond) //nolint:forbidigo // nothing shows that it reads
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	assert.Equal(t, 1, ended(t, cmd))
+	assert.Equal(t, "customizers: interrupted\n", stderr.String())
+}
+
+// nohup ignores SIGHUP, so the program does too.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" sandbox --port 0`, program)
+	cmd.Env = environ(t.TempDir())
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	_, err = io.ReadFull(stdout, make([]byte, 1)) // it serves
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	over := make(chan int, 1)
+	go func() { over <- ended(t, cmd) }()
+	select {
+	case <-over:
+		require.Fail(t, "SIGHUP ended it")
+	case <-time.After(time.Second):
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	assert.Equal(t, 0, <-over)
+}
+
+// Nothing but our own lines is on standard error, whatever a connection does: net/http logs
+// a response that nobody asked for.
+func TestNoForeignLines(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := "[]"
+		if r.URL.Path == "/oauth/token" {
+			body = `{"access_token":"t","token_type":"bearer","expires_in":749}`
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 200 OK\r\n\r\n", len(body), body)
+	}))
+	t.Cleanup(srv.Close)
+	cmd := exec.Command(program, "list", "-q")
+	cmd.Env = environ(t.TempDir(), "SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID=x", "SAIL_CLIENT_SECRET=secret")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Run())
+	assert.Empty(t, stderr.String())
+}
