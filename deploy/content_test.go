@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"iter"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,9 +27,9 @@ type rewriter struct {
 	before, during, after func()
 }
 
-func (r *rewriter) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
+func (r *rewriter) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
 	r.before()
-	return r.Client.All(ctx, opts)
+	return r.Client.GetByName(ctx, name)
 }
 
 func (r *rewriter) CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error) {

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"time"
 
@@ -28,8 +27,8 @@ import (
 
 // A Client has the methods of [*customizers.Client] that [Run] calls.
 type Client interface {
-	All(context.Context, customizers.ListOptions) iter.Seq2[customizers.Customizer, error]
 	Get(ctx context.Context, id string) (*customizers.Customizer, error)
+	GetByName(ctx context.Context, name string) (*customizers.Customizer, error)
 	Create(context.Context, customizers.CreateRequest) (*customizers.Customizer, error)
 	CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error)
 	Do(*http.Request) (*http.Response, error) // for Options.Link
@@ -222,7 +221,7 @@ func upload(ctx context.Context, client Client, c *customizers.Customizer, conte
 
 // findOrCreate returns the customizer to deploy to, and reports whether it is new.
 func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bool) (_ *customizers.Customizer, created bool, err error) {
-	c, err := find(ctx, client, idOrName, nil)
+	c, err := find(ctx, client, idOrName)
 	switch {
 	case err != nil || c != nil:
 		return c, false, err
@@ -246,17 +245,21 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 		return nil, false, fmt.Errorf("the service created %q (%s), which is not the name %q: nothing was uploaded; deploy to this ID, or delete it", made.Name, made.ID, idOrName)
 	}
 	// Another program may have created one at the same time.
-	if c, err = find(ctx, client, idOrName, made); err != nil {
+	c, err = find(ctx, client, idOrName)
+	if err == nil && c != nil && c.ID != made.ID {
+		err = &customizers.AmbiguousError{Name: idOrName, Customizers: []customizers.Customizer{*made, *c}}
+	}
+	if err != nil {
 		return nil, false, fmt.Errorf("%s (%s) was created, but not used: %w", made.Name, made.ID, err)
 	}
-	return c, true, nil
+	return made, true, nil
 }
 
 // findAfter looks for the customizer of a create that failed, once and then until limit. It
 // returns the create's error if there is none.
 func findAfter(ctx context.Context, client Client, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
 	err = poll(ctx, time.Second, limit, func() (bool, error) {
-		c, err = find(ctx, client, name, nil)
+		c, err = find(ctx, client, name)
 		return c != nil, err
 	})
 	switch {
@@ -268,30 +271,19 @@ func findAfter(ctx context.Context, client Client, name string, failed error, li
 	return c, nil
 }
 
-// find returns the customizer with the given ID or, if there is none, the only one with
-// the given name, or nil. It counts made, which the list may not show yet.
-func find(ctx context.Context, client Client, idOrName string, made *customizers.Customizer) (*customizers.Customizer, error) {
-	var named []customizers.Customizer
-	if made != nil {
-		named = append(named, *made)
-	}
-	for c, err := range client.All(ctx, customizers.ListOptions{}) {
-		switch {
-		case err != nil:
-			return nil, err
-		case c.ID == idOrName:
-			return &c, nil
-		case c.Name == idOrName && (made == nil || c.ID != made.ID):
-			named = append(named, c)
+// find returns the customizer with the given ID or name, or nil if there is none.
+func find(ctx context.Context, client Client, idOrName string) (*customizers.Customizer, error) {
+	if uuid.Validate(idOrName) == nil {
+		c, err := client.Get(ctx, idOrName)
+		if !errors.Is(err, customizers.ErrNotFound) {
+			return c, err
 		}
 	}
-	switch len(named) {
-	case 0:
+	c, err := client.GetByName(ctx, idOrName)
+	if errors.Is(err, customizers.ErrNotFound) {
 		return nil, nil
-	case 1:
-		return &named[0], nil
 	}
-	return nil, &customizers.AmbiguousError{Name: idOrName, Customizers: named}
+	return c, err
 }
 
 // awaitVersion waits until the service shows the wanted version of c, or a later one.

@@ -3,10 +3,11 @@ package deploy_test
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,14 +70,27 @@ type stub struct {
 	afterCreate func()
 }
 
-func (s *stub) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
-	return func(yield func(customizers.Customizer, error) bool) {
-		for c, err := range s.Client.All(ctx, opts) {
-			if (s.hides == nil || !s.hides(c)) && !yield(c, err) {
-				return
-			}
-		}
+func (s *stub) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
+	c, err := s.Client.GetByName(ctx, name)
+	var found []customizers.Customizer
+	var ambiguous *customizers.AmbiguousError
+	switch {
+	case s.hides == nil:
+		return c, err
+	case errors.As(err, &ambiguous):
+		found = ambiguous.Customizers
+	case err != nil:
+		return nil, err
+	default:
+		found = append(found, *c)
 	}
+	switch found = slices.DeleteFunc(found, s.hides); len(found) {
+	case 0:
+		return nil, customizers.ErrNotFound
+	case 1:
+		return &found[0], nil
+	}
+	return nil, err
 }
 
 func (s *stub) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
