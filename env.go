@@ -1,8 +1,8 @@
 package customizers
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -27,9 +27,9 @@ import (
 // A missing or unusable setting is [ErrInvalidArgument]; the error names the setting and
 // its source.
 func NewFromEnv(opts ...Option) (*Client, error) {
-	found, looked, err := config.Find(config.Setting{}, nil)
-	if looked != nil {
-		err = fmt.Errorf("no tenant and no credentials; looked in %s", strings.Join(looked, ", in "))
+	found, err := config.Find(config.Setting{}, nil)
+	if none := (*config.NotFoundError)(nil); errors.As(err, &none) {
+		err = fmt.Errorf("%w; %s", err, none.Advice())
 	}
 	if err == nil {
 		err = found.Check()

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +80,8 @@ func TestMigratedCommands(t *testing.T) {
 }
 
 // newShell returns the dist folder of a new customizer project, and a function that runs a
-// line in the project with a sandbox as its tenant. It returns all that the line writes.
+// line in the project, in a terminal and with a sandbox as its tenant. It returns what the
+// screen shows in the end.
 func newShell(t *testing.T) (dist string, run func(line string) (string, error)) {
 	t.Helper()
 	env, _ := serve(t, "--seed", "3")
@@ -88,10 +90,14 @@ func newShell(t *testing.T) (dist string, run func(line string) (string, error))
 	require.NoError(t, os.Mkdir(dist, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
 	return dist, func(line string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
-		cmd.Dir, cmd.Env = dir, env
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+		cmd := exec.Command("sh", "-c", line)
+		cmd.Dir, cmd.Env = dir, append(env, "NO_COLOR=1")
+		term := startInTerminal(t, 160, cmd)
+		screen := term.wait()
+		if code := cmd.ProcessState.ExitCode(); code != 0 {
+			return screen, fmt.Errorf("exit code %d", code)
+		}
+		return screen, nil
 	}
 }
 

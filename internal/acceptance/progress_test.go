@@ -58,9 +58,9 @@ func TestUploadBar(t *testing.T) {
 		columns int
 		shows   string
 	}{
-		"usual":  {80, `^uploading \[#{12,23}\.{1,12}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
-		"narrow": {60, `^uploading \[#{4,11}\.{1,9}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
-		"tiny":   {50, `^uploading [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
+		"usual":  {80, `^Uploading \[#{12,23}\.{1,12}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
+		"narrow": {60, `^Uploading \[#{4,11}\.{1,9}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
+		"tiny":   {50, `^Uploading [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +76,7 @@ func TestUploadBar(t *testing.T) {
 			g.open()
 			screen := term.exits(0)
 			assert.Len(t, lines(screen), 2)
-			assert.NotContains(t, screen, "uploading")
+			assert.NotContains(t, screen, "Uploading")
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestUploadWithoutBar(t *testing.T) {
 			<-g.held
 			g.open()
 			term.exits(0)
-			assert.NotContains(t, term.written(), "uploading")
+			assert.NotContains(t, term.written(), "Uploading")
 			assert.NotContains(t, term.written(), "\x1b[K")
 		})
 	}
@@ -109,7 +109,7 @@ func TestListCounter(t *testing.T) {
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	term := inTerminal(t, 80, g.env, out, "list", "-o", "jsonl")
-	term.shows(`^(499|500) customizers$`)
+	term.shows(`^Listed (499|500) customizers$`)
 	g.open()
 	assert.Empty(t, term.exits(0), "the counter goes when all is listed")
 	data, err := os.ReadFile(out.Name())
@@ -122,28 +122,28 @@ func TestRateLimitedLine(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=429,retry-after=7")
 	term := inTerminal(t, 200, env, nil, "list")
-	term.shows(`^rate limited, resuming in 7 s$`)
-	term.shows(`^rate limited, resuming in 6 s$`)
+	term.shows(`^Rate limited: resuming in 7 s$`)
+	term.shows(`^Rate limited: resuming in 6 s$`)
 	term.press(ctrlC)
-	screen := term.exits(1)
-	assert.NotContains(t, screen, "rate limited, resuming")
+	screen := term.exits(130)
+	assert.NotContains(t, screen, "Rate limited: resuming")
 	assert.Contains(t, screen, "(not retried: interrupted; try again in 7s)")
 
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 80, env, nil, "list")
-	term.shows(`^rate limited, resuming in 1 s$`)
+	term.shows(`^Rate limited: resuming in 1 s$`)
 	assert.Len(t, lines(term.exits(0)), 4, "the table, and nothing else")
 
 	// A line that is wider than the terminal could not be taken away.
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 24, env, io.Discard, "list")
-	term.shows(`^rate limited, resuming…$`)
+	term.shows(`^Rate limited: resuming…$`)
 	assert.Empty(t, term.exits(0))
 
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term = inTerminal(t, 80, env, nil, "list", "--quiet")
 	term.exits(0)
-	assert.NotContains(t, term.written(), "rate limited")
+	assert.NotContains(t, term.written(), "ate limited")
 }
 
 // A deployment may wait without an upload, which is told, and gives way to the bar.
@@ -151,8 +151,8 @@ func TestDeployLine(t *testing.T) {
 	t.Parallel()
 	g := slowUploads(t)
 	term := inTerminal(t, 80, g.env, nil, "deploy", g.tenant.Customizers()[0].Name, largeZip(t))
-	term.shows(`^deploying customizer-000001$`)
-	term.shows(`^uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
+	term.shows(`^(Looking for customizer-000001|Uploading 32\.0 MB)$`)
+	term.shows(`^Uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
 	g.open()
 	screen := lines(term.exits(0))
 	assert.Len(t, screen, 3)
@@ -164,7 +164,7 @@ func TestRetryLine(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=503,retry-after=2", "--seed", "3")
 	term := inTerminal(t, 80, env, nil, "list")
-	term.shows(`^the service failed, trying again in 2 s$`)
+	term.shows(`^The service failed: retrying in 2 s$`)
 	term.exits(0)
 }
 
@@ -173,10 +173,11 @@ func TestVerboseOnATerminal(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
 	term := inTerminal(t, 300, env, nil, "list", "-v")
-	term.shows(`(?m)^rate limited, resuming in 1 s$`)
+	term.shows(`(?m)^Rate limited: resuming in 1 s$`)
 	screen := lines(term.exits(0))
-	assert.Len(t, screen, 4+4)
-	for _, l := range screen[:4] {
-		assert.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3} request (sent|will be retried) operation=\w+ .*$`, l)
+	assert.Len(t, screen, 1+4+4)
+	assert.Regexp(t, `^The tenant is http`, screen[0])
+	for _, l := range screen[1:5] {
+		assert.Regexp(t, `^time=\d\d:\d\d:\d\d\.\d{3} msg="customizers: request (sent|will be retried)" operation=\w+ .*$`, l)
 	}
 }

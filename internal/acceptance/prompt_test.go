@@ -25,15 +25,15 @@ func TestDeleteAsks(t *testing.T) {
 		"enter":          {enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
 		"yes and more":   {"yes?" + enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
 		"end of input":   {ctrlD, 1, false, "customizers: nothing was deleted: the answer was not yes"},
-		"Ctrl-C":         {ctrlC, 1, false, "customizers: nothing was deleted: interrupted"},
-		"y, then Ctrl-C": {"y" + ctrlC, 1, false, "customizers: nothing was deleted: interrupted"},
+		"Ctrl-C":         {ctrlC, 130, false, "customizers: nothing was deleted: interrupted"},
+		"y, then Ctrl-C": {"y" + ctrlC, 130, false, "customizers: nothing was deleted: interrupted"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env, log := serve(t, "--state", tenantFile(t))
 			term := inTerminal(t, 100, env, nil, "delete", "hr-feed")
-			term.shows(`Delete this customizer and its versions\? \[y/N\]$`)
+			term.shows(`Delete this customizer and its versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 			term.press(tt.keys)
 			screen := lines(term.exits(tt.code))
 			assert.Equal(t, id+"  hr-feed  version 3", screen[0])
@@ -50,7 +50,7 @@ func TestDeleteAsksOnAnyTerminal(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--state", tenantFile(t))
 	term := inTerminal(t, 80, append(env, "TERM=dumb"), nil, "delete", "hr-feed", "badge-sync")
-	term.shows(`Delete these 2 customizers and their versions\? \[y/N\]$`)
+	term.shows(`Delete these 2 customizers and their versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 	term.press("y" + enter)
 	screen := term.exits(0)
 	assert.Contains(t, screen, "Deleted hr-feed")

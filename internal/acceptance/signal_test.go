@@ -76,7 +76,7 @@ func TestFirstSignalAlwaysEnds(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	time.Sleep(500 * time.Millisecond) //nolint:forbidigo // nothing shows that it reads
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	assert.Equal(t, 1, ended(t, cmd))
+	assert.Equal(t, 130, ended(t, cmd))
 	assert.Equal(t, "customizers: interrupted\n", stderr.String())
 }
 

@@ -42,20 +42,25 @@ type terminal struct {
 	over    bool         // nothing more comes
 }
 
-// inTerminal runs the program in a terminal of so many columns. When stdout is not nil
-// only standard error and input are the terminal's.
+// inTerminal runs the program in a terminal. If stdout is not nil, it replaces the terminal
+// as standard output.
 func inTerminal(t *testing.T, columns int, env []string, stdout io.Writer, args ...string) *terminal {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Dir, cmd.Stdout = env, t.TempDir(), stdout
+	return startInTerminal(t, columns, cmd)
+}
+
+func startInTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
 	t.Helper()
 	keys, tty, err := pty.Open()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = keys.Close() })
 	require.NoError(t, pty.Setsize(keys, &pty.Winsize{Rows: 40, Cols: uint16(columns)}))
 
-	cmd := exec.Command(program, args...)
-	cmd.Env, cmd.Dir = env, t.TempDir()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	if stdout != nil {
-		cmd.Stdout = stdout
+	cmd.Stdin, cmd.Stderr = tty, tty
+	if cmd.Stdout == nil {
+		cmd.Stdout = tty
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that Ctrl-C reaches it
 	require.NoError(t, cmd.Start())
@@ -121,9 +126,17 @@ func (term *terminal) shows(pattern string) string {
 	return re.FindString(term.until(pattern, re.MatchString))
 }
 
-// exits waits for the end of the program, which must have the given exit code, and
-// returns what is on the screen then.
+// exits waits for the end of the program, which must have the given exit code, and returns
+// what is on the screen then.
 func (term *terminal) exits(code int) string {
+	term.t.Helper()
+	screen := term.wait()
+	require.Equal(term.t, code, term.cmd.ProcessState.ExitCode(), "%s", screen)
+	return screen
+}
+
+// wait waits for the end of the program, and returns what is on the screen then.
+func (term *terminal) wait() string {
 	term.t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- term.cmd.Wait() }()
@@ -140,9 +153,7 @@ func (term *terminal) exits(code int) string {
 	for !term.over {
 		term.changed.Wait()
 	}
-	screen := term.text()
-	require.Equal(term.t, code, term.cmd.ProcessState.ExitCode(), "%s", screen)
-	return screen
+	return term.text()
 }
 
 // text is what the screen shows, without the blanks at its end.

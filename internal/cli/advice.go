@@ -14,22 +14,21 @@ import (
 
 // adviceOn returns what to do about an error, or nothing.
 func adviceOn(err error) string {
-	var own *adviceError
-	var seen *examined
+	var own *exitError
 	switch {
-	case errors.As(err, &seen):
+	case errors.As(err, new(*examined)):
 		return ""
-	case errors.As(err, &own) && own.advice != "":
+	case errors.As(err, &own) && (own.advice != "" || own.code == exitUsage):
 		return own.advice
 	}
 	var e *customizers.Error
 	switch code, _ := exitCode(err); code {
 	case exitFailure:
 		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
-			return "run 'customizers doctor' to see what can be reached"
+			return "run 'customizers doctor' to check the connection"
 		}
 	case exitDenied:
-		return "run 'customizers doctor' to see what is wrong"
+		return "run 'customizers doctor' to find the cause"
 	case exitUnknown:
 		return "run 'customizers list' to see what was done"
 	}
@@ -53,7 +52,7 @@ func connectionAdvice(err error, base string) string {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "check the proxy in HTTPS_PROXY (" + proxyOf(base) + ")"
 	case errors.As(err, &authority):
-		return "install the certificate of the authority that signed the server's: in the system's store, or on Linux in a file that SSL_CERT_FILE names. A proxy that inspects TLS has one of its own"
+		return "install the certificate of the authority that signed the server's in the system's store, or on Linux in the file of SSL_CERT_FILE. A proxy that inspects TLS has its own authority"
 	case errors.As(err, &hostname):
 		return "check the tenant's address: the server's certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -61,9 +60,9 @@ func connectionAdvice(err error, base string) string {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "check the tenant's address and port: the server does not speak TLS"
 	case errors.As(err, &dns):
-		return "check the tenant's name and the DNS: " + base + " has no address"
+		return "check the tenant's name and the DNS: the host of " + base + " is unknown"
 	}
-	return "check the network, a firewall and the proxy (" + proxyOf(base) + ") between here and " + base
+	return "check the network, the firewall and the proxy (" + proxyOf(base) + ") between here and " + base
 }
 
 // proxyOf returns the proxy that applies to base, without its password, or "none".

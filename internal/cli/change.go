@@ -11,32 +11,41 @@ import (
 )
 
 func (a *app) createCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "create <name>",
-		Short: "Create a customizer",
-		Long: "Creates a customizer, also when there is one of that name. 'customizers deploy'\n" +
-			"creates it only when there is none.",
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:        "create <name>",
+		Short:      "Create a customizer",
+		SuggestFor: []string{"add", "new"},
+		Long: "Creates a customizer, even if another one has the name. 'customizers deploy' creates\n" +
+			"one only if none has the name.",
 		Example:           "  id=$(customizers create hr-feed -o id)",
 		Args:              arguments("<name>"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := naming.CheckName(args[0]); err != nil {
+			name := args[0]
+			if err := naming.CheckName(name); err != nil {
 				return usageErrorf("the name %v", err)
 			}
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			c, err := client.Create(cmd.Context(), customizers.CreateRequest{Name: args[0]})
+			if dryRun {
+				a.console.note("Would create %s in %s.", name, a.tenant)
+				return a.previewOne(&customizers.Customizer{Name: name})
+			}
+			c, err := client.Create(cmd.Context(), customizers.CreateRequest{Name: name})
 			if err != nil {
 				return err
 			}
-			if c.Name != args[0] {
+			if c.Name != name {
 				a.console.note("The service changed the name to %s.", c.Name)
 			}
 			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
+	a.addChangeFlags(cmd, &dryRun)
+	return cmd
 }
 
 func (a *app) updateCommand() *cobra.Command {
@@ -45,17 +54,18 @@ func (a *app) updateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "update <id|name> --name <new name>",
 		Short:             "Rename a customizer",
+		SuggestFor:        []string{"rename", "edit", "set"},
 		Example:           "  customizers update hr-feed --name hr-feed-old",
 		Args:              arguments("<id|name>"),
 		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(name) == "" {
-				return usageErrorf("--name is missing or blank: it is what an update changes")
+				return usageErrorf("--name is missing or blank")
 			}
 			if err := naming.CheckName(name); err != nil {
 				return usageErrorf("--name %v", err)
 			}
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -64,12 +74,9 @@ func (a *app) updateCommand() *cobra.Command {
 				return err
 			}
 			if dryRun {
-				a.console.note("Would rename %s (%s) to %s.", c.Name, c.ID, name)
-				if a.output.format == formatTable {
-					return nil
-				}
+				a.console.note("Would rename %s (%s) to %s in %s.", c.Name, c.ID, name, a.tenant)
 				c.Name = name
-				return one(a, customizerView, *c)
+				return a.previewOne(c)
 			}
 			old := c.Name
 			c, err = client.Update(cmd.Context(), c.ID, customizers.UpdateRequest{Name: name})
@@ -82,7 +89,21 @@ func (a *app) updateCommand() *cobra.Command {
 			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the new name")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	cmd.Flags().StringVar(&name, "name", "", "new name")
+	a.addChangeFlags(cmd, &dryRun)
 	return cmd
+}
+
+// addChangeFlags adds the flags of a command that changes the tenant.
+func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would be done, without doing it")
+	a.addTableFlags(cmd)
+}
+
+// previewOne writes the result of a dry run for programs. People read the note.
+func (a *app) previewOne(c *customizers.Customizer) error {
+	if a.output.format == formatTable {
+		return nil
+	}
+	return one(a, customizerView, *c)
 }

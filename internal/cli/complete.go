@@ -65,11 +65,11 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(
 		return nil
 	}
 	a.console.quiet, a.console.verbose = true, false
-	s, err := a.connect.settings(a.in)
+	s, err := a.settings(cmd.Context())
 	if err != nil {
 		return nil
 	}
-	client, err := a.clientOf(s, nil, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+	client, err := a.newClient(s, nil, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		return nil
 	}

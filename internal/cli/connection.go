@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/zalando/go-keyring"
 	"golang.org/x/oauth2"
+	"golang.org/x/term"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/internal/config"
@@ -23,86 +25,92 @@ and SAIL_CLIENT_SECRET (or SAIL_ACCESS_TOKEN) in the environment; then from ./co
 then from ~/.sailpoint/config.yaml and the system's keyring, where SailPoint's CLI keeps
 them. 'customizers doctor' shows which of them is used.`
 
-// A connection is what the command line says about the tenant.
+// A connection holds the flags that select a tenant and credentials.
 type connection struct {
 	tenant, clientID, secretFile, env, version string
 	maxWait                                    time.Duration
 }
 
-func (c *connection) addFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.SortFlags = false
+func (a *app) addConnectionFlags(cmd *cobra.Command) {
+	c, f := &a.connect, cmd.Flags()
 	f.StringVar(&c.tenant, "tenant", "", `tenant, as a name ("acme") or the URL of its API`)
 	f.StringVar(&c.clientID, "client-id", "", "client ID, such as that of a personal access token")
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
-	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "version of the API: v2024, v2025, v2026 or v1")
-	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait that the service may ask for when it limits the rate")
-	for _, name := range []string{"tenant", "client-id", "env"} {
+	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "API `version`: v2024, v2025, v2026 or v1")
+	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest `wait` that a rate limit may ask for")
+	a.addQuietFlag(cmd)
+	f.BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, attempt and time")
+	for _, name := range []string{"tenant", "client-id"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
+	_ = cmd.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		names, _, _ := config.Environments()
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
 }
 
 var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersion1)}
 
-// check refuses flags that can't be used, before anything is looked for. One that is
-// given and empty comes from a variable that is not set, and must not lead to another
-// tenant.
+// check refuses flags that can't be used. An empty one comes from an unset variable: to
+// ignore it could lead to another tenant.
 func (c *connection) check(cmd *cobra.Command) error {
 	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
-			return usageErrorf("--%s is empty", name)
+			return deniedf("--%s is empty", name)
 		}
 	}
 	switch {
 	case c.version != "" && !slices.Contains(apiVersions, c.version):
-		return usageErrorf("there is no API version %q: use %s", c.version, strings.Join(apiVersions, ", "))
+		return usageErrorf("unknown API version %q (want %s)", c.version, strings.Join(apiVersions, ", "))
 	case c.clientID != "" && c.secretFile == "":
 		return usageErrorf("--client-id needs --client-secret-file")
 	case c.secretFile != "" && c.clientID == "":
 		return usageErrorf("--client-secret-file needs --client-id")
+	case c.maxWait < 0, cmd.Flags().Changed("max-wait") && c.maxWait == 0:
+		return usageErrorf("--max-wait %v is not positive", c.maxWait)
 	}
 	return nil
 }
 
-// settings are those in force.
+// settings are the tenant and credentials to use.
 type settings struct {
 	config.Settings
-	unused string // a source that has settings and is not used
+	unused string // describes settings that are not used
 }
 
-// settings finds those in force. It is an error if one is missing or can't be used, or if
-// they would belong to two tenants.
-func (c *connection) settings(stdin io.Reader) (*settings, error) {
-	s := &settings{}
+// settings returns the settings to use. It returns an error if one is missing or can't be
+// used, or if they would belong to two tenants.
+func (a *app) settings(ctx context.Context) (*settings, error) {
+	c, s := &a.connect, &settings{}
 	if c.tenant != "" {
 		base, err := config.Setting{Name: "--tenant", Value: c.tenant}.BaseURL()
 		if err != nil {
-			return nil, usageErrorf("%v", err)
+			return nil, denied(err)
 		}
 		s.Base = base
 	}
 	if c.secretFile != "" {
-		secret, err := readSecret(c.secretFile, stdin)
+		secret, err := a.readSecret(ctx, c.secretFile)
 		if err != nil {
-			return nil, err
+			return nil, denied(err)
 		}
 		s.ID, s.Secret = config.Setting{Name: "--client-id", Value: c.clientID}, secret
 	}
 	if s.Base.Value == "" || s.ID.Value == "" {
-		found, looked, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
-		if looked != nil {
-			err = fmt.Errorf("no tenant and no credentials: looked at the flags, in %s", strings.Join(looked, ", in "))
+		found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
+		if none := (*config.NotFoundError)(nil); errors.As(err, &none) {
+			return s, &exitError{err: err, code: exitDenied, advice: none.Advice()}
+		}
+		if err == nil {
+			err = s.fill(found)
 		}
 		if err != nil {
 			return s, denied(err)
 		}
-		if err := s.fill(found); err != nil {
-			return s, err
-		}
-		s.unused = c.setAside(found.Source)
+		s.unused = c.unused(found.Source)
 	}
 	if err := s.Check(); err != nil {
 		return s, denied(err)
@@ -110,13 +118,13 @@ func (c *connection) settings(stdin io.Reader) (*settings, error) {
 	return s, nil
 }
 
-// fill takes from a source what the flags left out.
+// fill takes from a source the settings that the flags left out.
 func (s *settings) fill(found config.Settings) error {
 	flags := s.Settings
 	s.Settings = found
 	if flags.Base.Value != "" {
 		if found.Base.Value != "" && found.Base.Value != flags.Base.Value {
-			return usageErrorf("--tenant is %s, and the credentials in %s are those of %s: give --client-id and --client-secret-file too",
+			return fmt.Errorf("--tenant is %s, but the credentials in %s are for %s (use --client-id and --client-secret-file too)",
 				flags.Base.Value, found.Source, found.Base.Value)
 		}
 		s.Base = flags.Base
@@ -127,19 +135,17 @@ func (s *settings) fill(found config.Settings) error {
 	return nil
 }
 
-// setAside names the variables that are set but not used.
-func (c *connection) setAside(source string) string {
+// unused names variables that are set but not used.
+func (c *connection) unused(source string) string {
 	active := os.Getenv(config.ActiveEnvironment)
 	switch {
 	case c.env != "" && active+os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_CLIENT_SECRET")+os.Getenv("SAIL_ACCESS_TOKEN") != "":
-		return "the environment has SAIL_ variables, which --env sets aside"
+		return "the SAIL_ variables of the environment are not used: --env selects another source"
 	case source == config.Environ && active != "":
 		return config.ActiveEnvironment + " is not used: the environment has a tenant or credentials"
 	}
 	return ""
 }
-
-func denied(err error) error { return &adviceError{err: err, code: exitDenied} }
 
 // keyringSecret reads the system's keyring.
 func keyringSecret(service, user string) (string, error) {
@@ -153,49 +159,78 @@ func keyringSecret(service, user string) (string, error) {
 	return secret, nil
 }
 
-// readSecret reads a secret from a file, without the line breaks at its end. It is never an
-// argument, which every user of the machine can see.
-func readSecret(path string, stdin io.Reader) (config.Setting, error) {
+// readSecret reads a secret from a file without its final line break, or asks for it on a
+// terminal. A secret is never an argument, which every user of the machine can see.
+func (a *app) readSecret(ctx context.Context, path string) (config.Setting, error) {
 	const maxSecret = 64 << 10
 	s := config.Setting{Name: "--client-secret-file " + path}
-	from := stdin
-	if path != "-" {
-		f, err := os.Open(path) //nolint:gosec // the file that the user names
-		if err != nil {
-			return s, usageErrorf("--client-secret-file: %v", err)
+	var data []byte
+	var err error
+	if tty, ok := a.in.(*os.File); ok && path == "-" && isTerminal(tty) {
+		data, err = a.promptSecret(ctx, int(tty.Fd()))
+	} else {
+		from := a.in
+		if path != "-" {
+			f, err := os.Open(path) //nolint:gosec // the file that the user names
+			if err != nil {
+				return s, fmt.Errorf("--client-secret-file: %w", err)
+			}
+			defer func() { _ = f.Close() }()
+			from = f
 		}
-		defer func() { _ = f.Close() }()
-		from = f
+		data, err = io.ReadAll(io.LimitReader(from, maxSecret))
 	}
-	data, err := io.ReadAll(io.LimitReader(from, maxSecret))
 	if err != nil {
-		return s, usageErrorf("--client-secret-file: %v", err)
+		return s, fmt.Errorf("--client-secret-file: %w", err)
 	}
 	text, err := config.Text(s.Name, data)
 	if err != nil {
-		return s, denied(err)
+		return s, err
 	}
 	s.Value = strings.TrimRight(string(text), "\r\n")
 	if s.Value == "" {
-		return s, usageErrorf("--client-secret-file: %s is empty", path)
+		return s, fmt.Errorf("--client-secret-file: %s is empty", path)
 	}
 	return s, nil
 }
 
-// client makes the client for a command.
-func (a *app) client() (*customizers.Client, error) {
-	if a.connect.maxWait <= 0 {
-		return nil, usageErrorf("--max-wait %v is not positive", a.connect.maxWait)
-	}
-	s, err := a.connect.settings(a.in)
+// promptSecret reads a secret from a terminal that doesn't show it.
+func (a *app) promptSecret(ctx context.Context, terminal int) (secret []byte, err error) {
+	state, err := term.GetState(terminal)
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOf(s, nil)
+	_, _ = io.WriteString(a.console, "Client secret: ")
+	defer a.console.print("")
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		secret, err = term.ReadPassword(terminal)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return secret, err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(terminal, state)) // ReadPassword still waits
+	}
 }
 
-// clientOf makes a client; the transport may be nil.
-func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
+// client returns the client of a command. With --verbose, it logs the tenant.
+func (a *app) client(ctx context.Context) (*customizers.Client, error) {
+	s, err := a.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.tenant = s.Base.Value
+	if a.console.verbose {
+		a.console.print(fmt.Sprintf("The tenant is %s (%s).", a.tenant, s.Base))
+	}
+	return a.newClient(s, nil)
+}
+
+// newClient returns a client with the given settings. The transport may be nil.
+func (a *app) newClient(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
 	if transport == nil {
 		transport = customizers.DefaultTransport()
 	}
@@ -207,9 +242,14 @@ func (a *app) clientOf(s *settings, transport http.RoundTripper, opts ...customi
 		customizers.WithAPIVersion(customizers.APIVersion(a.connect.version)),
 		customizers.WithRetry(customizers.RetryPolicy{MaxWait: a.connect.maxWait}),
 		customizers.WithUserAgent("customizers-cli"),
-		customizers.WithHTTPClient(&http.Client{Transport: &progressTransport{next: transport, console: a.console}}),
 		customizers.WithLogger(a.logger()),
-		customizers.WithObserver(a.observer()),
 	}
+	if !a.console.quiet {
+		all = append(all, customizers.WithObserver(a.observer()))
+		if a.console.terminal {
+			transport = &progressTransport{next: transport, console: a.console}
+		}
+	}
+	all = append(all, customizers.WithHTTPClient(&http.Client{Transport: transport}))
 	return customizers.New(s.Base.Value, auth, append(all, opts...)...)
 }

@@ -35,7 +35,7 @@ func TestMaxWait(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "wait=1m30s") },
 		10*time.Second, 5*time.Millisecond, "%s", log)
 	cancel()
-	assert.Equal(t, exitFailure, <-code)
+	assert.Equal(t, exitInterrupted, <-code)
 	assert.Contains(t, log.String(), "interrupted", "it was waiting")
 	assert.NotContains(t, log.String(), "doctor", "there is nothing to find out")
 
@@ -68,7 +68,7 @@ func TestSettingsRefused(t *testing.T) {
 		"path":                 {env: []string{"SAIL_BASE_URL=https://acme.api.identitynow.com/v3"}, code: exitDenied, says: `SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want https://acme.api.identitynow.com alone;`},
 		"environment":          {args: []string{"--env", "test\r"}, code: exitDenied, says: "(see --env)"},
 		"--client-id":          {args: slices.Concat(inFile[:3], []string{"an-id\r"}, inFile[4:]), file: "SECRET", code: exitDenied, says: "--client-id begins or ends with white space"},
-		"--tenant":             {args: []string{"--tenant", "acme\r"}, code: exitUsage, says: "--tenant begins or ends with white space"},
+		"--tenant":             {args: []string{"--tenant", "acme\r"}, code: exitDenied, says: "--tenant begins or ends with white space"},
 		"file":                 {args: inFile, file: "SECRET \n", code: exitDenied, says: "--client-secret-file secret begins or ends with white space"},
 		"file of two":          {args: inFile, file: "an-id\nSECRET\n", code: exitDenied, says: "--client-secret-file secret has white space inside"},
 		"UTF-16":               {args: inFile, file: "\xff\xfe" + utf16, code: exitDenied, says: "--client-secret-file secret is UTF-16; save it as UTF-8"},
@@ -77,7 +77,7 @@ func TestSettingsRefused(t *testing.T) {
 		"NUL":                  {args: inFile, file: "SECRET\x00", code: exitDenied, says: "--client-secret-file secret has NUL bytes"},
 		"Latin-1":              {args: inFile, file: "SECRET\xe9", code: exitDenied, says: "--client-secret-file secret is not UTF-8"},
 		"non-ASCII":            {args: inFile, file: "SECRET\u200b", code: exitDenied, says: "--client-secret-file secret has control or non-ASCII characters"},
-		"file with only a BOM": {args: inFile, file: "\ufeff\r\n", code: exitUsage, says: "--client-secret-file: secret is empty"},
+		"file with only a BOM": {args: inFile, file: "\ufeff\r\n", code: exitDenied, says: "--client-secret-file: secret is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEnvironment(t, srv)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -10,25 +9,33 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
-// A console is standard error: lines that stay, and below them, on a terminal, one that
-// tells what is going on and is written over.
+// A console is standard error. It has lines that stay and, on a terminal, a status under
+// them, which each later status replaces.
 type console struct {
 	quiet, verbose bool
-	terminal       bool // on which lines can be written over
+	terminal       bool // can replace lines
 
 	mu     sync.Mutex
 	w      io.Writer
-	status string        // what is shown now
-	idle   string        // what is shown when there is nothing else
-	stop   chan struct{} // ends the countdown that is shown, or nil
+	task   string        // shown if there is no status
+	status func() string // may be nil
+	shown  bool          // there is a task or status on the screen
+	timer  *time.Timer   // draws the status again
 }
 
+const redrawEvery = 100 * time.Millisecond
+
 func newConsole(w io.Writer) *console {
-	return &console{w: w, terminal: isTerminal(w) && !dumb()}
+	return &console{w: w, terminal: isTerminal(w) && os.Getenv("TERM") != "dumb"}
+}
+
+func (a *app) addQuietFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.console.quiet, "quiet", "q", false, "write only data and errors")
 }
 
 func isTerminal(v any) bool {
@@ -36,13 +43,7 @@ func isTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// dumb reports whether the terminal shows escape sequences instead of obeying them.
-func dumb() bool { return os.Getenv("TERM") == "dumb" }
-
-// colours reports whether a writer should get colours (https://no-color.org).
-func colours(w io.Writer) bool { return isTerminal(w) && !dumb() && os.Getenv("NO_COLOR") == "" }
-
-// widthOf is the number of columns of a terminal; 80 when it does not tell.
+// widthOf returns the number of columns of a terminal, or 80 if it is unknown.
 func widthOf(v any) int {
 	if f, ok := v.(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
@@ -51,9 +52,6 @@ func widthOf(v any) int {
 	}
 	return 80
 }
-
-// live reports whether progress is shown.
-func (c *console) live() bool { return c.terminal && !c.quiet }
 
 // print writes a line that stays.
 func (c *console) print(line string) {
@@ -71,65 +69,73 @@ func (c *console) note(format string, args ...any) {
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	status := c.status
-	c.draw("")
+	c.replace("")
 	n, err := c.w.Write(p)
-	c.draw(status)
+	c.draw()
 	return n, err
 }
 
-// progress shows what is going on, until the next call; an empty text, nothing more than
-// what is done at large.
-func (c *console) progress(text string) {
-	if !c.live() {
-		return
-	}
+// step shows the task on a terminal. Elsewhere it writes a line when the task changes.
+func (c *console) step(format string, args ...any) {
+	task := printable(fmt.Sprintf(format, args...))
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endCountdown()
-	c.draw(cmp.Or(text, c.idle))
-}
-
-// doing says what is done at large, until done.
-func (c *console) doing(what string) {
-	c.mu.Lock()
-	c.idle = what
+	changed := c.task != task
+	c.task = task
+	c.draw()
 	c.mu.Unlock()
-	c.progress("")
+	if changed && !c.terminal {
+		c.note("%s", task)
+	}
 }
 
-// countdown shows a text with the time that is left of d, until the next progress.
-func (c *console) countdown(format string, d time.Duration) {
-	if !c.live() {
-		return
-	}
+// show shows a status on a terminal, until another replaces it. If status is nil, show shows
+// the task again.
+func (c *console) show(status func() string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endCountdown()
-	stop := make(chan struct{})
-	c.stop = stop
-	end := time.Now().Add(d)
-	left := func() string { return fmt.Sprintf(format, timeText(time.Until(end))) }
-	c.draw(left())
-	go func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-			c.mu.Lock()
-			if c.stop == stop {
-				c.draw(left())
-			}
-			c.mu.Unlock()
-		}
-	}()
+	c.status = status
+	c.draw()
+	if status != nil && c.timer == nil {
+		c.timer = time.AfterFunc(redrawEvery, c.redraw)
+	}
 }
 
-// timeText is a time in whole seconds, rounded up, as people write it.
+func (c *console) redraw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.status == nil {
+		c.timer = nil
+		return
+	}
+	c.draw()
+	c.timer.Reset(redrawEvery)
+}
+
+// clear removes the task and the status.
+func (c *console) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.task, c.status = "", nil
+	c.draw()
+}
+
+func (c *console) draw() {
+	if c.status != nil {
+		c.replace(c.status())
+	} else {
+		c.replace(c.task)
+	}
+}
+
+func (c *console) replace(status string) {
+	if !c.terminal || c.quiet || status == "" && !c.shown {
+		return
+	}
+	c.shown = status != ""
+	_, _ = io.WriteString(c.w, "\r\x1b[K"+text.Snip(status, widthOf(c.w)-1, "…"))
+}
+
+// timeText returns d in whole seconds, rounded up.
 func timeText(d time.Duration) string {
 	s := int(max(0, (d+time.Second-1)/time.Second))
 	switch {
@@ -141,50 +147,7 @@ func timeText(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
 }
 
-// done takes the progress away.
-func (c *console) done() { c.doing("") }
-
-// endWait takes a countdown away.
-func (c *console) endWait() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stop != nil {
-		c.endCountdown()
-		c.draw(c.idle)
-	}
-}
-
-func (c *console) endCountdown() {
-	if c.stop != nil {
-		close(c.stop)
-		c.stop = nil
-	}
-}
-
-func (c *console) draw(status string) {
-	if c.status == "" && status == "" {
-		return
-	}
-	c.status = status
-	_, _ = io.WriteString(c.w, "\r\x1b[K"+runewidth.Truncate(status, widthOf(c.w)-1, "…"))
-}
-
-const (
-	bold  = "1"
-	red   = "31"
-	green = "32"
-)
-
-// painted colours a text, where colours are wanted.
-func painted(colours bool, colour, text string) string {
-	if !colours || colour == "" {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
-
-// printable replaces the control characters of a text that comes from elsewhere, which
-// on a terminal would be carried out.
+// printable replaces control characters, which a terminal would execute.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {

@@ -17,59 +17,55 @@ import (
 func (a *app) deleteCommand() *cobra.Command {
 	var yes, dryRun bool
 	cmd := &cobra.Command{
-		Use:     "delete <id|name>...",
-		Aliases: []string{"rm"},
-		Short:   "Delete customizers",
-		Long: "Deletes customizers. Resolves every argument before deleting anything. Asks on a\n" +
-			"terminal; otherwise pass --yes. With -o json, jsonl, yaml or id it writes the deleted\n" +
-			"customizers, or in a dry run those that it would delete.",
+		Use:        "delete <id|name>...",
+		Aliases:    []string{"rm"},
+		SuggestFor: []string{"remove", "destroy"},
+		Short:      "Delete customizers",
+		Long: "Deletes customizers and their versions. Resolves every argument before deleting anything.\n" +
+			"Asks on a terminal; otherwise pass --yes. With -o json, jsonl, yaml or id it writes the\n" +
+			"deleted customizers.",
 		Example:           "  customizers delete hr-feed-old badge-sync-old",
 		Args:              arguments("<id|name>..."),
 		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
 			if !yes && !dryRun && (!isTerminal(a.in) || !isTerminal(a.console.w)) {
-				return usageErrorf("this is no terminal to ask on: give --yes to delete without being asked")
+				return usageErrorf("not a terminal: use --yes to delete without confirmation")
 			}
-			client, err := a.client()
+			client, err := a.client(ctx)
 			if err != nil {
 				return err
 			}
-			all, err := findAll(cmd.Context(), client, args)
+			all, err := findAll(ctx, client, args)
 			if err != nil {
 				return fmt.Errorf("nothing was deleted: %w", err)
 			}
-			if dryRun {
-				for _, c := range all {
-					a.console.note("Would delete %s (%s), which is at version %s.", c.Name, c.ID, versionText(c.ImageVersion))
-				}
-				return a.affected(all)
-			}
-			if !yes {
-				if err := a.confirm(cmd.Context(), all); err != nil {
+			if !yes && !dryRun {
+				if err := a.confirm(ctx, all); err != nil {
 					return err
 				}
 			}
-			return a.deleteAll(cmd, client, all)
+			return a.deleteAll(ctx, client, all, dryRun)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
 
-// confirm asks whether customizers are to be deleted.
+// confirm asks whether to delete customizers.
 func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error {
 	for _, c := range all {
-		a.console.print(printable(fmt.Sprintf("%s  %s  version %s", c.ID, c.Name, versionText(c.ImageVersion))))
+		a.console.print(printable(fmt.Sprintf("%s  %s  %s", c.ID, c.Name, describeVersion(c))))
 	}
 	what := "this customizer and its versions"
 	if len(all) > 1 {
 		what = fmt.Sprintf("these %d customizers and their versions", len(all))
 	}
-	_, _ = fmt.Fprintf(a.console, "Delete %s? [y/N] ", what)
-	answer, err := a.line(ctx)
+	_, _ = fmt.Fprintf(a.console, "Delete %s from %s? [y/N] ", what, a.tenant)
+	answer, err := a.readLine(ctx)
 	if err != nil {
-		a.console.print("") // the question has no line of its own else
+		a.console.print("") // after the question
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("nothing was deleted: %w", err)
@@ -81,58 +77,58 @@ func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error 
 	return errors.New("nothing was deleted: the answer was not yes")
 }
 
-// line reads a line, or ends with the context, as by Ctrl-C.
-func (a *app) line(ctx context.Context) (string, error) {
-	var text string
+// readLine reads a line of standard input, until ctx ends.
+func (a *app) readLine(ctx context.Context) (string, error) {
+	var line string
 	read := make(chan error, 1)
 	go func() {
 		var err error
-		text, err = bufio.NewReader(a.in).ReadString('\n')
+		line, err = bufio.NewReader(a.in).ReadString('\n')
 		read <- err
 	}()
 	select {
 	case err := <-read:
-		return text, err
+		return line, err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-func (a *app) deleteAll(cmd *cobra.Command, client *customizers.Client, all []*customizers.Customizer) error {
-	p := listOf(a, customizerView)
+// deleteAll deletes customizers and writes them for programs. People read the notes.
+func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []*customizers.Customizer, dryRun bool) error {
+	p := newPrinter(a, customizerView, true)
+	var failed error
 	var deleted []string
 	for i, c := range all {
-		if err := client.Delete(cmd.Context(), c.ID); err != nil {
-			_ = p.flush()
-			if len(all) > 1 {
-				err = fmt.Errorf("%d of %d deleted, %s (%s) and those after it not: %w", i, len(all), c.Name, c.ID, err)
+		if dryRun {
+			a.console.note("Would delete %s (%s), %s, from %s.", c.Name, c.ID, describeVersion(c), a.tenant)
+		} else {
+			if failed = client.Delete(ctx, c.ID); failed != nil {
+				if len(all) > 1 {
+					failed = fmt.Errorf("%d of %d deleted, %s (%s) and those after it not: %w", i, len(all), c.Name, c.ID, failed)
+				}
+				break
 			}
-			return err
+			a.console.note("Deleted %s (%s).", c.Name, c.ID)
+			deleted = append(deleted, c.ID)
 		}
-		a.console.note("Deleted %s (%s).", c.Name, c.ID)
-		deleted = append(deleted, c.ID)
 		if a.output.format != formatTable {
-			if err := p.print(*c); err != nil {
-				return written(err, "deleted "+strings.Join(deleted, ", "))
-			}
+			p.print(*c)
 		}
 	}
 	if a.output.format == formatTable {
-		return nil
+		return failed
 	}
-	return written(p.end(), "deleted "+strings.Join(deleted, ", "))
+	err := p.end()
+	if len(deleted) > 0 {
+		err = written(err, "deleted "+strings.Join(deleted, ", "))
+	}
+	return errors.Join(failed, err)
 }
 
-// affected writes customizers where a program reads them: people were told in words.
-func (a *app) affected(all []*customizers.Customizer) error {
-	if a.output.format == formatTable {
-		return nil
+func describeVersion(c *customizers.Customizer) string {
+	if c.ImageVersion == 0 {
+		return "without a version"
 	}
-	p := listOf(a, customizerView)
-	for _, c := range all {
-		if err := p.print(*c); err != nil {
-			return err
-		}
-	}
-	return p.end()
+	return fmt.Sprintf("version %d", c.ImageVersion)
 }

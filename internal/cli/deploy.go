@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,12 +19,13 @@ import (
 )
 
 func (a *app) uploadCommand() *cobra.Command {
-	var anyContent bool
+	var anyContent, dryRun bool
 	cmd := &cobra.Command{
-		Use:   "upload <id|name> <file.zip>",
-		Short: "Upload a zip archive as the next version of a customizer",
+		Use:        "upload <id|name> <file.zip>",
+		Short:      "Upload a zip archive as the next version of a customizer",
+		SuggestFor: []string{"push", "create-version"},
 		Long: "Uploads a zip archive as the next version of a customizer. 'customizers deploy' also\n" +
-			"creates the customizer, zips a folder, and uploads only what is new.",
+			"creates the customizer, zips a folder, and uploads only new content.",
 		Example:           "  customizers upload hr-feed dist/hr-feed.zip",
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
@@ -37,13 +41,20 @@ func (a *app) uploadCommand() *cobra.Command {
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			c, err := find(cmd.Context(), client, args[0])
 			if err != nil {
 				return err
+			}
+			if dryRun {
+				a.console.note("Would upload version %d of %s (%s) to %s.", c.ImageVersion+1, c.Name, c.ID, a.tenant)
+				if a.output.format == formatTable {
+					return nil
+				}
+				return one(a, versionView, customizers.Version{CustomizerID: c.ID, Version: c.ImageVersion + 1})
 			}
 			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {
@@ -57,6 +68,7 @@ func (a *app) uploadCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive without index.js at its root too")
+	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
 
@@ -65,18 +77,18 @@ func (a *app) deployCommand() *cobra.Command {
 	var noRecord bool
 	cmd := &cobra.Command{
 		Use:   "deploy <id|name> <file.zip|folder>",
-		Short: "Create a customizer if need be, and upload what is new",
+		Short: "Create a customizer if there is none, and upload new content",
 		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
 			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
 			"service shows the new version. Writes the version before and after.\n\n" +
 			"The archive must have index.js at its root. With --link, links connector instances to the\n" +
 			"customizer afterwards.\n\n" +
-			"Zips a folder, the same content to the same bytes. Leaves out *.zip and dot files at\n" +
-			"the top of the folder. Refuses links out of the folder, and archives with unsafe names\n" +
-			"or with a name twice.\n\n" +
-			"The service does not return the content of a version. So a record file keeps a digest\n" +
-			"of what was uploaded: while the newest version is the recorded one, the same content is\n" +
-			"not uploaded again. Keep the file in your pipeline's cache.",
+			"Zips a folder; the same content gives the same bytes. Leaves out *.zip and dot files at\n" +
+			"the top of the folder. Refuses links out of the folder, and archives with unsafe or\n" +
+			"duplicate names.\n\n" +
+			"The service does not return the content of a version, so deploy keeps a record of its\n" +
+			"uploads. If the newest version is in the record with the same content, it uploads\n" +
+			"nothing. Keep the record in your pipeline's cache.",
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --link 'HR production'\n" +
@@ -91,38 +103,39 @@ func (a *app) deployCommand() *cobra.Command {
 			var unrecorded error // why there is no default record
 			switch {
 			case own && noRecord:
-				return usageErrorf("--record and --no-record are both given")
+				return usageErrorf("--record and --no-record exclude each other")
 			case own && strings.TrimSpace(opts.Record) == "":
 				return usageErrorf("--record is empty")
 			case !own && !noRecord:
 				opts.Record, unrecorded = defaultRecord()
 			}
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			a.console.doing("deploying " + printable(args[0]))
-			r, err := deploy.Run(cmd.Context(), client, args[0], args[1], opts)
+			steps := &deploySteps{Client: client, console: a.console, name: args[0]}
+			a.console.step("Reading %s", args[1])
+			r, err := deploy.Run(cmd.Context(), steps, args[0], args[1], opts)
 			if r == nil && !own && errors.Is(err, deploy.ErrNotRecorded) { // the default file need not be writable
 				unrecorded, opts.Record = err, ""
-				r, err = deploy.Run(cmd.Context(), client, args[0], args[1], opts)
+				r, err = deploy.Run(cmd.Context(), steps, args[0], args[1], opts)
 			}
-			a.console.done()
+			a.console.clear()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
-				return usageErrorf("%v", err)
+				return usageErrorf("%w", err)
 			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
-				return &adviceError{err: err, advice: "deploy to one of these IDs, or delete the others"}
+				return &exitError{err: err, advice: "deploy to one of these IDs, or delete the others"}
 			case r == nil:
 				return err
 			case unrecorded != nil:
 				r.Unrecorded = messageOf(unrecorded)
 			case !own:
-				err = nil // the result says so
+				err = nil // the result has it
 			}
 			a.summarize(r)
 			if r.Unrecorded != "" && err == nil {
-				a.console.note("No record was kept, so the next deployment will upload again: %s.", r.Unrecorded)
+				a.console.note("Warning: the record was not written, so the next deployment will upload again: %s.", r.Unrecorded)
 			}
 			out := one(a, deploymentView, *r)
 			if r.Uploaded {
@@ -131,13 +144,60 @@ func (a *app) deployCommand() *cobra.Command {
 			return errors.Join(out, err)
 		},
 	}
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
-	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; can be repeated")
+	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; repeatable")
 	cmd.Flags().BoolVar(&opts.AnyContent, "any-content", false, "upload an archive without index.js at its root too")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
+	a.addChangeFlags(cmd, &opts.DryRun)
 	return cmd
+}
+
+// A deploySteps is a client that shows the steps of a deployment.
+type deploySteps struct {
+	*customizers.Client
+
+	console  *console
+	name     string
+	uploaded bool
+}
+
+func (s *deploySteps) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
+	if s.uploaded {
+		s.console.step("Waiting until the service shows the new version")
+	} else {
+		s.console.step("Looking for %s", s.name)
+	}
+	return s.Client.Get(ctx, id)
+}
+
+func (s *deploySteps) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
+	s.console.step("Looking for %s", s.name)
+	return s.Client.GetByName(ctx, name)
+}
+
+func (s *deploySteps) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
+	s.console.step("Creating %s", s.name)
+	return s.Client.Create(ctx, r)
+}
+
+func (s *deploySteps) CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error) {
+	size := ""
+	if sized, ok := archive.(interface{ Size() int64 }); ok {
+		size = " " + sizeText(sized.Size())
+	}
+	s.console.step("Uploading%s", size)
+	s.uploaded = true
+	return s.Client.CreateVersion(ctx, id, archive)
+}
+
+func (s *deploySteps) Do(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodGet {
+		s.console.step("Looking for the connector instances")
+	} else {
+		s.console.step("Linking connector instances")
+	}
+	return s.Client.Do(req)
 }
 
 // defaultRecord returns the path of the record in the user's cache folder.
@@ -149,7 +209,7 @@ func defaultRecord() (string, error) {
 	return filepath.Join(dir, "customizers", "deployed.json"), nil
 }
 
-// summarize says what a deployment did, for people.
+// summarize writes notes on a deployment.
 func (a *app) summarize(r *deploy.Result) {
 	name, digest := r.Customizer.Name, "sha256 "+r.SHA256[:12] // enough to tell archives apart
 	if len(r.Skipped) > 0 {
@@ -160,9 +220,9 @@ func (a *app) summarize(r *deploy.Result) {
 	}
 	switch {
 	case r.WouldCreate:
-		a.console.note("Would create %s and upload its first version.", name)
+		a.console.note("Would create %s in %s and upload its first version (%s).", name, a.tenant, digest)
 	case r.WouldUpload:
-		a.console.note("Would upload version %d of %s.", r.NewVersion, name)
+		a.console.note("Would upload version %d of %s to %s (%s).", r.NewVersion, name, a.tenant, digest)
 	case !r.Uploaded:
 		a.console.note("%s has this content already, as version %d (%s).", name, r.NewVersion, digest)
 	case r.Created:

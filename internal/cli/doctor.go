@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers"
@@ -20,16 +21,17 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the credentials and the connection",
-		Long: "Shows where each setting comes from, reaches the tenant, fetches a token, shows its\n" +
-			"scopes and expiry, lists, and measures the latency. It says what to do about each\n" +
-			"failure. The exit code is that of the first failure.",
+		Long: "Shows the source of each setting, connects to the tenant, fetches a token, shows its\n" +
+			"scopes and expiry, lists, and measures the latency. For each failure, shows what to do.\n" +
+			"The exit code is that of the first failure.",
+		SuggestFor:        []string{"check", "status"},
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d := &doctor{app: a, p: listOf(a, checkView)}
+			d := &doctor{app: a, p: newPrinter(a, checkView, true)}
 			d.examine(cmd.Context())
 			if err := d.p.end(); err != nil {
 				return err
@@ -37,9 +39,11 @@ func (a *app) doctorCommand() *cobra.Command {
 			return d.failed
 		},
 	}
+	a.addTableFlags(cmd)
+	return cmd
 }
 
-// A check is one thing that doctor examined.
+// A check is the result of one check.
 type check struct {
 	Name   string `json:"check"`
 	OK     bool   `json:"ok"`
@@ -50,18 +54,18 @@ type check struct {
 var checkView = view[check]{
 	id: func(c check) string { return c.Name },
 	columns: []column[check]{
-		{head: "STATE", cell: check.state, least: len("FAILED"), colour: func(c check) string {
-			return map[string]string{"ok": green, "FAILED": red}[c.state()]
+		{head: "STATE", cell: check.state, color: func(c check) text.Colors {
+			return map[string]text.Colors{"ok": {text.FgGreen}, "FAILED": {text.FgRed}}[c.state()]
 		}},
-		{head: "CHECK", cell: func(c check) string { return c.Name }, least: len("client secret")},
-		{head: "DETAIL", cell: func(c check) string { return c.Detail }, narrow: wraps},
+		{head: "CHECK", cell: func(c check) string { return c.Name }},
+		{head: "DETAIL", cell: func(c check) string { return c.Detail }, fit: wraps},
 	},
 }
 
-// state is empty for the line that says what to do about the check above it.
+// state returns the state of a check. The row with the advice has none.
 func (c check) state() string {
 	switch {
-	case c.Name == todo:
+	case c.Name == adviceRow:
 		return ""
 	case c.OK && c.Advice != "":
 		return "note"
@@ -71,8 +75,9 @@ func (c check) state() string {
 	return "FAILED"
 }
 
-const todo = "what to do"
+const adviceRow = "what to do"
 
+// A doctor checks settings and the connection.
 type doctor struct {
 	app    *app
 	p      *printer[check]
@@ -80,20 +85,20 @@ type doctor struct {
 }
 
 func (d *doctor) print(c check) {
-	_ = d.p.print(c)
+	d.p.print(c)
 	if c.Advice != "" && d.app.output.format == formatTable {
-		_ = d.p.print(check{Name: todo, Detail: c.Advice})
+		d.p.print(check{Name: adviceRow, Detail: c.Advice})
 	}
 	_ = d.p.flush()
 }
 
-func (d *doctor) good(name, format string, args ...any) {
+func (d *doctor) pass(name, format string, args ...any) {
 	d.print(check{Name: name, OK: true, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (d *doctor) bad(name string, err error, advice string) {
+func (d *doctor) fail(name string, err error, advice string) {
 	if errors.Is(err, context.Canceled) {
-		d.failed = err // an interrupted check says nothing
+		d.failed = err // an interrupted check has no result
 		return
 	}
 	d.print(check{Name: name, Detail: messageOf(err), Advice: advice})
@@ -102,7 +107,7 @@ func (d *doctor) bad(name string, err error, advice string) {
 	}
 }
 
-// examined is the error of a failed check. The table says why, and what to do.
+// examined is the error of a failed check. The table has the reason and the advice.
 type examined struct {
 	check string
 	err   error
@@ -111,20 +116,26 @@ type examined struct {
 func (e *examined) Error() string { return "the check of " + e.check + " failed" }
 func (e *examined) Unwrap() error { return e.err }
 
-// examine makes the checks, each of which needs those before it.
+// examine runs the checks until one fails.
 func (d *doctor) examine(ctx context.Context) {
-	s, err := d.app.connect.settings(d.app.in)
+	d.environments()
+	s, err := d.app.settings(ctx)
 	if s != nil {
 		d.settings(s)
 	}
 	if err != nil {
-		d.bad("configuration", err, "set what is missing or wrong, or give --tenant, --client-id and --client-secret-file")
+		advice := "set the missing or wrong setting, or use --tenant, --client-id and --client-secret-file"
+		if own := (*exitError)(nil); errors.As(err, &own) && own.advice != "" {
+			advice = own.advice
+		}
+		d.fail("configuration", err, advice)
 		return
 	}
-	watch := &watch{next: customizers.DefaultTransport()}
-	client, err := d.app.clientOf(s, watch, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+	d.app.console.show(func() string { return "Checking the connection to " + s.Base.Value })
+	watch := &tokenWatch{next: customizers.DefaultTransport()}
+	client, err := d.app.newClient(s, watch, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
-		d.bad("configuration", err, "correct the setting")
+		d.fail("configuration", err, "correct the setting")
 		return
 	}
 	if !d.reach(ctx, s.Base.Value) {
@@ -135,18 +146,32 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		d.bad("list", err, listAdvice(err))
+		d.fail("list", err, listAdvice(err))
 		return
 	}
 	if page.Total < 0 {
-		d.good("list", "permitted")
+		d.pass("list", "permitted")
 	} else {
-		d.good("list", "%d customizers", page.Total)
+		d.pass("list", "%d customizers", page.Total)
 	}
 	d.latency(ctx, client)
 }
 
-// settings shows where each setting comes from.
+// environments shows the environments that --env can select.
+func (d *doctor) environments() {
+	names, active, err := config.Environments()
+	if len(names) == 0 || err != nil { // the check of the settings shows the error
+		return
+	}
+	for i, name := range names {
+		if name == active {
+			names[i] += " (active)"
+		}
+	}
+	d.pass("environments", "%s, in %s", strings.Join(names, ", "), config.YAMLFile)
+}
+
+// settings shows the source of each setting.
 func (d *doctor) settings(s *settings) {
 	show := func(name string, v config.Setting, shown string) {
 		from := v.Name
@@ -154,7 +179,7 @@ func (d *doctor) settings(s *settings) {
 			from += ", " + v.Source
 		}
 		if v.Value != "" {
-			d.good(name, "%s (%s)", shown, from)
+			d.pass(name, "%s (%s)", shown, from)
 		}
 	}
 	show("tenant", s.Base, s.Base.Value)
@@ -162,7 +187,7 @@ func (d *doctor) settings(s *settings) {
 	show("client secret", s.Secret, masked(s.Secret.Value))
 	show("access token", s.Token, masked(s.Token.Value))
 	if s.unused != "" {
-		d.good("note", "%s", s.unused)
+		d.pass("note", "%s", s.unused)
 	}
 }
 
@@ -178,7 +203,7 @@ func masked(secret string) string {
 func (d *doctor) reach(ctx context.Context, base string) bool {
 	const maxInfo = 64 << 10
 	if proxy := proxyOf(base); proxy != "none" {
-		d.good("proxy", "%s", proxy)
+		d.pass("proxy", "%s", proxy)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -189,7 +214,7 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 		resp, err = customizers.DefaultTransport().RoundTrip(req)
 	}
 	if err != nil {
-		d.bad("oauth/info", err, connectionAdvice(err, base))
+		d.fail("oauth/info", err, connectionAdvice(err, base))
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -202,44 +227,44 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		d.bad("oauth/info", fmt.Errorf("%s/oauth/info answered %s", base, resp.Status), "check the tenant: this is not its API, or the API is out of service")
+		d.fail("oauth/info", fmt.Errorf("%s/oauth/info returned %s", base, resp.Status), "check the tenant's address: this is not its API, or the API is out of service")
 		return false
 	case err != nil:
-		d.bad("oauth/info", fmt.Errorf("%s/oauth/info did not answer with JSON: %w", base, err), "check the tenant, or a proxy in between: this is not its API")
+		d.fail("oauth/info", fmt.Errorf("%s/oauth/info did not return JSON: %w", base, err), "check the tenant's address and the proxy: this is not its API")
 		return false
 	}
-	d.good("oauth/info", "reached in %v", time.Since(start).Round(time.Millisecond))
+	d.pass("oauth/info", "reached in %v", time.Since(start).Round(time.Millisecond))
 	if api, ok := strings.CutSuffix(info.TokenEndpoint, "/oauth/token"); ok && !strings.EqualFold(api, base) {
 		d.print(check{
-			Name: "API address", OK: true, Detail: "the tenant names " + api + ", not " + base,
-			Advice: "set the tenant to " + api + ", unless " + base + " is a gateway to it: a vanity address leads to the user interface, not to the API",
+			Name: "API address", OK: true, Detail: "the tenant's own address is " + api + ", not " + base,
+			Advice: "set the tenant to " + api + ", unless " + base + " is a gateway to it: a vanity address is that of the user interface, not of the API",
 		})
 	}
 	return true
 }
 
 // token shows the token of the first list, which ended with err.
-func (d *doctor) token(w *watch, err error, base string) bool {
+func (d *doctor) token(w *tokenWatch, err error, base string) bool {
 	var e *customizers.Error
 	if errors.As(err, &e) && e.Path == "/oauth/token" {
-		advice := "try again; if it stays, see the service's status"
+		advice := "try again; if it fails again, check the service's status page"
 		switch {
 		case errors.Is(err, customizers.ErrUnauthorized):
 			advice = "create a new personal access token, and set its client ID and secret"
 		case errors.Is(err, customizers.ErrConnection):
 			advice = connectionAdvice(err, base)
 		}
-		d.bad("token", err, advice)
+		d.fail("token", err, advice)
 		return false
 	}
 	raw := w.bearer()
 	if raw == "" {
-		d.bad("token", err, "see what it says")
+		d.fail("token", err, "")
 		return false
 	}
 	claims, jwtErr := claimsOf(raw)
 	if jwtErr != nil {
-		d.good("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
+		d.pass("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
 		return true
 	}
 	left := "no expiry"
@@ -247,8 +272,8 @@ func (d *doctor) token(w *watch, err error, base string) bool {
 		expires := time.Unix(int64(claims.Expires), 0)
 		left = fmt.Sprintf("expires in %v, at %s", time.Until(expires).Round(time.Second), expires.UTC().Format(time.RFC3339))
 	}
-	d.good("token", "%s", left)
-	d.good("scopes", "%s", claims.scopes())
+	d.pass("token", "%s", left)
+	d.pass("scopes", "%s", claims.scopes())
 	return true
 }
 
@@ -261,9 +286,9 @@ func listAdvice(err error) string {
 	case statusOf(err) == http.StatusNotFound:
 		return "check the tenant's address and --api-version: it has no connector customizers there"
 	case errors.Is(err, customizers.ErrRateLimited):
-		return "other programs use the same client ID: wait, or give this one a client ID of its own"
+		return "other programs use this client ID: wait, or create another client ID for this one"
 	}
-	return "try again; if it stays, see the service's status, and tell its support the tracking id"
+	return "try again; if it fails again, check the service's status page, and give its support the tracking ID"
 }
 
 // latency measures requests one after the other, over an open connection.
@@ -272,31 +297,24 @@ func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
 	for range 5 {
 		start := time.Now()
 		if _, err := client.List(ctx, customizers.ListOptions{Limit: 1}); err != nil {
-			d.bad("latency", err, listAdvice(err))
+			d.fail("latency", err, listAdvice(err))
 			return
 		}
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)
-	d.good("latency", "median %v of %d requests, %v at most", rounded(took[len(took)/2]), len(took), rounded(took[len(took)-1]))
+	d.pass("latency", "median %v of %d requests, %v at most", rounded(took[len(took)/2]), len(took), rounded(took[len(took)-1]))
 }
 
-func rounded(d time.Duration) time.Duration {
-	if d < 10*time.Millisecond {
-		return d.Round(10 * time.Microsecond)
-	}
-	return d.Round(time.Millisecond)
-}
-
-// A watch keeps the token that is sent.
-type watch struct {
+// A tokenWatch keeps the last token that was sent.
+type tokenWatch struct {
 	next http.RoundTripper
 
 	mu    sync.Mutex
 	token string
 }
 
-func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w *tokenWatch) RoundTrip(req *http.Request) (*http.Response, error) {
 	if token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); ok {
 		w.mu.Lock()
 		w.token = token
@@ -305,20 +323,20 @@ func (w *watch) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(req)
 }
 
-func (w *watch) bearer() string {
+func (w *tokenWatch) bearer() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.token
 }
 
-// claims are the parts of a JWT that doctor shows.
+// claims are the claims of a JWT that doctor shows.
 type claims struct {
 	Expires float64         `json:"exp"`
 	Scope   json.RawMessage `json:"scope"`
 }
 
 // scopes describes the scope claim: names in an array or in one string. Some tenants send a
-// bitmap instead, which only the service can read; the list then shows what is permitted.
+// bitmap instead, which only the service can read.
 func (c *claims) scopes() string {
 	var names []string
 	var one string
@@ -336,7 +354,7 @@ func (c *claims) scopes() string {
 	all := strings.Join(names, " ")
 	switch {
 	case len(names) == 0:
-		return "unknown: the token does not name them"
+		return "unknown: the token has no names of scopes"
 	case slices.Contains(names, "sp:scopes:all") || slices.Contains(names, "sp:connector:manage"):
 		return all
 	}

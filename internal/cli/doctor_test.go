@@ -28,9 +28,9 @@ func TestDoctorScopes(t *testing.T) {
 		code   int
 		says   []string
 	}{
-		"none that helps": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED  list", "403", "the scope sp:connector:read"}},
+		"none that helps": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED\tlist", "403", "the scope sp:connector:read"}},
 		"reading only":    {[]string{"sp:connector:read"}, exitOK, []string{"sp:connector:read (create, update, delete and upload need sp:connector:manage)"}},
-		"all":             {[]string{"sp:scopes:all"}, exitOK, []string{"ok      scopes         sp:scopes:all"}},
+		"all":             {[]string{"sp:scopes:all"}, exitOK, []string{"ok\tscopes\tsp:scopes:all"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := customizerstest.NewServer(customizerstest.WithScopes(tt.scopes...))
@@ -48,14 +48,14 @@ func TestDoctorScopes(t *testing.T) {
 // A successful list is the proof of what a token permits, whatever form its claims have.
 func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 	for claims, says := range map[string]string{
-		`{"scope":["FA=="],"exp":4102444800}`: "scopes         unknown: the token does not name them",
-		`{"scope":"FA=="}`:                    "scopes         unknown",
-		`{"scope":7}`:                         "scopes         unknown",
-		`{"scope":{"a":1},"exp":"soon"}`:      "token          fetched; it is not a JWT",
-		`{}`:                                  "token          no expiry",
+		`{"scope":["FA=="],"exp":4102444800}`: "scopes\tunknown: the token has no names of scopes",
+		`{"scope":"FA=="}`:                    "scopes\tunknown",
+		`{"scope":7}`:                         "scopes\tunknown",
+		`{"scope":{"a":1},"exp":"soon"}`:      "token\tfetched; it is not a JWT",
+		`{}`:                                  "token\tno expiry",
 		`{"scope":["sp:connector:read sp:connector:manage"]}`: "sp:connector:read sp:connector:manage",
-		`{"scope":"sp:scopes:all"}`:                           "scopes         sp:scopes:all",
-		`not JSON`:                                            "token          fetched; it is not a JWT",
+		`{"scope":"sp:scopes:all"}`:                           "scopes\tsp:scopes:all",
+		`not JSON`:                                            "token\tfetched; it is not a JWT",
 	} {
 		t.Run(claims, func(t *testing.T) {
 			token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
@@ -73,7 +73,7 @@ func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 			code, stdout, stderr := runDoctor(t.Context(), t)
 			assert.Equal(t, exitOK, code, stderr)
 			assert.Contains(t, stdout, says)
-			assert.Contains(t, stdout, "ok      list           permitted")
+			assert.Contains(t, stdout, "ok\tlist\tpermitted")
 			assert.NotContains(t, stdout, "FAILED")
 		})
 	}
@@ -100,9 +100,9 @@ func TestDoctorNamesTheAPI(t *testing.T) {
 	}))
 	code, stdout, _ := runDoctor(t.Context(), t)
 	assert.Equal(t, exitFailure, code)
-	assert.Contains(t, stdout, "note    API address    the tenant names https://acme.api.identitynow.com, not http://127.0.0.1")
+	assert.Contains(t, stdout, "note\tAPI address\tthe tenant's own address is https://acme.api.identitynow.com, not http://127.0.0.1")
 	assert.Contains(t, stdout, "set the tenant to https://acme.api.identitynow.com")
-	assert.Contains(t, stdout, "FAILED  token")
+	assert.Contains(t, stdout, "FAILED\ttoken")
 }
 
 func TestDoctorWithAnUnknownAuthority(t *testing.T) {
@@ -126,7 +126,7 @@ func TestDoctorInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	code, stdout, stderr := runDoctor(ctx, t)
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, exitInterrupted, code)
 	assert.NotContains(t, stdout, "FAILED")
 	assert.NotContains(t, stdout, "HTTPS_PROXY")
 	assert.Contains(t, stderr, "interrupted")

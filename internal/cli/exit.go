@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/connector-customizers/customizers"
 )
@@ -19,99 +21,119 @@ const (
 	exitDenied      = 4
 	exitRateLimited = 5
 	exitUnknown     = 6
+	exitAmbiguous   = 7
+	exitInterrupted = 130
 )
 
-const exitHelp = `Exit codes: 0 done; 1 failed; 2 the command line can't be used; 3 there is no such
-customizer or connector instance; 4 no or wrong credentials, or not permitted; 5 rate
-limited; the requested wait exceeds --max-wait; 6 the outcome is unknown: check before you
-repeat it.`
-
-// A usageError is a command line that can't be used.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func usageErrorf(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
+// ExitCodes describes the exit codes.
+var ExitCodes = []struct {
+	Code    int
+	Meaning string
+}{
+	{exitOK, "done"},
+	{exitFailure, "failed, or the answer to a question was not yes"},
+	{exitUsage, "the command line is wrong"},
+	{exitNotFound, "no such customizer or connector instance"},
+	{exitDenied, "a setting or credential is missing or wrong, or permission is denied"},
+	{exitRateLimited, "rate limited; the requested wait exceeds --max-wait"},
+	{exitUnknown, "the outcome is unknown: check before you repeat the command"},
+	{exitAmbiguous, "several customizers or instances have the name"},
+	{exitInterrupted, "interrupted"},
 }
 
-// An adviceError is an error with an exit code of its own, or with what to do about it.
-type adviceError struct {
+func exitHelp() string {
+	var b strings.Builder
+	b.WriteString("Exit codes:")
+	for _, e := range ExitCodes {
+		fmt.Fprintf(&b, "\n  %-3d  %s", e.Code, e.Meaning)
+	}
+	return b.String()
+}
+
+// An exitError is an error of the command. It has an exit code of its own, unless code is 0.
+type exitError struct {
 	err    error
 	code   int
-	advice string
+	advice string // says what to do; may be empty
 }
 
-func (e *adviceError) Error() string { return e.err.Error() }
-func (e *adviceError) Unwrap() error { return e.err }
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
 
-// exitCode is the exit code of an error, and a word for its kind.
-func exitCode(err error) (int, string) {
-	var usage *usageError
-	var own *adviceError
-	switch {
-	case err == nil:
-		return exitOK, ""
-	case errors.As(err, &usage):
-		return exitUsage, "usage"
-	case errors.Is(err, customizers.ErrOutcomeUnknown):
-		return exitUnknown, "outcome_unknown"
-	case errors.Is(err, customizers.ErrRateLimited):
-		return exitRateLimited, "rate_limited"
-	case errors.Is(err, customizers.ErrUnauthorized):
-		return exitDenied, "unauthorized"
-	case errors.Is(err, customizers.ErrForbidden):
-		return exitDenied, "forbidden"
-	case errors.Is(err, customizers.ErrNotFound):
-		return exitNotFound, "not_found"
-	case errors.As(err, &own) && own.code == exitDenied:
-		return exitDenied, "no_credentials"
-	case errors.Is(err, customizers.ErrServer):
-		return exitFailure, "server"
-	case errors.Is(err, customizers.ErrInvalidArgument):
-		return exitFailure, "invalid_argument"
-	case errors.Is(err, customizers.ErrBadRequest):
-		return exitFailure, "bad_request"
-	case errors.Is(err, customizers.ErrConnection):
-		return exitFailure, "connection"
+func usageErrorf(format string, args ...any) error {
+	return &exitError{err: fmt.Errorf(format, args...), code: exitUsage}
+}
+
+// denied returns the error of a setting that is missing or can't be used.
+func denied(err error) error { return &exitError{err: err, code: exitDenied} }
+
+func deniedf(format string, args ...any) error { return denied(fmt.Errorf(format, args...)) }
+
+// exitCode returns the exit code of an error and its kind.
+func exitCode(err error) (code int, kind string) {
+	if own := (*exitError)(nil); errors.As(err, &own) && own.code != 0 {
+		return own.code, map[int]string{exitUsage: "usage", exitDenied: "configuration", exitFailure: "failure"}[own.code]
+	}
+	for _, k := range []struct {
+		target error
+		code   int
+		kind   string
+	}{
+		{customizers.ErrOutcomeUnknown, exitUnknown, "outcome_unknown"},
+		{customizers.ErrRateLimited, exitRateLimited, "rate_limited"},
+		{customizers.ErrUnauthorized, exitDenied, "unauthorized"},
+		{customizers.ErrForbidden, exitDenied, "forbidden"},
+		{customizers.ErrNotFound, exitNotFound, "not_found"},
+		{customizers.ErrAmbiguous, exitAmbiguous, "ambiguous"},
+		{customizers.ErrServer, exitFailure, "server"},
+		{customizers.ErrInvalidArgument, exitFailure, "invalid_argument"},
+		{customizers.ErrBadRequest, exitFailure, "bad_request"},
+		{customizers.ErrConnection, exitFailure, "connection"},
+	} {
+		if errors.Is(err, k.target) {
+			return k.code, k.kind
+		}
 	}
 	return exitFailure, "failure"
 }
 
 // report writes an error, if there is one, and returns the exit code.
 func (a *app) report(ctx context.Context, err error) int {
-	code, kind := exitCode(err)
 	if err == nil {
-		return code
+		return exitOK
 	}
-	message := messageOf(err)
-	advice := adviceOn(err)
+	code, kind := exitCode(err)
+	message, advice := messageOf(err), adviceOn(err)
 	if code != exitUnknown && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		code, kind, advice = exitFailure, "interrupted", ""
+		code, kind, advice = exitInterrupted, "interrupted", ""
 	}
 	if ctx.Err() != nil {
 		canceled, cause := context.Canceled.Error(), context.Cause(ctx).Error()
 		message = strings.NewReplacer(canceled+": "+cause, "interrupted", cause, "interrupted", canceled, "interrupted").Replace(message)
 	}
-	if a.output.format == formatJSON || a.output.format == formatJSONL {
-		a.console.print(jsonOf(reportOf(err, code, kind, message, advice)))
+	if a.output.json() {
+		_, _ = a.console.Write(marshal(reportOf(err, code, kind, message, advice), "", ""))
 		return code
 	}
 	if advice != "" {
 		message += "; " + advice
 	}
-	a.console.print(painted(colours(a.console.w), red, "customizers:") + " " + printable(message))
+	name := "customizers:"
+	if isTerminal(a.console.w) {
+		name = text.FgRed.Sprint(name)
+	}
+	a.console.print(name + " " + printable(message))
 	return code
 }
 
-// messageOf is the text of an error in one line, without the package that each part of it
-// names, which is this program's name too.
+// messageOf returns the text of an error in one line. It removes the package's name, which
+// is the program's too.
 func messageOf(err error) string {
-	text := strings.TrimPrefix(err.Error(), "customizers: ")
-	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(text)
+	message := strings.TrimPrefix(err.Error(), "customizers: ")
+	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(message)
 }
 
-// A failure is the JSON form of an error. What is not known is left out.
+// A failure is the JSON form of an error.
 type failure struct {
 	Kind              string   `json:"kind"`
 	ExitCode          int      `json:"exitCode"`
@@ -127,27 +149,15 @@ type failure struct {
 	RetryAfterSeconds float64  `json:"retryAfterSeconds,omitzero"`
 }
 
-func reportOf(err error, code int, kind, message, advice string) any {
+func reportOf(err error, code int, kind, message, advice string) map[string]failure {
 	f := failure{Kind: kind, ExitCode: code, Message: message, Advice: advice}
-	var e *customizers.Error
-	if errors.As(err, &e) {
+	if e := (*customizers.Error)(nil); errors.As(err, &e) {
 		f.Method, f.Path, f.Status = e.Method, e.Path, e.StatusCode
 		f.DetailCode, f.TrackingID, f.Attempts = e.DetailCode, e.TrackingID, e.Attempts
 		f.RetryAfterSeconds = e.RetryAfter.Seconds()
-		for _, m := range e.Messages {
-			f.Texts = append(f.Texts, m.Text)
-		}
-		for _, m := range e.Causes {
+		for _, m := range slices.Concat(e.Messages, e.Causes) {
 			f.Texts = append(f.Texts, m.Text)
 		}
 	}
 	return map[string]failure{"error": f}
-}
-
-func jsonOf(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err.Error() // strings and numbers can be marshaled
-	}
-	return string(data)
 }

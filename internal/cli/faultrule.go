@@ -121,7 +121,7 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	case "delay":
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("delay=%s is not a time such as 2s or 500ms", value)
+			return fmt.Errorf("delay=%s is not valid (want a duration, for example 2s or 500ms)", value)
 		}
 		f.Delay = d
 		return nil

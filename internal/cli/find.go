@@ -14,44 +14,55 @@ import (
 
 // find returns the customizer with the given ID or name.
 func find(ctx context.Context, client *customizers.Client, idOrName string) (*customizers.Customizer, error) {
-	found, err := findAll(ctx, client, []string{idOrName})
+	if idOrName == "" {
+		return nil, usageErrorf("the ID or name is empty")
+	}
+	if uuid.Validate(idOrName) == nil {
+		c, err := client.Get(ctx, idOrName)
+		if !errors.Is(err, customizers.ErrNotFound) {
+			return c, err
+		}
+	}
+	c, err := client.GetByName(ctx, idOrName)
+	switch {
+	case errors.Is(err, customizers.ErrAmbiguous):
+		err = &exitError{err: err, advice: "use one of these IDs"}
+	case errors.Is(err, customizers.ErrNotFound) && !errors.As(err, new(*customizers.Error)):
+		err = fmt.Errorf("%w: no customizer has the ID or name %q", customizers.ErrNotFound, idOrName)
+	}
+	return c, err
+}
+
+// findAll returns the customizers with the given IDs or names, without repeats. It reads the
+// list once.
+func findAll(ctx context.Context, client *customizers.Client, idsOrNames []string) ([]*customizers.Customizer, error) {
+	if len(idsOrNames) == 1 {
+		c, err := find(ctx, client, idsOrNames[0])
+		if err != nil {
+			return nil, err
+		}
+		return []*customizers.Customizer{c}, nil
+	}
+	if slices.Contains(idsOrNames, "") {
+		return nil, usageErrorf("the ID or name is empty")
+	}
+	all, err := listAll(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	return found[0], nil
+	return pick(all, idsOrNames, customizerKind)
 }
 
-// findAll returns the customizers with the given IDs or names, without repeats. It requests
-// what looks like an ID, and reads the list at most once.
-func findAll(ctx context.Context, client *customizers.Client, idsOrNames []string) ([]*customizers.Customizer, error) {
-	args := slices.Clone(idsOrNames)
-	var known []*customizers.Customizer
-	var names []string
-	for i, arg := range args {
-		if uuid.Validate(arg) != nil {
-			names = append(names, arg)
-			continue
-		}
-		switch c, err := client.Get(ctx, arg); {
-		case errors.Is(err, customizers.ErrNotFound):
-			names = append(names, arg)
-		case err != nil:
+// listAll returns all customizers.
+func listAll(ctx context.Context, client *customizers.Client) ([]*customizers.Customizer, error) {
+	var all []*customizers.Customizer
+	for c, err := range client.All(ctx, customizers.ListOptions{}) {
+		if err != nil {
 			return nil, err
-		default:
-			known, args[i] = append(known, c), c.ID
 		}
+		all = append(all, &c)
 	}
-	if len(names) > 0 && !slices.Contains(names, "") {
-		for c, err := range client.All(ctx, customizers.ListOptions{}) {
-			if err != nil {
-				return nil, err
-			}
-			if slices.ContainsFunc(names, func(name string) bool { return customizerKind.hasID(&c, name) || c.Name == name }) {
-				known = append(known, &c)
-			}
-		}
-	}
-	return pick(known, args, customizerKind)
+	return all, nil
 }
 
 // A kind describes items that have an ID and a name.
@@ -86,7 +97,7 @@ func pick[T any](items []T, idsOrNames []string, k kind[T]) ([]T, error) {
 		}
 		switch len(found) {
 		case 0:
-			return nil, fmt.Errorf("%w: there is no %s with the ID or name %q", customizers.ErrNotFound, k.noun, arg)
+			return nil, fmt.Errorf("%w: no %s has the ID or name %q", customizers.ErrNotFound, k.noun, arg)
 		case 1:
 			picked = k.add(picked, found[0])
 		default:
@@ -94,7 +105,7 @@ func pick[T any](items []T, idsOrNames []string, k kind[T]) ([]T, error) {
 			for i, item := range found {
 				ids[i] = k.id(item)
 			}
-			return nil, &adviceError{
+			return nil, &exitError{
 				err:    fmt.Errorf("%w %q: %s", customizers.ErrAmbiguous, arg, strings.Join(ids, ", ")),
 				advice: "use one of these IDs",
 			}

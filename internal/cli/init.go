@@ -22,8 +22,8 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init <name> [folder]",
 		Short: "Write a new customizer project in TypeScript",
 		Long: "Writes a customizer project in TypeScript, with two hooks, their tests, and a build of\n" +
-			"one file to deploy. The folder, by default the name, must be new or empty. The project\n" +
-			"needs Node.js 20 or later and npm.",
+			"one file to deploy. The folder must be new or empty; by default it has the project's name.\n" +
+			"The project needs Node.js 20 or later and npm.",
 		Example: "  customizers init hr-feed\n" +
 			"  customizers init hr-feed customizers/hr-feed --gitlab",
 		Args: arguments("<name>", "[folder]"),
@@ -53,13 +53,15 @@ func (a *app) initCommand() *cobra.Command {
 			for _, line := range []string{"npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
 				a.console.note("  %s", line)
 			}
-			out := listOf(a, projectFileView)
+			out := newPrinter(a, projectFileView, true)
 			for _, f := range p.files {
-				err = errors.Join(err, out.print(f))
+				out.print(f)
 			}
-			return written(errors.Join(err, out.end()), "the project was written")
+			return written(out.end(), "the project was written")
 		},
 	}
+	a.addTableFlags(cmd)
+	a.addQuietFlag(cmd)
 	cmd.Flags().BoolVar(&gitlab, "gitlab", false, "add a pipeline for GitLab, .gitlab-ci.yml")
 	cmd.Flags().BoolVar(&github, "github", false, "add a workflow for GitHub, .github/workflows/deploy.yml")
 	return cmd
@@ -76,7 +78,7 @@ var projectFileView = view[projectFile]{
 
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,213}$`)
 
-// checkPackageName refuses the names that npm refuses, and those with a scope.
+// checkPackageName refuses names that npm refuses, and names with a scope.
 func checkPackageName(name string) error {
 	if !packageName.MatchString(name) || name == "node_modules" || name == "favicon.ico" {
 		return usageErrorf("the name %q is not an npm package name (want lower-case letters, digits, \".\", \"_\" and \"-\", a letter or digit first, at most 214)", name)
@@ -96,14 +98,14 @@ func checkNewFolder(folder string) error {
 	return usageErrorf("the folder can't be used: %v", err)
 }
 
-// A project is written file by file, and removed again if that fails.
+// A project is a folder of a new customizer project.
 type project struct {
 	name, folder string
 	files        []projectFile
 	created      []string // files and folders, in order
 }
 
-// write writes a folder of the templates. It replaces no file.
+// write writes a folder of the templates. It fails if a file exists.
 func (p *project) write(part string) error {
 	root := "template/" + part
 	return fs.WalkDir(templates, root, func(path string, d fs.DirEntry, err error) error {
@@ -128,7 +130,7 @@ func (p *project) write(part string) error {
 	})
 }
 
-// mkdir creates a folder, and those that it is in, unless they exist.
+// mkdir creates a folder and its parents, unless they exist.
 func (p *project) mkdir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) instancesCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
 		Long: "Lists all connector instances, and the customizer that is linked to each. The endpoint\n" +
@@ -23,7 +23,7 @@ func (a *app) instancesCommand() *cobra.Command {
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -33,23 +33,23 @@ func (a *app) instancesCommand() *cobra.Command {
 			}
 			var known []*customizers.Customizer
 			linked := slices.ContainsFunc(all, func(i instances.Instance) bool { return i.CustomizerID != "" })
-			if linked && a.output.format == formatTable { // the other formats have no names of customizers
+			if linked && a.output.format == formatTable { // only a table has the customizers' names
 				if known, err = listAll(cmd.Context(), client); err != nil {
 					return err
 				}
 			}
-			p := listOf(a, instanceView(labels(known)))
+			p := newPrinter(a, instanceView(labels(known)), true)
 			for _, i := range all {
-				if err := p.print(i); err != nil {
-					return err
-				}
+				p.print(i)
 			}
 			if len(all) == 0 && a.output.format == formatTable {
-				a.console.note("There are no connector instances.")
+				a.console.note("No connector instances.")
 			}
 			return p.end()
 		},
 	}
+	a.addTableFlags(cmd)
+	return cmd
 }
 
 func (a *app) linkCommand() *cobra.Command {
@@ -57,10 +57,9 @@ func (a *app) linkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link <customizer> <instance>...",
 		Short: "Link a customizer to connector instances",
-		Long: "Links a customizer to connector instances, and writes the instances as they are\n" +
-			"afterwards. Each is given by its ID or name, and all are resolved before any is changed.\n" +
-			"An instance has one customizer: a link replaces the one before it. A customizer runs\n" +
-			"nowhere until it is linked.",
+		Long: "Links a customizer to connector instances, each given by its ID or name. Resolves every\n" +
+			"argument before changing anything. Writes the instances as they are afterwards. A link\n" +
+			"replaces the one that an instance had. A customizer runs nowhere until it is linked.",
 		Example:           "  customizers link hr-feed 'HR production' 'HR test'",
 		Args:              arguments("<customizer>", "<instance>..."),
 		ValidArgsFunction: a.complete(1, a.completeInstances(1)),
@@ -68,7 +67,7 @@ func (a *app) linkCommand() *cobra.Command {
 			return a.relink(cmd.Context(), args[:1], args[1:], dryRun)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
 
@@ -77,9 +76,9 @@ func (a *app) unlinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unlink <instance>...",
 		Short: "Unlink connector instances from their customizers",
-		Long: "Unlinks connector instances from their customizers, and writes the instances as they\n" +
-			"are afterwards. Each is given by its ID or name, and all are resolved before any is\n" +
-			"changed. The customizers stay.",
+		Long: "Unlinks connector instances, each given by its ID or name, from their customizers.\n" +
+			"Resolves every argument before changing anything. Writes the instances as they are\n" +
+			"afterwards. Does not change the customizers.",
 		Example:           "  customizers unlink 'HR test'",
 		Args:              arguments("<instance>..."),
 		ValidArgsFunction: a.completeInstances(0),
@@ -87,13 +86,13 @@ func (a *app) unlinkCommand() *cobra.Command {
 			return a.relink(cmd.Context(), nil, args, dryRun)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
 
 // relink links instances to the one customizer, or unlinks them if there is none.
 func (a *app) relink(ctx context.Context, customizer, names []string, dryRun bool) error {
-	client, err := a.client()
+	client, err := a.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,35 +112,31 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	r := relinking{app: a, client: client, label: labels(known), dryRun: dryRun}
+	r := relinker{app: a, client: client, label: labels(known), dryRun: dryRun}
 	if len(to) > 0 {
 		r.to = to[0].ID
 	}
-	p := listOf(a, instanceView(r.label))
+	p := newPrinter(a, instanceView(r.label), true)
 	for n, i := range picked {
-		i, err := r.change(ctx, i)
-		if err != nil {
-			_ = p.flush()
-			if len(picked) > 1 {
+		changed, changeErr := r.change(ctx, i)
+		if changeErr != nil {
+			if err = changeErr; len(picked) > 1 {
 				err = fmt.Errorf("%d of %d done, %s (%s) and those after it not: %w", n, len(picked), i.Name, i.ID, err)
 			}
-			return err
+			break
 		}
-		if dryRun && a.output.format == formatTable {
-			continue
-		}
-		if err := p.print(i); err != nil {
-			return err
+		if !dryRun || a.output.format != formatTable {
+			p.print(*changed)
 		}
 	}
 	if dryRun && a.output.format == formatTable {
-		return nil
+		return err
 	}
-	return p.end()
+	return errors.Join(err, p.end())
 }
 
-// A relinking gives instances another customizer, or none.
-type relinking struct {
+// A relinker changes the customizer of instances.
+type relinker struct {
 	app    *app
 	client *customizers.Client
 	to     string // ID of the customizer; empty to unlink
@@ -149,27 +144,26 @@ type relinking struct {
 	dryRun bool
 }
 
-// change changes an instance and returns it as it is afterwards. It sends nothing if the
-// instance is as it should be.
-func (r *relinking) change(ctx context.Context, i instances.Instance) (instances.Instance, error) {
+// change changes an instance and returns it. It sends nothing if there is nothing to change.
+func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances.Instance, error) {
 	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
 	verb, done, change := "link", "Linked", name+" to "+r.label(r.to)
 	switch {
 	case i.CustomizerID == r.to && r.to == "":
 		r.app.console.note("%s is not linked to a customizer.", name)
-		return i, nil
+		return &i, nil
 	case i.CustomizerID == r.to:
 		r.app.console.note("%s is already linked to %s.", name, r.label(r.to))
-		return i, nil
+		return &i, nil
 	case r.to == "":
 		verb, done, change = "unlink", "Unlinked", name+" from "+r.label(i.CustomizerID)
 	case i.CustomizerID != "":
-		change += ", in place of " + r.label(i.CustomizerID)
+		change += ", replacing " + r.label(i.CustomizerID)
 	}
 	if r.dryRun {
-		r.app.console.note("Would %s %s.", verb, change)
+		r.app.console.note("Would %s %s in %s.", verb, change, r.app.tenant)
 		i.CustomizerID = r.to
-		return i, nil
+		return &i, nil
 	}
 	var changed *instances.Instance
 	var err error
@@ -179,25 +173,12 @@ func (r *relinking) change(ctx context.Context, i instances.Instance) (instances
 		changed, err = instances.Link(ctx, r.client, i.ID, r.to)
 	}
 	if errors.Is(err, customizers.ErrOutcomeUnknown) {
-		err = &adviceError{err: err, advice: "run 'customizers instances' to see what was done"}
+		err = &exitError{err: err, advice: "run 'customizers instances' to see what was done"}
 	}
-	if err != nil {
-		return i, err
+	if err == nil {
+		r.app.console.note("%s %s.", done, change)
 	}
-	r.app.console.note("%s %s.", done, change)
-	return *changed, nil
-}
-
-// listAll returns all customizers.
-func listAll(ctx context.Context, client *customizers.Client) ([]*customizers.Customizer, error) {
-	var all []*customizers.Customizer
-	for c, err := range client.All(ctx, customizers.ListOptions{}) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, &c)
-	}
-	return all, nil
+	return changed, err
 }
 
 // labels returns a function that returns the name of a customizer, or its ID if the name is
@@ -227,8 +208,8 @@ func instanceView(label func(customizerID string) string) view[instances.Instanc
 		id: instanceKind.id,
 		columns: []column[instances.Instance]{
 			{head: "ID", cell: instanceKind.id},
-			{head: "NAME", cell: instanceKind.name, narrow: shrinks},
-			{head: "CUSTOMIZER", cell: func(i instances.Instance) string { return cmp.Or(label(i.CustomizerID), "-") }, narrow: shrinks},
+			{head: "NAME", cell: instanceKind.name, fit: cut},
+			{head: "CUSTOMIZER", cell: func(i instances.Instance) string { return cmp.Or(label(i.CustomizerID), "-") }},
 		},
 	}
 }

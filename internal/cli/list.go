@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,70 +10,76 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	var limit int
+	var name string
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
-		Long: "Lists all customizers, whatever their number, each as it comes: the first are\n" +
-			"written while the next are read.",
-		Example:           "  customizers list\n  customizers list -o jsonl > customizers.jsonl",
+		Long: "Lists all customizers. Except to a table on a terminal, it writes each page as it comes.\n" +
+			"If a page fails, the output ends there, as whole JSON with -o json: check the exit code.",
+		Example:           "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative", limit)
 			}
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			opts := customizers.ListOptions{}
-			if limit > 0 && limit < 250 {
+			if name == "" && limit < 250 {
 				opts.Limit = limit
 			}
-			p := listOf(a, customizerView)
-			for page, err := range client.Pages(cmd.Context(), opts) {
-				if err != nil {
-					_ = p.flush()
-					return err
-				}
-				for _, c := range page.Items {
-					if limit > 0 && p.n == limit {
-						return p.end()
-					}
-					if err := p.print(c); err != nil {
-						return err
-					}
-				}
-				if err := p.flush(); err != nil {
-					return err
-				}
-				if !isTerminal(a.out) {
-					a.console.progress(fmt.Sprintf("%d customizers", p.n))
-				}
-				if limit > 0 && p.n == limit {
+			p := newPrinter(a, customizerView, true)
+			text := strings.ToLower(name)
+			for page, pageErr := range client.Pages(cmd.Context(), opts) {
+				if pageErr != nil {
+					err = pageErr
 					break
 				}
+				for _, c := range page.Items {
+					if strings.Contains(strings.ToLower(c.Name), text) && (limit == 0 || p.n < limit) {
+						p.print(c)
+					}
+				}
+				if err = p.flush(); err != nil || limit > 0 && p.n == limit {
+					break
+				}
+				if p.terminal || !isTerminal(a.out) {
+					a.console.show(func() string { return "Listed " + countOf(p.n, "customizer") })
+				}
 			}
-			if p.n == 0 && a.output.format == formatTable {
-				a.console.note("There are no customizers.")
+			a.console.clear()
+			if p.n == 0 && err == nil && a.output.format == formatTable {
+				a.console.note("No customizers.")
 			}
-			return p.end()
+			if err != nil && p.n == 0 { // an empty list would look like that of an empty tenant
+				return err
+			}
+			if endErr := p.end(); err == nil {
+				err = endErr
+			}
+			return err
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 0, "the most customizers to list; 0 for all")
+	cmd.Flags().IntVar(&limit, "limit", 0, "list at most `n` customizers; 0 for all")
+	cmd.Flags().StringVar(&name, "name", "", "list only customizers whose name contains this `text`, in any case")
+	a.addTableFlags(cmd)
 	return cmd
 }
 
 func (a *app) getCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:               "get <id|name>",
 		Short:             "Show a customizer",
-		Example:           "  customizers get hr-feed -o json",
+		SuggestFor:        []string{"show", "describe", "view"},
+		Example:           "  customizers get hr-feed\n  customizers get hr-feed -o json",
 		Args:              arguments("<id|name>"),
 		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := a.client()
+			client, err := a.client(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -81,7 +87,9 @@ func (a *app) getCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return one(a, customizerView, *c)
+			return fields(a, customizerFields, *c)
 		},
 	}
+	a.addOutputFlag(cmd)
+	return cmd
 }

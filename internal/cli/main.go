@@ -1,4 +1,4 @@
-// Package cli is the customizers command.
+// Package cli implements the customizers command.
 package cli
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Main runs the command and ends the process. The first signal cancels the context, and ends
@@ -34,9 +35,9 @@ func Main() {
 		case <-ended:
 			stop()
 			ended, late = nil, time.After(2*time.Second)
-		case <-late: // it reads a terminal, or waits for a keyring
+		case <-late: // the command reads a terminal or waits for a keyring
 			_, _ = io.WriteString(os.Stderr, "customizers: interrupted\n")
-			os.Exit(exitFailure)
+			os.Exit(exitInterrupted)
 		}
 	}
 }
@@ -53,9 +54,10 @@ type app struct {
 	console *console
 	output  output
 	connect connection
+	tenant  string // URL of the API
 }
 
-// run executes the command line and returns the exit code: see exitCode.
+// run executes the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{in: stdin, out: stdout, console: newConsole(stderr)}
 	root := a.rootCommand()
@@ -63,24 +65,43 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(a.console)
-	started := false // what fails before is a command line that can't be understood
+	parsed := false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(a.output.check(), a.connect.check(cmd)); err != nil {
+		if cmd.Flags().Lookup("output") != nil {
+			if err := a.output.check(); err != nil {
+				return err
+			}
+		}
+		if err := a.connect.check(cmd); err != nil {
 			return err
 		}
-		started = true
+		if a.output.json() && !a.console.terminal { // a program reads the errors
+			a.console.quiet = true
+		}
+		parsed = true
 		return nil
 	}
 	cmd, err := root.ExecuteContextC(ctx)
-	a.console.done()
-	if err != nil && !started {
-		err = &adviceError{
-			err:    &usageError{explain(root, err)},
-			code:   exitUsage,
-			advice: "run '" + cmd.CommandPath() + " --help' for usage",
-		}
+	a.console.clear()
+	if own := (*exitError)(nil); err != nil && !parsed && !errors.As(err, &own) {
+		err = usageErrorf("%s", explain(root, err))
+	}
+	if own := (*exitError)(nil); !parsed && errors.As(err, &own) {
+		own.advice = "run '" + cmd.CommandPath() + " --help' for usage"
+		a.output.format = formatOf(args)
 	}
 	return a.report(cmd.Context(), err)
+}
+
+// formatOf returns the output format in args. The parser stops at the first error, which can
+// be before it.
+func formatOf(args []string) (format string) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.ParseErrorsAllowlist.UnknownFlags = true
+	f.SetOutput(io.Discard)
+	f.StringVarP(&format, "output", "o", "", "")
+	_ = f.Parse(args)
+	return format
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -88,7 +109,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "customizers",
 		Short: "Connector customizers of SailPoint Identity Security Cloud",
 		Long: "Lists, creates, changes and deploys the connector customizers of SailPoint Identity\n" +
-			"Security Cloud.\n\n" + configurationHelp + "\n\n" + exitHelp,
+			"Security Cloud.\n\n" + configurationHelp + "\n\n" + exitHelp(),
 		Example: "  customizers list -o jsonl | jq -r .name\n" +
 			"  customizers deploy hr-feed dist/\n" +
 			"  customizers doctor",
@@ -97,24 +118,22 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddGroup(&cobra.Group{ID: groupTenant, Title: "Work with a tenant:"}, &cobra.Group{ID: groupLocal, Title: "Without an account:"})
-	root.PersistentFlags().StringVarP(&a.output.format, "output", "o", formatTable, "write table, json, jsonl, yaml or id (one ID a line)")
-	root.PersistentFlags().BoolVar(&a.output.noHeaders, "no-headers", false, "write tables without their first line")
-	root.PersistentFlags().BoolVarP(&a.console.quiet, "quiet", "q", false, "write only data and errors")
-	root.PersistentFlags().BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, try and time")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	for _, c := range []*cobra.Command{
+	tenant := []*cobra.Command{
 		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),
 		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
 		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(),
-	} {
+	}
+	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()}
+	for _, c := range tenant {
 		c.GroupID = groupTenant
-		a.connect.addFlags(c)
-		root.AddCommand(c)
+		c.Flags().SortFlags = false
+		a.addConnectionFlags(c)
 	}
-	for _, c := range []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()} {
+	for _, c := range local {
 		c.GroupID = groupLocal
-		root.AddCommand(c)
+		c.Flags().SortFlags = false
 	}
+	root.AddCommand(append(tenant, local...)...)
 	root.SetHelpCommandGroupID(groupLocal)
 	strict(root)
 	return root

@@ -100,7 +100,7 @@ func TestRunDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	assert.Equal(t, 1, run(ctx, []string{"demo"}, nil, &stdout, &stderr))
+	assert.Equal(t, exitInterrupted, run(ctx, []string{"demo"}, nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "interrupted")
 	assert.NotContains(t, stdout.String(), "all as expected")
 }

@@ -8,7 +8,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -22,65 +25,105 @@ const (
 
 var formats = []string{formatTable, formatJSON, formatJSONL, formatYAML, formatID}
 
-// output says how data are written.
+// output holds the flags that select how data is written.
 type output struct {
 	format    string
 	noHeaders bool
 }
 
+// addOutputFlag adds the flag of a command that writes data.
+func (a *app) addOutputFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&a.output.format, "output", "o", formatTable, "output `format`: table, json, jsonl, yaml or id (one ID a line)")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addTableFlags adds the flags of a command whose table has a head.
+func (a *app) addTableFlags(cmd *cobra.Command) {
+	a.addOutputFlag(cmd)
+	cmd.Flags().BoolVar(&a.output.noHeaders, "no-headers", false, "omit the first line of a table")
+}
+
 func (o *output) check() error {
 	if !slices.Contains(formats, o.format) {
-		format := o.format
-		o.format = formatTable
-		return usageErrorf("there is no output format %q: use %s", format, strings.Join(formats, ", "))
+		return usageErrorf("unknown output format %q (want %s)", o.format, strings.Join(formats, ", "))
 	}
 	return nil
 }
 
-// A view says how values of a type are shown.
+// json reports whether programs read the output and the errors.
+func (o *output) json() bool { return o.format == formatJSON || o.format == formatJSONL }
+
+// A view defines how values of a type are written.
 type view[T any] struct {
 	id      func(T) string
 	columns []column[T]
 }
 
+// A column has a cell or a time for each value.
 type column[T any] struct {
-	head   string
-	cell   func(T) string
-	narrow narrow
-	least  int            // width, where cells to come may be wider than the first ones
-	colour func(T) string // of a cell; may be nil
+	head  string
+	cell  func(T) string
+	time  func(T) time.Time
+	fit   fit
+	color func(T) text.Colors // may be nil
 }
 
-// narrow is what becomes of a column when the terminal is too narrow for the table.
-type narrow int
+// text returns a cell. People read how long ago a time was, programs the time itself.
+func (c *column[T]) text(value T, person bool) string {
+	switch {
+	case c.time == nil:
+		return printable(c.cell(value))
+	case person:
+		return ago(time.Now(), c.time(value))
+	case c.time(value).IsZero():
+		return ""
+	}
+	return c.time(value).UTC().Format(time.RFC3339)
+}
 
-const (
-	stays narrow = iota
-	shrinks
-	goes  // when shrinking others is not enough
-	wraps // into more lines; for the last column
-)
-
-// A printer writes values to standard output, each as it comes.
+// A printer writes values to standard output. It writes each value at once, except to a
+// table on a terminal, whose columns are as wide as their longest cell.
 type printer[T any] struct {
-	app   *app
-	view  view[T]
-	w     *bufio.Writer
-	list  bool // of any number of values, not of one
-	n     int
-	table *table
+	app      *app
+	view     view[T]
+	w        *bufio.Writer
+	list     bool // false if the output is one value, not a list
+	terminal bool // a table on a terminal
+	n        int
+	rows     [][]string // of a table on a terminal
+}
+
+func newPrinter[T any](a *app, v view[T], list bool) *printer[T] {
+	return &printer[T]{
+		app: a, view: v, list: list, w: bufio.NewWriterSize(a.out, 64<<10),
+		terminal: a.output.format == formatTable && isTerminal(a.out),
+	}
 }
 
 // one prints a single value.
 func one[T any](a *app, v view[T], value T) error {
-	p := &printer[T]{app: a, view: v, w: bufio.NewWriter(a.out)}
-	if err := p.print(value); err != nil {
-		return err
+	p := newPrinter(a, v, false)
+	p.print(value)
+	return p.end()
+}
+
+// fields prints a single value. A table has one line for each field.
+func fields[T any](a *app, v view[T], value T) error {
+	if a.output.format != formatTable {
+		return one(a, v, value)
+	}
+	type field struct{ name, value string }
+	p := newPrinter(a, view[field]{columns: []column[field]{
+		{cell: func(f field) string { return f.name }},
+		{cell: func(f field) string { return f.value }, fit: wraps},
+	}}, true)
+	for _, c := range v.columns {
+		p.print(field{c.head, c.text(value, false)})
 	}
 	return p.end()
 }
 
-// written adds to an error of standard output what was done before.
+// written returns err, which is of standard output, with the change that came before it.
 func written(err error, done string) error {
 	if err == nil {
 		return nil
@@ -88,151 +131,135 @@ func written(err error, done string) error {
 	return fmt.Errorf("%s, but the output failed: %w", done, err)
 }
 
-// listOf returns a printer of a list, which must be ended.
-func listOf[T any](a *app, v view[T]) *printer[T] {
-	return &printer[T]{app: a, view: v, list: true, w: bufio.NewWriterSize(a.out, 64<<10)}
-}
-
-func (p *printer[T]) print(value T) error {
+func (p *printer[T]) print(value T) {
 	p.n++
-	var err error
 	switch p.app.output.format {
 	case formatID:
-		_, err = fmt.Fprintln(p.w, p.view.id(value))
-	case formatJSONL:
-		err = p.writeJSON(value, "", "")
-		_ = p.w.WriteByte('\n')
+		_, _ = fmt.Fprintln(p.w, p.view.id(value))
 	case formatJSON:
-		err = p.printJSON(value)
+		p.printJSON(value)
+	case formatJSONL:
+		_, _ = p.w.Write(marshal(value, "", ""))
 	case formatYAML:
-		err = p.printYAML(value)
+		p.printYAML(value)
 	default:
-		p.row(value)
+		p.printRow(value)
 	}
-	return err
 }
 
 // printJSON writes an object, or an element of an array.
-func (p *printer[T]) printJSON(value T) error {
-	if !p.list {
-		defer func() { _ = p.w.WriteByte('\n') }()
-		return p.writeJSON(value, "", "  ")
+func (p *printer[T]) printJSON(value T) {
+	switch {
+	case !p.list:
+		_, _ = p.w.Write(marshal(value, "", "  "))
+		return
+	case p.n == 1:
+		_, _ = p.w.WriteString("[\n  ")
+	default:
+		_, _ = p.w.WriteString(",\n  ")
 	}
-	lead := ",\n  "
-	if p.n == 1 {
-		lead = "[\n  "
-	}
-	_, _ = p.w.WriteString(lead)
-	return p.writeJSON(value, "  ", "  ")
+	data := marshal(value, "  ", "  ")
+	_, _ = p.w.Write(data[:len(data)-1])
 }
 
-func (p *printer[T]) writeJSON(value T, prefix, indent string) error {
-	var data []byte
-	var err error
-	if indent == "" {
-		data, err = json.Marshal(value)
-	} else {
-		data, err = json.MarshalIndent(value, prefix, indent)
+// marshal returns value as JSON and a line break. Unlike json.Marshal, it leaves <, > and &
+// as they are.
+func marshal(value any, prefix, indent string) []byte {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(prefix, indent)
+	if err := enc.Encode(value); err != nil {
+		panic(err) // the types of this package can be marshaled
 	}
-	if err == nil {
-		_, err = p.w.Write(data)
-	}
-	return err
+	return []byte(b.String())
 }
 
 // printYAML writes the JSON form of a value as YAML.
-func (p *printer[T]) printYAML(value T) error {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
+func (p *printer[T]) printYAML(value T) {
+	data := unescaped.ReplaceAllFunc(marshal(value, "", ""), func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
 	var doc yaml.Node
-	data = unescaped.ReplaceAllFunc(data, func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return err
-	}
-	if err := block(&doc); err != nil {
-		return err
+		panic(err) // JSON is YAML
 	}
 	node := doc.Content[0]
+	setStyle(node)
 	if p.list {
 		node = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{node}}
 	}
 	enc := yaml.NewEncoder(p.w)
 	enc.SetIndent(2)
-	if err := enc.Encode(node); err != nil {
-		return err
-	}
-	return enc.Close()
+	_ = enc.Encode(node)
+	_ = enc.Close()
 }
 
-var (
-	// What JSON has as it is, and YAML has not.
-	unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{feff}\x{fffe}\x{ffff}]`)
-	// What YAML 1.1 reads as a value, a date or a number, and the library does not.
-	oldScalar = regexp.MustCompile(`^(=|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|[-+]?0[bx]_+)$`)
-)
+// unescaped matches characters that JSON allows as they are, and YAML does not.
+var unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{feff}\x{fffe}\x{ffff}]`)
 
-// block removes the style of JSON from a node. The library quotes most strings that a reader
-// of YAML 1.1 or 1.2 would take for something else.
-func block(n *yaml.Node) error {
-	n.Style = 0
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		value := n.Value
-		if err := n.Encode(value); err != nil {
-			return err
-		}
-		if oldScalar.MatchString(value) {
-			n.Style = yaml.DoubleQuotedStyle
-		}
+// setStyle replaces the style of JSON. It keeps the quotes of values: readers of YAML 1.1
+// and 1.2 take different words for booleans, numbers and dates.
+func setStyle(n *yaml.Node) {
+	if n.Kind != yaml.ScalarNode {
+		n.Style = 0
 	}
-	for _, c := range n.Content {
-		if err := block(c); err != nil {
-			return err
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			c.Style = 0
 		}
+		setStyle(c)
 	}
-	return nil
 }
 
-func (p *printer[T]) row(value T) {
-	if p.table == nil {
-		heads := make([]head, len(p.view.columns))
-		for i, c := range p.view.columns {
-			heads[i] = head{c.head, c.narrow, c.least}
-		}
-		p.table = newTable(p.app, p.w, heads)
+func (p *printer[T]) printRow(value T) {
+	if head := p.view.columns[0].head; p.n == 1 && head != "" && !p.app.output.noHeaders {
+		p.addRow(func(c column[T]) string {
+			if p.terminal {
+				return text.Bold.Sprint(c.head)
+			}
+			return c.head
+		})
 	}
-	cells := make([]cell, len(p.view.columns))
+	p.addRow(func(c column[T]) string {
+		cell := c.text(value, p.terminal)
+		if p.terminal && c.color != nil {
+			return c.color(value).Sprint(cell)
+		}
+		return cell
+	})
+}
+
+func (p *printer[T]) addRow(text func(column[T]) string) {
+	row := make([]string, len(p.view.columns))
 	for i, c := range p.view.columns {
-		cells[i].text = printable(c.cell(value))
-		if c.colour != nil {
-			cells[i].colour = c.colour(value)
-		}
+		row[i] = text(c)
 	}
-	p.table.add(cells)
+	if p.terminal {
+		p.rows = append(p.rows, row)
+		return
+	}
+	_, _ = fmt.Fprintln(p.w, strings.Join(row, "\t"))
 }
 
-// flush lets what was printed be seen.
-func (p *printer[T]) flush() error {
-	if p.table != nil {
-		p.table.settle()
-	}
-	if p.w.Buffered() > 0 && isTerminal(p.app.out) {
-		p.app.console.done()
-	}
-	return p.w.Flush()
-}
+// flush writes the values so far, but for a table on a terminal.
+func (p *printer[T]) flush() error { return p.w.Flush() }
 
-// end ends a list whose values are all printed. One that broke off is flushed only, so
-// that what was written as JSON can't pass for whole.
+// end ends the output. It must also be called if a list fails, so that JSON is whole.
 func (p *printer[T]) end() error {
-	if p.list && p.n == 0 {
-		switch p.app.output.format {
-		case formatJSON, formatYAML:
-			_, _ = io.WriteString(p.w, "[]\n")
-		}
-	} else if p.list && p.app.output.format == formatJSON {
+	format := p.app.output.format
+	switch {
+	case p.list && p.n == 0 && (format == formatJSON || format == formatYAML):
+		_, _ = io.WriteString(p.w, "[]\n")
+	case p.list && format == formatJSON:
 		_, _ = io.WriteString(p.w, "\n]\n")
+	case len(p.rows) > 0:
+		fits := make([]fit, len(p.view.columns))
+		for i, c := range p.view.columns {
+			fits[i] = c.fit
+		}
+		_, _ = io.WriteString(p.w, renderTable(p.rows, fits, widthOf(p.app.out)))
+	}
+	if p.terminal {
+		p.app.console.clear()
 	}
 	return p.flush()
 }

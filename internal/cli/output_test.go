@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,16 +22,15 @@ func TestYAMLNames(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
 	inEnvironment(t, srv)
-	for name, want := range map[string]string{
-		"yes": `"yes"`, "No": `"No"`, "on": `"on"`, "y": `"y"`, "true": `"true"`, "null": `"null"`, "~": `"~"`, "=": `"="`,
-		"1": `"1"`, "1e3": `"1e3"`, "0o7": `"0o7"`, "0777": `"0777"`, "0x1F": `"0x1F"`, "1_000": `"1_000"`, "1:20": `"1:20"`, ".inf": `".inf"`,
-		"2021-05-11": `"2021-05-11"`, "2026-02-30": `"2026-02-30"`, "2001-12-14 21:59:43.10 -5": `"2001-12-14 21:59:43.10 -5"`, "0x_": `"0x_"`, "a: b": `'a: b'`, "# a": `'# a'`, "- a": `'- a'`, "hr-feed": "hr-feed", "hr feed 2": "hr feed 2",
+	for _, name := range []string{
+		"yes", "No", "on", "y", "true", "null", "~", "=", "1", "1e3", "0o7", "0777", "0x1F", "1_000", "1:20", ".inf",
+		"2021-05-11", "2026-02-30", "2001-12-14 21:59:43.10 -5", "0x_", "a: b", "# a", "- a", "hr-feed", "hr feed 2",
 	} {
 		c, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: name})
 		require.NoError(t, err)
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitOK, run(t.Context(), []string{"get", c.ID, "-o", "yaml"}, nil, &stdout, &stderr), stderr.String())
-		assert.Contains(t, stdout.String(), "\nname: "+want+"\n")
+		assert.Contains(t, stdout.String(), "\nname: "+strconv.Quote(name)+"\n")
 	}
 }
 

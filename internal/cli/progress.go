@@ -14,110 +14,84 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// A progressTransport shows how far an upload is.
+// A progressTransport shows the progress of an upload on a terminal.
 type progressTransport struct {
 	next    http.RoundTripper
 	console *console
 }
 
 func (t *progressTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("Content-Type") != "application/zip" || req.Body == nil || !t.console.live() {
+	if req.Header.Get("Content-Type") != "application/zip" || req.ContentLength <= 0 {
 		return t.next.RoundTrip(req)
 	}
-	b := &bar{total: req.ContentLength}
+	body := &uploadReader{ReadCloser: req.Body, total: req.ContentLength, start: time.Now()}
 	req = req.Clone(req.Context())
-	req.Body = &uploading{ReadCloser: req.Body, bar: b}
-	defer b.show(t.console)()
+	req.Body = body
+	t.console.show(func() string { return body.text(time.Since(body.start), widthOf(t.console.w)-1) })
+	defer t.console.show(nil)
 	return t.next.RoundTrip(req)
 }
 
-type uploading struct {
+// An uploadReader counts the bytes of an upload.
+type uploadReader struct {
 	io.ReadCloser
-	bar *bar
-}
-
-func (u *uploading) Read(p []byte) (int, error) {
-	n, err := u.ReadCloser.Read(p)
-	u.bar.sent.Add(int64(n))
-	return n, err
-}
-
-// A bar shows how much of an upload is sent, how fast, and how long it will take.
-type bar struct {
-	total int64 // -1 when not known
+	total int64
+	start time.Time
 	sent  atomic.Int64
 }
 
-// show draws the bar now and then, also when nothing is sent, until the function that it
-// returns is called.
-func (b *bar) show(c *console) (stop func()) {
-	start, over, done := time.Now(), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-over:
-				return
-			case <-tick.C:
-				c.progress(b.text(time.Since(start), widthOf(c.w)-1))
-			}
-		}
-	}()
-	return func() {
-		close(over)
-		<-done
-	}
+func (r *uploadReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.sent.Add(int64(n))
+	return n, err
 }
 
-// text is what is shown after some time, in a number of columns.
-func (b *bar) text(took time.Duration, columns int) string {
-	sent := b.sent.Load()
-	rate := sizeText(int64(float64(sent)/max(took.Seconds(), 0.001))) + "/s"
-	if b.total <= 0 {
-		return fmt.Sprintf("uploading %s, %s", sizeText(sent), rate)
+// text returns a progress bar, the mean rate, and the time left at this rate.
+func (r *uploadReader) text(elapsed time.Duration, columns int) string {
+	sent := r.sent.Load()
+	status := fmt.Sprintf("%3d%% of %s, ", 100*sent/r.total, sizeText(r.total))
+	if sent == 0 || sent == r.total {
+		status += "waiting for the service"
+	} else {
+		left := time.Duration(float64(elapsed) * float64(r.total-sent) / float64(sent))
+		status += fmt.Sprintf("%s/s, %s left", sizeText(int64(float64(sent)/elapsed.Seconds())), timeText(left))
 	}
-	left := "waiting for the service"
-	if sent > 0 && sent < b.total {
-		left = rate + ", " + timeText(time.Duration(float64(took)*float64(b.total-sent)/float64(sent))) + " left"
-	}
-	text := fmt.Sprintf("%3d%% of %s, %s", 100*sent/b.total, sizeText(b.total), left)
-	const head, least, most = "uploading ", 5, 24
-	width := min(most, columns-len(head)-len("[] ")-len(text))
+	const label, least, most = "Uploading ", 5, 24
+	width := min(most, columns-len(label)-len("[] ")-len(status))
 	if width < least {
-		return head + strings.TrimLeft(text, " ")
+		return label + strings.TrimLeft(status, " ")
 	}
-	full := int(int64(width) * sent / b.total)
-	return head + "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + text
+	full := int(int64(width) * sent / r.total)
+	return label + "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + status
 }
 
-// observer shows the waits that people would wonder about.
+// longWait is the shortest wait that is noted if standard error is not a terminal.
+const longWait = 5 * time.Second
+
+// observer reports waits.
 func (a *app) observer() customizers.Observer {
 	return customizers.Observer{
 		Wait: func(_ context.Context, w customizers.Wait) {
-			if w.Duration >= time.Second {
-				a.console.countdown(waitText(w), w.Duration)
+			reason, end := reasonText(w), time.Now().Add(w.Duration)
+			if a.console.terminal && w.Duration >= time.Second {
+				a.console.show(func() string { return reason + " in " + timeText(time.Until(end)) })
+			} else if w.Duration >= longWait {
+				a.console.note("%s in %s.", reason, timeText(w.Duration))
 			}
 		},
-		Attempt: func(_ context.Context, t customizers.Attempt) {
-			a.console.endWait()
-			if t.Operation == "CreateVersion" {
-				a.console.progress("") // the bar has ended
-			}
-		},
+		Attempt: func(context.Context, customizers.Attempt) { a.console.show(nil) },
 	}
 }
 
-// waitText says why there is a wait, with a verb for what is left of it.
-func waitText(w customizers.Wait) string {
+// reasonText returns the reason for a wait, and what happens afterwards.
+func reasonText(w customizers.Wait) string {
 	switch {
 	case w.Reason == customizers.WaitRateLimit:
-		return "keeping to the rate limit, resuming in %s"
+		return "Near the rate limit: resuming"
 	case w.Reason == customizers.WaitRetryAfter && (w.Err == nil || errors.Is(w.Err, customizers.ErrRateLimited)):
-		return "rate limited, resuming in %s"
+		return "Rate limited: resuming"
 	}
-	return "the service failed, trying again in %s"
+	return "The service failed: retrying"
 }
 
 // logger logs requests to the console with --verbose.
@@ -125,31 +99,38 @@ func (a *app) logger() *slog.Logger {
 	if !a.console.verbose {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(&logHandler{console: a.console})
+	return slog.New(slog.NewTextHandler(a.console, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: shorten}))
 }
 
-// A logHandler writes a record as a line: the time, and what the SDK says of a request
-// in the order of its attributes.
-type logHandler struct{ console *console }
+// shorten rounds times, and omits the level, which is the same in every line.
+func shorten(_ []string, attr slog.Attr) slog.Attr {
+	switch {
+	case attr.Key == slog.LevelKey:
+		return slog.Attr{}
+	case attr.Key == slog.TimeKey:
+		return slog.String(slog.TimeKey, attr.Value.Time().Format("15:04:05.000"))
+	case attr.Value.Kind() == slog.KindDuration:
+		return slog.Duration(attr.Key, rounded(attr.Value.Duration()))
+	}
+	return attr
+}
 
-func (h *logHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h *logHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
-func (h *logHandler) WithGroup(string) slog.Handler            { return h }
+// rounded returns d with a precision that a person can use.
+func rounded(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
+}
 
-func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	b.WriteString(r.Time.Format("15:04:05.000 ") + strings.TrimPrefix(r.Message, "customizers: "))
-	r.Attrs(func(attr slog.Attr) bool {
-		value := attr.Value.String()
-		if attr.Value.Kind() == slog.KindDuration {
-			value = rounded(attr.Value.Duration()).String()
-		}
-		if strings.ContainsAny(value, " \"=") {
-			value = fmt.Sprintf("%q", value)
-		}
-		b.WriteString(" " + attr.Key + "=" + value)
-		return true
-	})
-	h.console.print(printable(b.String()))
-	return nil
+// sizeText returns a number of bytes.
+func sizeText(n int64) string {
+	value, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
+	for value >= 999.5 && len(units) > 1 {
+		value, units = value/1000, units[1:]
+	}
+	if units[0] == "B" || value >= 99.5 {
+		return fmt.Sprintf("%.0f %s", value, units[0])
+	}
+	return fmt.Sprintf("%.1f %s", value, units[0])
 }

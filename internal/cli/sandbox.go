@@ -18,15 +18,15 @@ import (
 func (a *app) sandboxCommand() *cobra.Command {
 	s := &sandbox{app: a}
 	var port int
-	var limit string
+	var limit, shell, format string
 	var rules []string
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Serve a fake tenant on a loopback port until Ctrl-C",
 		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
-			"a shell. Programs that use customizers.NewFromEnv, and the commands of this program, then\n" +
-			"use the sandbox. Its address, opened in a browser, shows customizers, versions and requests\n" +
-			"live. Requests are also logged, unless --quiet.\n\n" +
+			"a shell; the commands there then use the sandbox. Open its address in a browser to see\n" +
+			"customizers, instances and requests, and to add faults. Requests are also logged, unless\n" +
+			"--quiet.\n\n" +
 			"With --state, the tenant and its credentials are stored in a file. The file is written\n" +
 			"before the response to a change is sent. Use a file for one sandbox at a time.\n\n" +
 			faultHelp,
@@ -38,6 +38,15 @@ func (a *app) sandboxCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port (want 1 to 65535, or 0 for any free port)", port)
+			}
+			if exportFormats[shell] == "" {
+				return usageErrorf("unknown shell %q (want sh, fish, powershell or cmd)", shell)
+			}
+			if s.shell = shell; format != "" {
+				if format != formatJSON {
+					return usageErrorf("unknown output format %q (want json)", format)
+				}
+				s.shell = formatJSON
 			}
 			if s.seed < 0 {
 				return usageErrorf("--seed %d is negative", s.seed)
@@ -62,13 +71,19 @@ func (a *app) sandboxCommand() *cobra.Command {
 			return s.run(cmd.Context(), port)
 		},
 	}
-	cmd.Flags().IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
-	cmd.Flags().IntVar(&s.seed, "seed", 3, "how many customizers to start with")
-	cmd.Flags().IntVar(&s.instances, "instances", 2, "how many connector instances to start with")
-	cmd.Flags().StringVar(&limit, "rate-limit", fmt.Sprintf("%d/%v", rateLimit, ratePeriod), "requests allowed in a period, or off")
-	cmd.Flags().DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
-	cmd.Flags().StringArrayVar(&rules, "fault", nil, "`rule` of a fault; can be repeated")
-	cmd.Flags().StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
+	f := cmd.Flags()
+	f.IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
+	f.IntVar(&s.seed, "seed", 3, "number of customizers to start with")
+	f.IntVar(&s.instances, "instances", 2, "number of connector instances to start with")
+	f.StringVar(&limit, "rate-limit", fmt.Sprintf("%d/%v", rateLimit, ratePeriod), "requests allowed in a period, or off")
+	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
+	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
+	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
+	f.StringVar(&shell, "shell", "sh", "`shell` whose syntax to print the settings in: sh, fish, powershell or cmd")
+	f.StringVarP(&format, "output", "o", "", "print the settings as json instead")
+	s.app.addQuietFlag(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions([]cobra.Completion{"sh", "fish", "powershell", "cmd"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{formatJSON}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -82,6 +97,7 @@ type sandbox struct {
 	lifetime  time.Duration
 	faults    []customizerstest.Fault
 	path      string // of the file that stores the state, or empty
+	shell     string // whose syntax the settings are printed in, or json
 
 	tenant *customizerstest.Server
 	file   stateFile
@@ -122,15 +138,45 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	go func() { served <- server.Serve(l) }()
 	s.app.console.note("The sandbox has %d customizers and allows %s. See it at %s, stop it with Ctrl-C.",
 		len(s.tenant.Customizers()), s.rate(), s.tenant.URL)
-	_, _ = fmt.Fprintf(s.app.out, "export SAIL_BASE_URL=%s\n", s.tenant.URL)
-	_, _ = fmt.Fprintf(s.app.out, "export SAIL_CLIENT_ID=%s\n", s.tenant.ClientID)
-	_, _ = fmt.Fprintf(s.app.out, "export SAIL_CLIENT_SECRET=%s\n", s.tenant.ClientSecret)
+	if err := s.printSettings(); err != nil {
+		return errors.Join(err, server.Close())
+	}
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 		return server.Close()
 	}
+}
+
+var exportFormats = map[string]string{
+	"sh":         "export %s=%s\n",
+	"fish":       "set -gx %s %s\n",
+	"powershell": "$env:%s = '%s'\n",
+	"cmd":        "set \"%s=%s\"\n",
+}
+
+// printSettings prints the settings that select the sandbox. Their values need no quotes.
+func (s *sandbox) printSettings() error {
+	settings := [][2]string{
+		{"SAIL_BASE_URL", s.tenant.URL},
+		{"SAIL_CLIENT_ID", s.tenant.ClientID},
+		{"SAIL_CLIENT_SECRET", s.tenant.ClientSecret},
+	}
+	var text []byte
+	if s.shell == formatJSON {
+		values := map[string]string{}
+		for _, v := range settings {
+			values[v[0]] = v[1]
+		}
+		text = marshal(values, "", "  ")
+	} else {
+		for _, v := range settings {
+			text = fmt.Appendf(text, exportFormats[s.shell], v[0], v[1])
+		}
+	}
+	_, err := s.app.out.Write(text)
+	return err
 }
 
 func (s *sandbox) rate() string {
@@ -146,7 +192,7 @@ func (s *sandbox) log(r customizerstest.Request) {
 	switch r.Operation {
 	case customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion, customizerstest.UpdateInstance:
 		if err := s.file.write(s.tenant.State); err != nil {
-			s.app.console.print(fmt.Sprintf("The state could not be stored: %v", err))
+			s.app.console.print(fmt.Sprintf("The state was not stored: %v", err))
 		}
 	}
 	if s.app.console.quiet {

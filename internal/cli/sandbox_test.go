@@ -291,7 +291,7 @@ func TestParseFault(t *testing.T) {
 		"list:status=99":              "status=99 is not a number from 200 to 599",
 		"list:status=x":               "status=x",
 		"list:cut=1":                  "cut takes no value",
-		"list:delay=2":                "delay=2 is not a time",
+		"list:delay=2":                "delay=2 is not valid",
 		"list:times=0,cut":            "times=0",
 		"list:skip=1":                 "no effect (want status",
 		"list:cut,status=500":         "exclude each other",

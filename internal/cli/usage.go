@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// arguments are those that a command takes, named as in its usage line. The last may be
-// one or more, as <id|name>... is, or optional, as [folder] is.
+// arguments returns a check of a command's arguments, named as in its usage line. The last
+// may be repeated, such as <id|name>..., or optional, such as [folder].
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		most := len(names)
@@ -22,14 +22,13 @@ func arguments(names ...string) cobra.PositionalArgs {
 		case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
 			return usageErrorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
 		case len(args) > most:
-			return usageErrorf("%q is one argument too many", args[most])
+			return usageErrorf("unexpected argument %q", args[most])
 		}
 		return nil
 	}
 }
 
-// explain says in the words of this program what is wrong with a command line that
-// could not be understood.
+// explain returns the text of a parser's error. It suggests similar commands.
 func explain(root *cobra.Command, err error) string {
 	var unknown string
 	if _, scanErr := fmt.Sscanf(err.Error(), "unknown command %q for", &unknown); scanErr != nil {
@@ -37,12 +36,12 @@ func explain(root *cobra.Command, err error) string {
 	}
 	text := fmt.Sprintf("unknown command %q", unknown)
 	if near := root.SuggestionsFor(unknown); len(near) > 0 {
-		text += ": did you mean " + strings.Join(near, " or ") + "?"
+		text += " (did you mean " + strings.Join(near, " or ") + "?)"
 	}
 	return text
 }
 
-// explainFlag says what values a flag takes, where the parser names the function that
+// explainFlag names the values that a flag takes, where the parser names the function that
 // failed.
 func explainFlag(_ *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
@@ -51,17 +50,16 @@ func explainFlag(_ *cobra.Command, err error) error {
 	}
 	flag, wanted := invalid.GetFlag(), map[string]string{
 		"int":      "a whole number",
-		"duration": "a time such as 30s or 2m",
+		"duration": "a duration, for example 30s or 2m",
 		"bool":     "true or false",
 	}
 	if want, ok := wanted[flag.Value.Type()]; ok {
-		return fmt.Errorf("--%s %s is not %s", flag.Name, invalid.GetValue(), want)
+		return fmt.Errorf("--%s %s is not valid (want %s)", flag.Name, invalid.GetValue(), want)
 	}
 	return err
 }
 
-// strict makes an error of what the parser's own help answers with help: a topic that
-// there is not.
+// strict makes help on an unknown topic an error.
 func strict(root *cobra.Command) {
 	root.SetFlagErrorFunc(explainFlag)
 	root.InitDefaultHelpCmd()
@@ -70,7 +68,7 @@ func strict(root *cobra.Command) {
 			help := c.Run
 			c.RunE = func(c *cobra.Command, args []string) error {
 				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
-					return usageErrorf("there is no help on %q", strings.Join(args, " "))
+					return usageErrorf("no help on %q", strings.Join(args, " "))
 				}
 				help(c, args)
 				return nil

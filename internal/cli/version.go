@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A build is what the program knows of itself.
+// A build describes the program.
 type build struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
@@ -25,7 +25,7 @@ var buildView = view[build]{
 }
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:               "version",
 		Short:             "Show the version of this program",
 		Args:              arguments(),
@@ -34,6 +34,8 @@ func (a *app) versionCommand() *cobra.Command {
 			return one(a, buildView, thisBuild())
 		},
 	}
+	a.addTableFlags(cmd)
+	return cmd
 }
 
 func thisBuild() build {

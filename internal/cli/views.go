@@ -13,10 +13,19 @@ var customizerView = view[customizers.Customizer]{
 	id: func(c customizers.Customizer) string { return c.ID },
 	columns: []column[customizers.Customizer]{
 		{head: "ID", cell: func(c customizers.Customizer) string { return c.ID }},
-		{head: "NAME", cell: func(c customizers.Customizer) string { return c.Name }, narrow: shrinks},
+		{head: "NAME", cell: func(c customizers.Customizer) string { return c.Name }, fit: cut},
 		{head: "VERSION", cell: func(c customizers.Customizer) string { return versionText(c.ImageVersion) }},
-		{head: "CREATED", cell: func(c customizers.Customizer) string { return ago(time.Now(), c.Created.Time) }, narrow: goes, least: agoWidth},
+		{head: "CREATED", time: func(c customizers.Customizer) time.Time { return c.Created.Time }, fit: dropped},
 	},
+}
+
+// customizerFields has every field.
+var customizerFields = view[customizers.Customizer]{
+	id: customizerView.id,
+	columns: append(customizerView.columns[:len(customizerView.columns):len(customizerView.columns)],
+		column[customizers.Customizer]{head: "IMAGE", cell: func(c customizers.Customizer) string { return c.ImageID }},
+		column[customizers.Customizer]{head: "TENANT", cell: func(c customizers.Customizer) string { return c.TenantID }},
+	),
 }
 
 var versionView = view[customizers.Version]{
@@ -24,8 +33,8 @@ var versionView = view[customizers.Version]{
 	columns: []column[customizers.Version]{
 		{head: "CUSTOMIZER", cell: func(v customizers.Version) string { return v.CustomizerID }},
 		{head: "VERSION", cell: func(v customizers.Version) string { return versionText(v.Version) }},
-		{head: "IMAGE", cell: func(v customizers.Version) string { return v.ImageID }, narrow: shrinks},
-		{head: "CREATED", cell: func(v customizers.Version) string { return ago(time.Now(), v.Created.Time) }, narrow: goes, least: agoWidth},
+		{head: "IMAGE", cell: func(v customizers.Version) string { return v.ImageID }, fit: cut},
+		{head: "CREATED", time: func(v customizers.Version) time.Time { return v.Created.Time }, fit: dropped},
 	},
 }
 
@@ -33,14 +42,14 @@ var deploymentView = view[deploy.Result]{
 	id: func(r deploy.Result) string { return r.Customizer.ID },
 	columns: []column[deploy.Result]{
 		{head: "ID", cell: func(r deploy.Result) string { return r.Customizer.ID }},
-		{head: "NAME", cell: func(r deploy.Result) string { return r.Customizer.Name }, narrow: shrinks},
+		{head: "NAME", cell: func(r deploy.Result) string { return r.Customizer.Name }, fit: cut},
 		{head: "OLD", cell: func(r deploy.Result) string { return versionText(r.OldVersion) }},
 		{head: "NEW", cell: func(r deploy.Result) string { return versionText(r.NewVersion) }},
-		{head: "UPLOADED", cell: uploadedText, narrow: goes},
+		{head: "UPLOADED", cell: uploadedText, fit: dropped},
 	},
 }
 
-// versionText is the number of a version; there is none before the first.
+// versionText returns the number of a version, or "-" if there is none.
 func versionText(n int64) string {
 	if n == 0 {
 		return "-"
@@ -49,59 +58,41 @@ func versionText(n int64) string {
 }
 
 func uploadedText(r deploy.Result) string {
-	if r.WouldUpload {
+	switch {
+	case r.WouldUpload:
 		return "would upload"
-	}
-	return yesNo(r.Uploaded)
-}
-
-func yesNo(b bool) string {
-	if b {
+	case r.Uploaded:
 		return "yes"
 	}
 	return "no"
 }
 
-const agoWidth = len("59 minutes ago")
-
-// ago tells how long before now a time was.
+// ago returns how long before now a time was.
 func ago(now, t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	d := now.Sub(t)
-	count := func(n int, unit string) string {
-		if n != 1 {
-			unit += "s"
-		}
-		return fmt.Sprintf("%d %s ago", n, unit)
-	}
 	const day = 24 * time.Hour
+	d := now.Sub(t)
 	switch {
-	case d < -time.Minute: // a clock that is off
+	case t.IsZero():
+		return "-"
+	case d < -time.Minute: // a clock is wrong
 		return t.UTC().Format(time.RFC3339)
 	case d < time.Minute:
 		return "just now"
 	case d < time.Hour:
-		return count(int(d/time.Minute), "minute")
+		return countOf(int(d/time.Minute), "minute") + " ago"
 	case d < day:
-		return count(int(d/time.Hour), "hour")
+		return countOf(int(d/time.Hour), "hour") + " ago"
 	case d < 60*day:
-		return count(int(d/day), "day")
+		return countOf(int(d/day), "day") + " ago"
 	case d < 2*365*day:
-		return count(int(d/(30*day)), "month")
+		return countOf(int(d/(30*day)), "month") + " ago"
 	}
-	return count(int(d/(365*day)), "year")
+	return countOf(int(d/(365*day)), "year") + " ago"
 }
 
-// sizeText is a number of bytes.
-func sizeText(n int64) string {
-	value, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
-	for value >= 999.5 && len(units) > 1 {
-		value, units = value/1000, units[1:]
+func countOf(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
 	}
-	if units[0] == "B" || value >= 99.5 {
-		return fmt.Sprintf("%.0f %s", value, units[0])
-	}
-	return fmt.Sprintf("%.1f %s", value, units[0])
+	return fmt.Sprintf("%d %s", n, noun)
 }

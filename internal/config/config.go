@@ -72,12 +72,32 @@ func (s *Settings) Check() error {
 // A Keyring returns the secret of a user of a service, or "" if it has none.
 type Keyring func(service, user string) (string, error)
 
+// A NotFoundError reports that no source has a setting.
+type NotFoundError struct {
+	looked     []string // the sources
+	unprefixed []string // variables that lack the prefix SAIL_
+}
+
+func (e *NotFoundError) Error() string {
+	text := "no tenant and no credentials: set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET (looked in " + strings.Join(e.looked, ", ") + ")"
+	if len(e.unprefixed) > 0 {
+		text += "; add the prefix SAIL_ to " + strings.Join(e.unprefixed, ", ") + " in the environment"
+	}
+	return text
+}
+
+// Advice says where to get credentials, and how to do without.
+func (e *NotFoundError) Advice() string {
+	return "create a personal access token in Identity Security Cloud, under Preferences > Personal Access Tokens; " +
+		"to try without an account, run 'customizers sandbox' and paste the lines that it prints"
+}
+
 // Find returns the settings of the first source that has any, and no others, so that the
-// secret of one tenant is never sent to another. If no source has any, it returns the names
-// of the sources. env selects an environment of the YAML file, which is then the only
+// secret of one tenant is never sent to another. If no source has any, the error is a
+// *NotFoundError. env selects an environment of the YAML file, which is then the only
 // source. SAIL_ACTIVEENVIRONMENT does the same unless the environment has settings. The
 // keyring may be nil.
-func Find(env Setting, keyring Keyring) (s Settings, looked []string, err error) {
+func Find(env Setting, keyring Keyring) (Settings, error) {
 	fromYAML := func() (Settings, error) { return readYAML(env, keyring) }
 	sources := []func() (Settings, error){environment, readJSON, fromYAML}
 	if env.Value != "" {
@@ -85,17 +105,25 @@ func Find(env Setting, keyring Keyring) (s Settings, looked []string, err error)
 	} else if env = variable(ActiveEnvironment); env.Value != "" {
 		sources = []func() (Settings, error){environment, fromYAML}
 	}
+	none := &NotFoundError{}
 	for _, read := range sources {
 		s, err := read()
 		if err == nil && s.Base.Value != "" {
 			s.Base, err = s.Base.BaseURL()
 		}
 		if err != nil || !s.empty() {
-			return s, nil, err
+			return s, err
 		}
-		looked = append(looked, s.Source)
+		none.looked = append(none.looked, s.Source)
 	}
-	return Settings{}, looked, nil
+	if os.Getenv("CLIENT_ID")+os.Getenv("CLIENT_SECRET") != "" { // as SailPoint's CLI prints them
+		for _, name := range []string{"BASE_URL", "CLIENT_ID", "CLIENT_SECRET"} {
+			if os.Getenv(name) != "" {
+				none.unprefixed = append(none.unprefixed, name)
+			}
+		}
+	}
+	return Settings{}, none
 }
 
 func variable(name string) Setting { return Setting{name, Environ, os.Getenv(name)} }
@@ -108,9 +136,6 @@ func environment() (Settings, error) {
 	}
 	if s.Token.Value != "" {
 		s.ID, s.Secret = Setting{}, Setting{}
-	}
-	if s.empty() && os.Getenv("CLIENT_SECRET") != "" { // as SailPoint's CLI prints it
-		s.Source += " (where CLIENT_SECRET needs the prefix SAIL_)"
 	}
 	return s, nil
 }
@@ -154,39 +179,61 @@ func readYAML(env Setting, keyring Keyring) (Settings, error) {
 	return s, nil
 }
 
-// parseYAML reads the file as SailPoint's CLI does: keys and names in any case, and the
-// environment "default" if none is active.
-func parseYAML(data []byte, env Setting, keyring Keyring) (Settings, error) {
-	s := Settings{Source: YAMLFile}
-	var c struct {
-		AuthType, ActiveEnvironment string
-		Environments                map[string]struct {
-			BaseURL string
-			PAT     struct{ ClientID, ClientSecret string }
-		}
+// A yamlFile is the content of the YAML file.
+type yamlFile struct {
+	AuthType, ActiveEnvironment string
+	Environments                map[string]struct {
+		BaseURL string
+		PAT     struct{ ClientID, ClientSecret string }
 	}
+}
+
+// decodeYAML reads the file as SailPoint's CLI does: keys and names in any case, and the
+// environment "default" if none is active.
+func decodeYAML(data []byte) (c yamlFile, err error) {
 	var root yaml.Node
-	err := yaml.Unmarshal(data, &root)
+	err = yaml.Unmarshal(data, &root)
 	if err == nil {
 		lowerKeys(&root)
 		err = root.Decode(&c)
 	}
 	if err != nil {
 		// The parser's error may quote a value, and so a secret.
-		return s, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", YAMLFile)
+		return c, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", YAMLFile)
+	}
+	c.ActiveEnvironment = cmp.Or(c.ActiveEnvironment, "default")
+	return c, nil
+}
+
+func (c *yamlFile) names() []string { return slices.Sorted(maps.Keys(c.Environments)) }
+
+// Environments returns the names of the environments in the YAML file, and the active one.
+func Environments() (names []string, active string, err error) {
+	data, err := readText(YAMLFile)
+	if data == nil {
+		return nil, "", err
+	}
+	c, err := decodeYAML(data)
+	return c.names(), strings.ToLower(cmp.Or(os.Getenv(ActiveEnvironment), c.ActiveEnvironment)), err
+}
+
+func parseYAML(data []byte, env Setting, keyring Keyring) (Settings, error) {
+	s := Settings{Source: YAMLFile}
+	c, err := decodeYAML(data)
+	if err != nil {
+		return s, err
 	}
 	switch {
 	case env.Value != "":
 	case len(c.Environments) == 0:
 		return s, nil
 	default:
-		env = Setting{"activeenvironment", YAMLFile, cmp.Or(c.ActiveEnvironment, "default")}
+		env = Setting{"activeenvironment", YAMLFile, c.ActiveEnvironment}
 	}
 	name := strings.ToLower(env.Value)
 	e, ok := c.Environments[name]
 	if !ok {
-		names := slices.Sorted(maps.Keys(c.Environments))
-		return s, fmt.Errorf("%s has no environment %q; it has %s (see %s)", YAMLFile, env.Value, cmp.Or(strings.Join(names, ", "), "none"), env)
+		return s, fmt.Errorf("%s has no environment %q; it has %s (see %s)", YAMLFile, env.Value, cmp.Or(strings.Join(c.names(), ", "), "none"), env)
 	}
 	setting := func(key, value string) Setting { return Setting{"environments." + name + "." + key, YAMLFile, value} }
 	s.Base = setting("baseurl", e.BaseURL)

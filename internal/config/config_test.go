@@ -28,7 +28,7 @@ type sources struct {
 func (s sources) find(t *testing.T, env string) (Settings, error) {
 	t.Helper()
 	for _, name := range []string{
-		"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN", "SAIL_ACTIVEENVIRONMENT", "SAIL_AUTHTYPE", "CLIENT_SECRET",
+		"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN", "SAIL_ACTIVEENVIRONMENT", "SAIL_AUTHTYPE", "BASE_URL", "CLIENT_ID", "CLIENT_SECRET",
 	} {
 		t.Setenv(name, s.env[name])
 	}
@@ -51,10 +51,7 @@ func (s sources) find(t *testing.T, env string) (Settings, error) {
 			return s.keyring[service+" "+user], nil
 		}
 	}
-	found, looked, err := Find(Setting{Name: "--env", Value: env}, keyring)
-	if looked != nil {
-		err = errors.New("looked in " + strings.Join(looked, ", in "))
-	}
+	found, err := Find(Setting{Name: "--env", Value: env}, keyring)
 	if err == nil {
 		err = found.Check()
 	}
@@ -65,8 +62,8 @@ func variables(base, id, secret string) map[string]string {
 	return map[string]string{"SAIL_BASE_URL": base, "SAIL_CLIENT_ID": id, "SAIL_CLIENT_SECRET": secret}
 }
 
-// yamlFile is a file of SailPoint's CLI with two environments.
-const yamlFile = `activeenvironment: live
+// twoEnvironments is a file of SailPoint's CLI with two environments.
+const twoEnvironments = `activeenvironment: live
 environments:
   live: {baseurl: "https://live.api.identitynow.com", pat: {clientid: an-id, clientsecret: hush-hush}}
   test: {baseurl: "https://test.api.identitynow.com", pat: {clientid: an-id, clientsecret: hush-hush}}
@@ -83,27 +80,27 @@ func TestFind(t *testing.T) {
 		flag   string // by flag
 		tenant string
 	}{
-		"environment first":           {sources: sources{env: variables("env", "an-id", secret), json: jsonFile, yaml: yamlFile}, tenant: "env"},
-		"then config.json":            {sources: sources{json: jsonFile, yaml: yamlFile}, tenant: "json"},
-		"then config.yaml":            {sources: sources{yaml: yamlFile}, tenant: "live"},
-		"a flag before all":           {sources: sources{env: variables("env", "an-id", secret), json: jsonFile, yaml: yamlFile}, flag: "Test", tenant: "test"},
-		"a flag before the variable":  {sources: sources{env: active("live"), yaml: yamlFile}, flag: "test", tenant: "test"},
-		"variable before the file":    {sources: sources{env: active("TEST"), yaml: yamlFile}, tenant: "test"},
-		"variable before config.json": {sources: sources{env: active("test"), json: jsonFile, yaml: yamlFile}, tenant: "test"},
+		"environment first":           {sources: sources{env: variables("env", "an-id", secret), json: jsonFile, yaml: twoEnvironments}, tenant: "env"},
+		"then config.json":            {sources: sources{json: jsonFile, yaml: twoEnvironments}, tenant: "json"},
+		"then config.yaml":            {sources: sources{yaml: twoEnvironments}, tenant: "live"},
+		"a flag before all":           {sources: sources{env: variables("env", "an-id", secret), json: jsonFile, yaml: twoEnvironments}, flag: "Test", tenant: "test"},
+		"a flag before the variable":  {sources: sources{env: active("live"), yaml: twoEnvironments}, flag: "test", tenant: "test"},
+		"variable before the file":    {sources: sources{env: active("TEST"), yaml: twoEnvironments}, tenant: "test"},
+		"variable before config.json": {sources: sources{env: active("test"), json: jsonFile, yaml: twoEnvironments}, tenant: "test"},
 		"settings before the variable": {
-			sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test", "SAIL_BASE_URL": "env", "SAIL_ACCESS_TOKEN": "a-token"}, yaml: yamlFile}, tenant: "env",
+			sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test", "SAIL_BASE_URL": "env", "SAIL_ACCESS_TOKEN": "a-token"}, yaml: twoEnvironments}, tenant: "env",
 		},
-		"any case":         {sources: sources{yaml: strings.NewReplacer("live", "LIVE", "environments", "Environments", "activeenv", "activeEnv", "client", "Client", "pat:", "PAT:").Replace(yamlFile)}, tenant: "live"},
-		"name in any case": {sources: sources{yaml: strings.Replace(yamlFile, ": live", ": LiVe", 1)}, tenant: "live"},
+		"any case":         {sources: sources{yaml: strings.NewReplacer("live", "LIVE", "environments", "Environments", "activeenv", "activeEnv", "client", "Client", "pat:", "PAT:").Replace(twoEnvironments)}, tenant: "live"},
+		"name in any case": {sources: sources{yaml: strings.Replace(twoEnvironments, ": live", ": LiVe", 1)}, tenant: "live"},
 		"default":          {sources: sources{yaml: "environments: {Default: {baseurl: acme, pat: {clientid: an-id, clientsecret: hush-hush}}}"}, tenant: "acme"},
 		"default, null":    {sources: sources{yaml: "activeenvironment:\nenvironments: {default: {baseurl: acme, pat: {clientid: an-id, clientsecret: hush-hush}}}"}, tenant: "acme"},
 		"keyring":          {sources: sources{yaml: "activeenvironment: Live\nenvironments: {LIVE: {BaseURL: acme}}", keyring: inKeyring}, tenant: "acme"},
-		"authtype PAT":     {sources: sources{yaml: "AuthType: PAT\n" + yamlFile}, tenant: "live"},
-		"SAIL_AUTHTYPE":    {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "pat"}, yaml: "authtype: oauth\n" + yamlFile}, tenant: "live"},
-		"oauth elsewhere":  {sources: sources{env: variables("env", "an-id", secret), yaml: "authtype: oauth\n" + yamlFile}, tenant: "env"},
+		"authtype PAT":     {sources: sources{yaml: "AuthType: PAT\n" + twoEnvironments}, tenant: "live"},
+		"SAIL_AUTHTYPE":    {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "pat"}, yaml: "authtype: oauth\n" + twoEnvironments}, tenant: "live"},
+		"oauth elsewhere":  {sources: sources{env: variables("env", "an-id", secret), yaml: "authtype: oauth\n" + twoEnvironments}, tenant: "env"},
 		"JSON with a BOM":  {sources: sources{json: "\ufeff" + jsonFile}, tenant: "json"},
-		"YAML with a BOM":  {sources: sources{yaml: "\ufeff" + yamlFile}, tenant: "live"},
-		"YAML with CRLF":   {sources: sources{yaml: strings.ReplaceAll(yamlFile, "\n", "\r\n")}, tenant: "live"},
+		"YAML with a BOM":  {sources: sources{yaml: "\ufeff" + twoEnvironments}, tenant: "live"},
+		"YAML with CRLF":   {sources: sources{yaml: strings.ReplaceAll(twoEnvironments, "\n", "\r\n")}, tenant: "live"},
 		"UI address":       {sources: sources{env: variables("https://acme.identitynow.com/ui", "an-id", secret)}, tenant: "acme"},
 		"token wins":       {sources: sources{env: map[string]string{"SAIL_BASE_URL": "acme", "SAIL_CLIENT_SECRET": "x\r", "SAIL_ACCESS_TOKEN": "a-token"}}, tenant: "acme"},
 	} {
@@ -150,30 +147,31 @@ func TestFindRefused(t *testing.T) {
 		`SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want ` + api + ` alone; the API version`: {sources: sources{env: variables(api+"/v3", "an-id", secret)}},
 		"SAIL_BASE_URL in the environment: the tenant is neither a name nor an https URL":                              {sources: sources{env: variables(strings.Repeat(secret, 8), "an-id", "x")}},
 		// What is missing.
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment":  {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: yamlFile}},
-		"looked in the environment, in ./config.json, in " + YAMLFile:       {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
-		"looked in the environment (where CLIENT_SECRET needs the prefix":   {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
-		"looked in the environment, in " + YAMLFile:                         {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment":  {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
+		"looked in the environment, ./config.json, " + YAMLFile:             {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
+		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":        {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
+		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment":  {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
+		"looked in the environment, " + YAMLFile:                            {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
 		"pat.clientsecret not set in " + YAMLFile + ", nor in the system's": {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
 		"(nor can the system's keyring be read: locked)":                    {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
 		"(if SailPoint's CLI keeps it in the system's keyring, set":         {sources: sources{yaml: yaml("an-id", "")}},
 		// Environments.
-		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: yamlFile}},
-		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: yamlFile}},
+		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: twoEnvironments}},
+		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: twoEnvironments}},
 		"there is no " + YAMLFile + ` with the environment "nope" (see SAIL_ACTIVEENVIRONMENT in the environment)`:                          {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile}},
-		`has no environment "prod"; it has live, test (see --env)`:                                                                          {sources: sources{yaml: yamlFile}, flag: "prod"},
+		`has no environment "prod"; it has live, test (see --env)`:                                                                          {sources: sources{yaml: twoEnvironments}, flag: "prod"},
 		`has no environment "prod"; it has none (see --env)`:                                                                                {sources: sources{yaml: "authtype: pat"}, flag: "prod"},
-		`has no environment "gone"; it has live, test (see activeenvironment in ` + YAMLFile + ")":                                          {sources: sources{yaml: strings.Replace(yamlFile, ": live", ": gone", 1)}},
-		`has no environment "default"; it has live, test (see activeenvironment in`:                                                         {sources: sources{yaml: strings.Replace(yamlFile, "activeenvironment: live", "", 1)}},
-		`authtype in ` + YAMLFile + ` is "OAuth", a login that only SailPoint's CLI can use: set it to pat and use a personal access token`: {sources: sources{yaml: "AUTHTYPE: OAuth\n" + yamlFile}},
-		`SAIL_AUTHTYPE in the environment is "oauth"`:                                                                                       {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "oauth"}, yaml: yamlFile}},
+		`has no environment "gone"; it has live, test (see activeenvironment in ` + YAMLFile + ")":                                          {sources: sources{yaml: strings.Replace(twoEnvironments, ": live", ": gone", 1)}},
+		`has no environment "default"; it has live, test (see activeenvironment in`:                                                         {sources: sources{yaml: strings.Replace(twoEnvironments, "activeenvironment: live", "", 1)}},
+		`authtype in ` + YAMLFile + ` is "OAuth", a login that only SailPoint's CLI can use: set it to pat and use a personal access token`: {sources: sources{yaml: "AUTHTYPE: OAuth\n" + twoEnvironments}},
+		`SAIL_AUTHTYPE in the environment is "oauth"`:                                                                                       {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "oauth"}, yaml: twoEnvironments}},
 		// Files.
 		"./config.json is UTF-16; save it as UTF-8":         {sources: sources{json: utf16Of(jsonFile, false, true)}},
-		YAMLFile + " is UTF-16; save it as UTF-8":           {sources: sources{yaml: utf16Of(yamlFile, true, true)}},
+		YAMLFile + " is UTF-16; save it as UTF-8":           {sources: sources{yaml: utf16Of(twoEnvironments, true, true)}},
 		"./config.json has NUL bytes; save it as UTF-8":     {sources: sources{json: jsonFile + "\x00"}},
-		YAMLFile + " is not UTF-8; save it as UTF-8":        {sources: sources{yaml: yamlFile + "# caf\xe9"}},
+		YAMLFile + " is not UTF-8; save it as UTF-8":        {sources: sources{yaml: twoEnvironments + "# caf\xe9"}},
 		YAMLFile + " can't be read as YAML":                 {sources: sources{yaml: "environments: {a: {}, A: {}}"}},
-		"./config.json is not JSON with BaseURL, ClientId ": {sources: sources{json: "{", yaml: yamlFile}},
+		"./config.json is not JSON with BaseURL, ClientId ": {sources: sources{json: "{", yaml: twoEnvironments}},
 	} {
 		t.Run(says, func(t *testing.T) {
 			_, err := tt.find(t, tt.flag)
@@ -224,11 +222,11 @@ func TestFindUnreadable(t *testing.T) {
 		sources{}.find(t, "") //nolint:errcheck // for the directories
 		path := strings.Replace(name, "~/", "", 1)
 		require.NoError(t, os.MkdirAll(path, 0o700))
-		_, _, err := Find(Setting{}, nil)
+		_, err := Find(Setting{}, nil)
 		require.ErrorContains(t, err, name+" can't be read: ")
 		require.NoError(t, os.Remove(path))
 		require.NoError(t, os.WriteFile(path, []byte(jsonFile), 0))
-		if _, _, err := Find(Setting{}, nil); os.Getuid() > 0 {
+		if _, err := Find(Setting{}, nil); os.Getuid() > 0 {
 			require.ErrorContains(t, err, name+" can't be read: permission denied")
 		}
 	}
