@@ -112,7 +112,7 @@ func TestFaultTruncateAt(t *testing.T) {
 
 // A delay ends when the client disconnects or the server closes. The handler then panics, as a
 // ResponseRecorder has no connection to reset.
-func TestFaultDelayIsCanceled(t *testing.T) {
+func TestFaultDelayIsCancelled(t *testing.T) {
 	t.Parallel()
 	srv := customizerstest.NewServer()
 	srv.Inject(customizerstest.Fault{Delay: time.Hour, Times: -1})
@@ -125,9 +125,9 @@ func TestFaultDelayIsCanceled(t *testing.T) {
 		return ended
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	canceled, closed := handle(ctx), handle(context.Background())
+	cancelled, closed := handle(ctx), handle(context.Background())
 	cancel()
-	assert.Equal(t, http.ErrAbortHandler, <-canceled)
+	assert.Equal(t, http.ErrAbortHandler, <-cancelled)
 	assert.Empty(t, closed)
 	srv.Close()
 	assert.Equal(t, http.ErrAbortHandler, <-closed)

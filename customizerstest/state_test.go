@@ -48,17 +48,17 @@ func TestCredentialsAndState(t *testing.T) {
 	t.Parallel()
 	none := stored
 	none.ClientID, none.ClientSecret = "", ""
-	given, withState, withNone := customizerstest.WithCredentials("given-id", "given-secret"), customizerstest.WithState(stored), customizerstest.WithState(none)
+	withCredentials, withState, withNone := customizerstest.WithCredentials("given-id", "given-secret"), customizerstest.WithState(stored), customizerstest.WithState(none)
 	tests := map[string]struct {
 		opts []customizerstest.Option
 		id   string
 	}{
-		"given first":              {[]customizerstest.Option{given, withState}, "given-id"},
-		"given last":               {[]customizerstest.Option{withState, given}, "given-id"},
-		"a state":                  {[]customizerstest.Option{withState}, "stored-id"},
-		"a state without any":      {[]customizerstest.Option{withNone}, "sandbox-"},
-		"given, state without any": {[]customizerstest.Option{given, withNone}, "given-id"},
-		"the last state":           {[]customizerstest.Option{withState, withNone}, "sandbox-"},
+		"credentials first":              {[]customizerstest.Option{withCredentials, withState}, "given-id"},
+		"credentials last":               {[]customizerstest.Option{withState, withCredentials}, "given-id"},
+		"a state":                        {[]customizerstest.Option{withState}, "stored-id"},
+		"a state without any":            {[]customizerstest.Option{withNone}, "sandbox-"},
+		"credentials, state without any": {[]customizerstest.Option{withCredentials, withNone}, "given-id"},
+		"the last state":                 {[]customizerstest.Option{withState, withNone}, "sandbox-"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -113,14 +113,14 @@ func TestContextEnds(t *testing.T) {
 	socket := startRedis(t)
 	l := redis.New(connect(t, socket), "test", 1, time.Hour)
 	require.NoError(t, l.Wait(t.Context()))
-	canceledSoon := func() context.Context {
+	cancelledSoon := func() context.Context {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
 		return ctx
 	}
-	require.ErrorIs(t, l.Wait(canceledSoon()), context.Canceled, "while it waits for a grant")
+	require.ErrorIs(t, l.Wait(cancelledSoon()), context.Canceled, "while it waits for a grant")
 	require.NoError(t, connect(t, socket).Do(t.Context(), "CLIENT", "PAUSE", time.Hour.Milliseconds(), "WRITE").Err())
-	assert.ErrorIs(t, l.Wait(canceledSoon()), context.Canceled, "while Redis does not respond")
+	assert.ErrorIs(t, l.Wait(cancelledSoon()), context.Canceled, "while Redis does not respond")
 }
 
 func TestRedisIsDown(t *testing.T) {

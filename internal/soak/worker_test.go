@@ -42,8 +42,8 @@ func outcomeOf(err error) outcome {
 	return failure
 }
 
-// A record is what a worker knows of a customizer: its own calls and their results. Each create
-// and each update uses a different name.
+// A record holds a worker's calls on one customizer and their results. Each create and each
+// update uses a different name.
 type record struct {
 	initialName   string // later names begin with it and a space
 	create        *call
