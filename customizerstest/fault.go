@@ -25,7 +25,7 @@ const (
 	Info  Operation = "info"  // GET /oauth/info
 )
 
-// InjectedHeader marks a response whose status comes from a [Fault], which need not
+// InjectedHeader marks a response whose status comes from a [Fault]. Such a response need not
 // follow the contract.
 const InjectedHeader = "X-Injected-Fault"
 

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// WithoutSocket starts no listener. The clients of [Server.Client] reach the tenant in the
-// process, so that a test can run in a bubble of testing/synctest, where waits take no time.
-// For any other transport, the Server is an [http.Handler].
+// WithoutSocket starts no listener. The clients of [Server.Client] call the tenant within the
+// process. A test can then run in a bubble of testing/synctest, where waits take no time. Other
+// clients can use the Server as an [http.Handler].
 func WithoutSocket() Option { return func(c *config) { c.noSocket = true } }
 
 // urlWithoutSocket has a loopback host: a client sends credentials over plain HTTP to no other.

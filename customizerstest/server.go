@@ -11,8 +11,8 @@
 //
 // # Faults
 //
-// [Server.Inject] makes requests fail as networks and services do. Here the second page of
-// a list fails once, so that the client has to retry:
+// [Server.Inject] makes requests fail like an unreliable network or service. In this example,
+// the second page of a list fails once, so that the client retries it:
 //
 //	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 503})
 //
