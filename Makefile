@@ -1,14 +1,14 @@
-# Targets for developers and CI. They need Go, make and git; each tool is pinned in a
-# module of its own under internal/tools, or by the version in its command.
+# Targets for developers and CI. They need Go, make and git. Each tool is pinned in its own module
+# under internal/tools, or by the version in its command.
 
 tool = go tool -modfile=internal/tools/$(1)/go.mod
 gorelease = go run golang.org/x/exp/cmd/gorelease@v0.0.0-20261014143641-f0251eb4aa3e
 goreleaser = go run github.com/goreleaser/goreleaser/v2@v2.16.0
 
-# Modules of their own, so that users of the SDK don't inherit their dependencies.
+# Separate modules, so that users of the SDK don't inherit their dependencies.
 modules = $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod examples/*/go.mod))
 tools = $(patsubst %/go.mod,%,$(wildcard internal/tools/*/go.mod))
-# make interop tests internal/interop, which needs Node.js.
+# internal/interop needs Node.js: make interop tests it.
 tested = $(filter-out internal/interop,$(modules))
 
 .PHONY: help demo check test test-next soak interop generate drift contract upstream-diff upstream-diff-v1 tidy vet cross lint bench fuzz api-check release-check
@@ -16,7 +16,7 @@ tested = $(filter-out internal/interop,$(modules))
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## /{printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## do each operation against an embedded sandbox, with faults overcome
+demo: ## run each operation against an embedded sandbox that injects faults
 	go run ./cmd/customizers demo
 
 check: drift contract tidy vet cross lint test-next test ## run everything that CI runs
@@ -28,28 +28,28 @@ test: ## run the tests with the race detector
 test-next: ## run the SDK's and the command's tests on the newest Go
 	GOTOOLCHAIN=go1.27.3 go test ./...
 
-soak: ## run mixed operations over a network that fails, for SOAK_DURATION (5m)
+soak: ## run mixed operations over an unreliable network, for SOAK_DURATION (5m)
 	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
 
-interop: ## test against TypeScript clients, one of them SailPoint's, a Prism mock, and a project of init (needs Node.js 20)
+interop: ## test with TypeScript clients, Prism and a project created by init (needs Node.js 20)
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml, and that of examples/otherapi from its own
+generate: ## generate code from openapi.yaml and examples/otherapi/openapi.yaml
 	go generate ./...
 	go generate -C examples/otherapi ./...
 
-drift: ## fail if generated code differs from what openapi.yaml gives
+drift: ## fail if generated code is out of date
 	@internal/tools/drift.sh
 
 published = testdata/published.v2024.json
 changes = --fail-on WARN --severity-levels internal/tools/oasdiff/severity.txt
 
-contract: ## fail if openapi.yaml breaks with the published contract
+contract: ## fail if openapi.yaml breaks clients of the published contract
 	$(call tool,oasdiff) oasdiff breaking $(changes) $(published) openapi.yaml
 
-upstream-diff: ## fail if SailPoint's specification of a year, SPEC (a file or URL), breaks with the published contract
-upstream-diff-v1: ## the same for SailPoint's specification of the service alone
+upstream-diff: ## fail if SPEC, SailPoint's yearly specification (file or URL), breaks clients of the published contract
+upstream-diff-v1: ## the same if SPEC is SailPoint's specification of the service
 upstream-diff-v1: v1 = --flatten-allof --strip-prefix-revision /connector-customizers/v1 --prefix-revision /connector-customizers
 upstream-diff upstream-diff-v1:
 	$(call tool,oasdiff) oasdiff changelog $(changes) --match-path connector-customizers $(v1) $(published) "$(SPEC)"
@@ -62,7 +62,7 @@ vet: ## run go vet
 	go vet ./...
 	@set -e; for m in $(modules); do (set -x; go vet -C $$m ./...); done
 
-cross: ## compile everything, tests too, for Windows, macOS and 32 bits
+cross: ## compile the code and the tests for Windows, macOS and 32-bit systems
 	GOOS=windows go vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./...
 	GOARCH=386 go vet ./...
@@ -81,7 +81,7 @@ fuzz: ## run each fuzz target for fuzztime (1m)
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		(set -x; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(fuzztime) $$p); done; done
 
-api-check: ## compare the Go API with the last release, and VERSION (v1.2.3) with the changes
+api-check: ## compare the Go API with the last release, and check that VERSION (v1.2.3) permits the changes
 	$(gorelease) $(if $(VERSION),-version=$(VERSION))
 
 release-check: ## build a release of HEAD, without signing or publishing it

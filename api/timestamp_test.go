@@ -12,7 +12,7 @@ import (
 	"github.com/connector-customizers/customizers/api"
 )
 
-func TestTimestampAccepts(t *testing.T) {
+func TestTimestamp(t *testing.T) {
 	t.Parallel()
 	utc := time.Date(2009, 11, 10, 23, 0, 0, 0, time.UTC)
 	minute := time.Date(2021, 5, 11, 22, 23, 0, 0, time.UTC)
@@ -50,7 +50,7 @@ func TestTimestampAccepts(t *testing.T) {
 		"String, short zone name":         {"2009-11-10 20:00:00 -0300 -03", utc},
 		"String, monotonic clock":         {"2009-11-10 23:00:00 +0000 UTC m=+0.000012345", utc},
 		"String, monotonic clock, zone":   {"2009-11-11 00:00:00.5 +0100 CET m=-3.5", utc.Add(500 * time.Millisecond)},
-		"String, no zone's name":          {"2009-11-10 23:00:00 +0000", utc},
+		"String, no zone name":            {"2009-11-10 23:00:00 +0000", utc},
 		"leap day":                        {"2024-02-29T00:00:00Z", time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)},
 	}
 	for name, tt := range tests {
@@ -73,7 +73,7 @@ func TestTimestampAccepts(t *testing.T) {
 	}
 }
 
-func TestTimestampAcceptsWhatStringPrints(t *testing.T) {
+func TestTimestampParsesTimeString(t *testing.T) {
 	t.Parallel()
 	for _, loc := range []*time.Location{
 		time.UTC, time.FixedZone("CEST", 2*3600), time.FixedZone("", -9*3600-1800), time.FixedZone("NPT", 5*3600+45*60),
@@ -83,16 +83,16 @@ func TestTimestampAcceptsWhatStringPrints(t *testing.T) {
 		require.NoError(t, err, at.String())
 		assert.WithinDuration(t, at, got.Time, 0, at.String())
 	}
-	now := time.Now() // its String has a reading of the monotonic clock
+	now := time.Now() // its String has a monotonic clock reading
 	require.Contains(t, now.String(), " m=")
 	got, err := api.ParseTimestamp(now.String())
 	require.NoError(t, err)
 	assert.WithinDuration(t, now, got.Time, 0)
 }
 
-func TestTimestampRefuses(t *testing.T) {
+func TestTimestampErrors(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ in, says string }{
+	tests := map[string]struct{ in, want string }{
 		"empty":              {`""`, `""`},
 		"blank":              {`" "`, `" "`},
 		"number":             {`1620771796`, `1620771796`},
@@ -109,8 +109,8 @@ func TestTimestampRefuses(t *testing.T) {
 		"no such month":      {`"2021-13-01 00:00:00 +0000 UTC"`, `"2021-13-01 00:00:00 +0000 UTC"`},
 		"no such hour":       {`"2021-05-11T25:00:00Z"`, `"2021-05-11T25:00:00Z"`},
 		"no such minute":     {`"2021-05-11 22:60"`, `"2021-05-11 22:60"`},
-		"zone's name only":   {`"2021-05-11 22:23:16 CET"`, `CET`},
-		"text behind":        {`"2021-05-11T22:23:16Z or so"`, `or so`},
+		"zone name only":     {`"2021-05-11 22:23:16 CET"`, `CET`},
+		"text after":         {`"2021-05-11T22:23:16Z or so"`, `or so`},
 		"offset of a day":    {`"2021-05-11T22:23:16+24:00"`, `+24:00`},
 		"five parts":         {`"2009-11-10 23:00:00 +0000 UTC UTC"`, `UTC UTC`},
 		"day and month swap": {`"11/05/2021 22:23:16"`, `11/05/2021`},
@@ -130,7 +130,7 @@ func TestTimestampRefuses(t *testing.T) {
 			err := json.Unmarshal([]byte(tt.in), &ts)
 			require.Error(t, err)
 			assert.Contains(t, err.Error(), "date")
-			assert.Contains(t, err.Error(), tt.says)
+			assert.Contains(t, err.Error(), tt.want)
 			assert.Less(t, len(err.Error()), 400)
 			assert.True(t, ts.IsZero())
 		})
@@ -146,7 +146,7 @@ func TestTimestampNull(t *testing.T) {
 	at := time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)
 	ts = api.Timestamp{Time: at}
 	require.NoError(t, ts.UnmarshalJSON([]byte("null")))
-	assert.Equal(t, at, ts.Time, "null changes nothing, as everywhere in encoding/json")
+	assert.Equal(t, at, ts.Time, "null is a no-op, by the convention of encoding/json")
 
 	var pointed struct{ Created *api.Timestamp }
 	require.NoError(t, json.Unmarshal([]byte(`{"Created":null}`), &pointed))
@@ -157,7 +157,7 @@ func TestTimestampNull(t *testing.T) {
 	assert.True(t, absent.Created.IsZero())
 }
 
-func TestTimestampIsWrittenAsRFC3339(t *testing.T) {
+func TestTimestampMarshalsAsRFC3339(t *testing.T) {
 	t.Parallel()
 	ts, err := api.ParseTimestamp("2009-11-11 00:00:00.5 +0100 CET")
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func FuzzTimestamp(f *testing.F) {
 		err := json.Unmarshal(data, &ts)
 		if err != nil {
 			if len(err.Error()) > 1000 {
-				t.Fatalf("an error of %d bytes", len(err.Error()))
+				t.Fatalf("the error has %d bytes", len(err.Error()))
 			}
 			return
 		}
@@ -189,18 +189,18 @@ func FuzzTimestamp(f *testing.F) {
 			return
 		}
 		if ts.IsZero() && ts.Year() > 1 {
-			t.Fatalf("%s became a silent zero", data)
+			t.Fatalf("%s: no error for a zero time", data)
 		}
 		again, err := json.Marshal(ts)
 		if err != nil {
-			t.Fatalf("%s was read as %v, which can't be written: %v", data, ts, err)
+			t.Fatalf("%s: can't marshal %v: %v", data, ts, err)
 		}
 		var back api.Timestamp
 		if err := json.Unmarshal(again, &back); err != nil {
-			t.Fatalf("%s was written as %s, which can't be read: %v", data, again, err)
+			t.Fatalf("%s: can't unmarshal %s: %v", data, again, err)
 		}
 		if !back.Equal(ts.Time) {
-			t.Fatalf("%s was read as %v and came back as %v", data, ts, back)
+			t.Fatalf("%s: %v became %v", data, ts, back)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// The third page of a list fails, and the client asks for it again.
+// The third page of a list fails, and the client retries it.
 func Example() {
 	srv := customizerstest.NewServer(customizerstest.WithSeed(450))
 	defer srv.Close()

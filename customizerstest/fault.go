@@ -25,7 +25,7 @@ const (
 	Info  Operation = "info"  // GET /oauth/info
 )
 
-// InjectedHeader marks a response whose status comes from a [Fault], which need not
+// InjectedHeader marks a response whose status comes from a [Fault]. Such a response need not
 // follow the contract.
 const InjectedHeader = "X-Injected-Fault"
 
@@ -48,8 +48,8 @@ type Fault struct {
 	TruncateAt int         // reset the connection after so many bytes of the response body
 }
 
-// Inject adds faults. Each request is hit by the first one, in the order of injection, that
-// applies to it and is not used up.
+// Inject adds faults. Each request gets the first fault, in the order of injection, that applies
+// to it and is not used up.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *Server) Faults() []Fault {
 	return out
 }
 
-// fault returns the fault that hits a request, and uses it.
+// fault returns the fault that applies to a request, and counts it as used.
 func (s *Server) fault(op Operation) (f Fault, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

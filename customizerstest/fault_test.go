@@ -20,7 +20,7 @@ func TestFaultStatus(t *testing.T) {
 	html := http.Header{"content-type": {"text/html"}, "X-Request-Id": {"4711"}}
 	tests := map[string]struct {
 		fault       customizerstest.Fault
-		body        string // empty for the service's error, "-" for none
+		body        string // "" for the service's error, "-" for no body
 		contentType string
 	}{
 		"the service's own 400": {fault: customizerstest.Fault{Status: 400}},
@@ -67,18 +67,18 @@ func TestFaultStatus(t *testing.T) {
 	assert.Len(t, html, 2, "the caller's header is not changed")
 }
 
-// A request that a fault cuts has an error; one that is Acted has its effect.
+// A request whose connection is reset fails. With Acted, it takes effect even so.
 func TestFaultCut(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		fault   customizerstest.Fault
 		timeout time.Duration
-		effect  int // customizers
-		status  int // recorded
+		created int // number of customizers
+		status  int // of the recorded request
 	}{
 		"cut":             {fault: customizerstest.Fault{Cut: true}},
-		"cut, acted":      {fault: customizerstest.Fault{Cut: true, Acted: true}, effect: 1},
-		"truncated":       {fault: customizerstest.Fault{TruncateAt: 1}, effect: 1, status: 201},
+		"cut, acted":      {fault: customizerstest.Fault{Cut: true, Acted: true}, created: 1},
+		"truncated":       {fault: customizerstest.Fault{TruncateAt: 1}, created: 1, status: 201},
 		"fault truncated": {fault: customizerstest.Fault{Status: 503, TruncateAt: 1}, status: 503},
 	}
 	for name, tt := range tests {
@@ -87,9 +87,9 @@ func TestFaultCut(t *testing.T) {
 			srv := serve(t)
 			p := newPeer(t, srv)
 			srv.Inject(tt.fault)
-			_, err := p.try(t.Context(), http.MethodPost, collection, recordType, `{"name":"one"}`)
+			_, err := p.do(t.Context(), http.MethodPost, collection, recordType, `{"name":"one"}`)
 			require.Error(t, err)
-			assert.Len(t, srv.Customizers(), tt.effect)
+			assert.Len(t, srv.Customizers(), tt.created)
 			require.Len(t, srv.Requests(customizerstest.Create), 1)
 			assert.Equal(t, tt.status, srv.Requests(customizerstest.Create)[0].Status)
 		})
@@ -102,17 +102,17 @@ func TestFaultTruncateAt(t *testing.T) {
 	p := newPeer(t, srv)
 	whole := p.get(collection)
 	srv.Inject(customizerstest.Fault{TruncateAt: 100}, customizerstest.Fault{TruncateAt: 1 << 20})
-	got, err := p.try(t.Context(), http.MethodGet, collection, "", "")
+	got, err := p.do(t.Context(), http.MethodGet, collection, "", "")
 	require.Error(t, err)
 	assert.Equal(t, http.StatusOK, got.status)
 	assert.Equal(t, string(whole.body[:100]), string(got.body))
 	assert.Equal(t, strconv.Itoa(len(whole.body)), got.header.Get("Content-Length"))
-	assert.Equal(t, whole.body, p.get(collection).body, "a shorter body is sent whole")
+	assert.Equal(t, whole.body, p.get(collection).body, "a shorter body is not truncated")
 }
 
-// A delayed handler ends when its client leaves or the server closes. Without a connection
-// to reset it panics.
-func TestFaultDelayEndsEarly(t *testing.T) {
+// A delay ends when the client disconnects or the server closes. The handler then panics, as a
+// ResponseRecorder has no connection to reset.
+func TestFaultDelayIsCancelled(t *testing.T) {
 	t.Parallel()
 	srv := customizerstest.NewServer()
 	srv.Inject(customizerstest.Fault{Delay: time.Hour, Times: -1})
@@ -125,9 +125,9 @@ func TestFaultDelayEndsEarly(t *testing.T) {
 		return ended
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	left, closed := handle(ctx), handle(context.Background())
+	cancelled, closed := handle(ctx), handle(context.Background())
 	cancel()
-	assert.Equal(t, http.ErrAbortHandler, <-left)
+	assert.Equal(t, http.ErrAbortHandler, <-cancelled)
 	assert.Empty(t, closed)
 	srv.Close()
 	assert.Equal(t, http.ErrAbortHandler, <-closed)
@@ -173,8 +173,8 @@ func TestFaultOperations(t *testing.T) {
 	srv := serve(t)
 	p := newPeer(t, srv)
 	srv.Inject(customizerstest.Fault{Status: http.StatusTeapot, Times: -1})
-	assert.Equal(t, http.StatusOK, p.askToken().status, "not without its name")
-	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status, "not without its name")
+	assert.Equal(t, http.StatusOK, p.requestToken().status, "a fault without an operation does not apply")
+	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status, "a fault without an operation does not apply")
 	assert.Equal(t, http.StatusNotFound, p.get("/nowhere").status)
 	assert.Equal(t, http.StatusTeapot, p.send(http.MethodDelete, collection+"/a", "", "").status)
 
@@ -182,8 +182,8 @@ func TestFaultOperations(t *testing.T) {
 		customizerstest.Fault{Operation: customizerstest.Token, Status: http.StatusServiceUnavailable},
 		customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone, Times: 3, Skip: 1},
 	)
-	assert.Equal(t, http.StatusServiceUnavailable, p.askToken().status)
-	assert.Equal(t, http.StatusOK, p.askToken().status)
+	assert.Equal(t, http.StatusServiceUnavailable, p.requestToken().status)
+	assert.Equal(t, http.StatusOK, p.requestToken().status)
 	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
 	assert.Equal(t, http.StatusGone, p.get("/oauth/info").status)
 	left := srv.Faults()

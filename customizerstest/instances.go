@@ -80,8 +80,8 @@ type patchOperation struct {
 	Value    *string
 }
 
-// apply changes c, or returns the reason for which op is refused. The service's clients
-// replace a link that does not exist yet.
+// apply applies op to c, or returns the reason to refuse it. It accepts a replace if nothing is
+// linked yet, as SailPoint's clients send one.
 func (t *tenant) apply(op patchOperation, c *Instance) (problem string) {
 	switch {
 	case op.Path != "/connectorCustomizerId":

@@ -46,13 +46,13 @@ func TestInstances(t *testing.T) {
 	assert.JSONEq(t, `[{"id":"`+all[0].ID+`","name":"instance-000001","connectorCustomizerId":"`+two+`"},{"id":"`+all[1].ID+`","name":"instance-000002"}]`,
 		string(p.get(instances).body))
 	require.NoError(t, srv.Client().Delete(t.Context(), two))
-	assert.Empty(t, srv.Instances()[0].CustomizerID, "the link disappears with the customizer")
+	assert.Empty(t, srv.Instances()[0].CustomizerID, "deleting a customizer unlinks it")
 	assert.JSONEq(t, `[]`, string(newPeer(t, serve(t)).get(instances).body))
 	assert.Len(t, srv.Requests(customizerstest.ListInstances), 1)
 	assert.Len(t, srv.Requests(customizerstest.UpdateInstance), len(steps))
 }
 
-func TestInstancesRefused(t *testing.T) {
+func TestInstancesErrors(t *testing.T) {
 	t.Parallel()
 	srv := serve(t, customizerstest.WithInstances(1), customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
 	p := newPeer(t, srv)
@@ -60,7 +60,7 @@ func TestInstancesRefused(t *testing.T) {
 	tests := map[string]struct {
 		method, path, contentType, body string
 		status                          int
-		says                            string
+		text                            string
 	}{
 		"unknown customizer": {http.MethodPatch, one, "", link("replace", "gone"), 400, "id gone"},
 		"absent link":        {http.MethodPatch, one, "", unlink, 400, "No connector customizer is linked"},
@@ -81,7 +81,7 @@ func TestInstancesRefused(t *testing.T) {
 		"another version":    {http.MethodGet, "/v2024/connector-instances", "", "", 404, "target resource"},
 	}
 	for name, tt := range tests {
-		assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.says)
+		assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.text)
 		assert.Empty(t, srv.Instances()[0].CustomizerID, name)
 	}
 }

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// A limiter allows n requests in any period of length per, for each key.
+// A limiter grants n requests in any period of length per, for each key.
 type limiter struct {
 	n   int
 	per time.Duration
 
-	mu   sync.Mutex
-	seen map[string][]time.Time // when requests were allowed, oldest first
+	mu      sync.Mutex
+	granted map[string][]time.Time // times of the last grants, oldest first
 }
 
 func newLimiter(n int, per time.Duration) *limiter {
-	return &limiter{n: n, per: per, seen: map[string][]time.Time{}}
+	return &limiter{n: n, per: per, granted: map[string][]time.Time{}}
 }
 
-// take allows a request and returns 0, or returns the time until the next one is allowed.
+// take grants a request and returns 0, or returns the time until the next grant.
 func (l *limiter) take(key string) time.Duration {
 	if l.n <= 0 {
 		return 0
@@ -26,14 +26,14 @@ func (l *limiter) take(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	seen := l.seen[key]
-	for len(seen) > 0 && now.Sub(seen[0]) >= l.per {
-		seen = seen[1:]
+	granted := l.granted[key]
+	for len(granted) > 0 && now.Sub(granted[0]) >= l.per {
+		granted = granted[1:]
 	}
-	if len(seen) >= l.n {
-		l.seen[key] = seen
-		return max(1, seen[0].Add(l.per).Sub(now))
+	if len(granted) >= l.n {
+		l.granted[key] = granted
+		return max(1, granted[0].Add(l.per).Sub(now))
 	}
-	l.seen[key] = append(seen, now)
+	l.granted[key] = append(granted, now)
 	return 0
 }

@@ -35,7 +35,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// A slot is free a period after the request that used it.
+// A slot frees up one period after the request that used it.
 func TestRateLimitPeriod(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

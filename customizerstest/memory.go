@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// WithoutSocket starts no listener. The clients of [Server.Client] reach the tenant in the
-// process, so that a test can run in a bubble of testing/synctest, where waits take no time.
-// For any other transport, the Server is an [http.Handler].
+// WithoutSocket starts no listener. The clients of [Server.Client] call the tenant within the
+// process. A test can then run in a bubble of testing/synctest, where waits take no time. Other
+// clients can use the Server as an [http.Handler].
 func WithoutSocket() Option { return func(c *config) { c.noSocket = true } }
 
-// urlWithoutSocket is a URL to which a client sends credentials.
+// urlWithoutSocket has a loopback host: a client sends credentials over plain HTTP to no other.
 const urlWithoutSocket = "http://localhost"
 
-// memory is a transport to a tenant in the same process.
-type memory struct{ srv *Server }
+// A memoryTransport passes requests to a tenant in the same process.
+type memoryTransport struct{ srv *Server }
 
 // The errors of net for a host that is down and for a connection that is reset.
 var (
@@ -30,14 +30,15 @@ var (
 	errReset   = &net.OpError{Op: "read", Net: "memory", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 )
 
-func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements [http.RoundTripper].
+func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer func() { _ = req.Body.Close() }()
 	}
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if m.srv.closed() {
+	if m.srv.isClosed() {
 		return nil, errRefused
 	}
 	in := req.Clone(req.Context())
@@ -50,13 +51,13 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if resp.status == 0 || m.srv.closed() {
+	if resp.status == 0 || m.srv.isClosed() {
 		return nil, errReset
 	}
 	return resp.read(req)
 }
 
-// read returns the response as net/http reads it from a connection.
+// read returns the response that net/http would read from a connection.
 func (r *response) read(req *http.Request) (*http.Response, error) {
 	r.finish()
 	if r.header.Get("Date") == "" {
@@ -67,9 +68,9 @@ func (r *response) read(req *http.Request) (*http.Response, error) {
 	_, _ = fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", r.status, text)
 	_ = r.header.Write(&head)
 	head.WriteString("\r\n")
-	body, cut := r.truncated()
-	var end failing
-	if cut {
+	body, truncated := r.truncate()
+	var end errReader
+	if truncated {
 		end.err = errReset
 	}
 	return http.ReadResponse(bufio.NewReader(io.MultiReader(&head, bytes.NewReader(body), end)), req)

@@ -16,26 +16,26 @@ import (
 )
 
 // A response without a socket equals the one that net/http reads from a socket.
-func TestResponseIsAsOverASocket(t *testing.T) {
+func TestMemoryTransportMatchesSocket(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		method string // GET when empty
-		path   string // behind the collection
+		method string // "" for GET
+		path   string // after the collection's
 		body   string
 		fault  Fault
 	}{
-		"a list":              {},
-		"an empty page":       {path: "?offset=9&count=true"},
-		"a head":              {method: http.MethodHead},
-		"not found":           {path: "/gone"},
-		"no content":          {method: http.MethodDelete, path: "/an-id", fault: Fault{Status: http.StatusNoContent}},
-		"no content with one": {fault: Fault{Status: http.StatusNoContent, Body: "{}"}},
-		"a redirect":          {fault: Fault{Status: http.StatusFound, Header: http.Header{"Location": {"/elsewhere"}}}},
-		"a page of a proxy":   {fault: Fault{Status: http.StatusBadGateway, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<p>"}},
-		"a status of no name": {fault: Fault{Status: 599, Body: "{}"}},
-		"names of any case":   {fault: Fault{Status: http.StatusTooManyRequests, Header: http.Header{"retry-after": {" 50 "}, "x-ODD": {"a", "b"}}}},
-		"a date of its own":   {fault: Fault{Status: http.StatusBadGateway, Header: http.Header{"Date": {"Tue, 11 May 2021 22:23:16 GMT"}}}},
-		"a part":              {fault: Fault{TruncateAt: 5}},
+		"a list":                   {},
+		"an empty page":            {path: "?offset=9&count=true"},
+		"a head":                   {method: http.MethodHead},
+		"not found":                {path: "/gone"},
+		"no content":               {method: http.MethodDelete, path: "/an-id", fault: Fault{Status: http.StatusNoContent}},
+		"no content, with a body":  {fault: Fault{Status: http.StatusNoContent, Body: "{}"}},
+		"a redirect":               {fault: Fault{Status: http.StatusFound, Header: http.Header{"Location": {"/elsewhere"}}}},
+		"a proxy's error page":     {fault: Fault{Status: http.StatusBadGateway, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<p>"}},
+		"an unassigned status":     {fault: Fault{Status: 599, Body: "{}"}},
+		"header names of any case": {fault: Fault{Status: http.StatusTooManyRequests, Header: http.Header{"retry-after": {" 50 "}, "x-ODD": {"a", "b"}}}},
+		"the fault's own date":     {fault: Fault{Status: http.StatusBadGateway, Header: http.Header{"Date": {"Tue, 11 May 2021 22:23:16 GMT"}}}},
+		"truncated":                {fault: Fault{TruncateAt: 5}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestResponseIsAsOverASocket(t *testing.T) {
 				tt.fault.Times = 2
 				srv.Inject(tt.fault)
 			}
-			ask := func(transport http.RoundTripper) (*http.Response, string) {
+			send := func(transport http.RoundTripper) (*http.Response, string) {
 				req, err := http.NewRequestWithContext(t.Context(), tt.method, srv.URL+"/v2024/connector-customizers"+tt.path, strings.NewReader(tt.body))
 				require.NoError(t, err)
 				req.Header.Set("Authorization", "Bearer "+srv.issuer.issue(srv.ClientID))
@@ -70,8 +70,8 @@ func TestResponseIsAsOverASocket(t *testing.T) {
 				resp.Request, resp.Body = nil, nil
 				return resp, trackingID.ReplaceAllString(string(body), "")
 			}
-			want, wantBody := ask(srv.client.Transport)
-			got, gotBody := ask(memory{srv})
+			want, wantBody := send(srv.client.Transport)
+			got, gotBody := send(memoryTransport{srv})
 			assert.Equal(t, want, got)
 			assert.Equal(t, wantBody, gotBody)
 		})

@@ -16,7 +16,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// Without a socket, a test of waits takes no time.
+// Without a socket, waits take no time in a synctest bubble.
 func TestWithoutSocket(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -52,9 +52,9 @@ func TestWithoutSocket(t *testing.T) {
 	}
 }
 
-// A closed tenant is like a host that is down, with a socket and without. The client knows
-// that a create was not sent.
-func TestClosed(t *testing.T) {
+// After Close, connections are refused, with a socket and without, so the client knows that a
+// create was not sent.
+func TestClose(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]customizerstest.Option{"socket": nil, "no socket": {customizerstest.WithoutSocket()}} {
 		t.Run(name, func(t *testing.T) {
@@ -76,8 +76,8 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// A tenant that is closed during a request has carried it out, but does not respond.
-func TestClosedMeanwhile(t *testing.T) {
+// A tenant that closes during a request acts on it but does not respond.
+func TestCloseDuringRequest(t *testing.T) {
 	t.Parallel()
 	var srv *customizerstest.Server
 	srv = customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithRequestHook(func(r customizerstest.Request) {

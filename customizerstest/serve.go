@@ -29,17 +29,17 @@ const (
 	maxJSON = 1 << 20
 )
 
-// A route is where a request goes.
+// A route is the operation that a request addresses.
 type route struct {
 	version   string // "v2024", …, "beta", or "v1"
-	path      string // in the contract: /connector-customizers…
-	instance  string // ID, of UpdateInstance
+	path      string // as in the contract: /connector-customizers…
+	instance  string // ID for UpdateInstance
 	operation Operation
-	known     bool // the path exists, perhaps not with this method
+	known     bool // the path exists, perhaps with other methods only
 }
 
-// routeOf returns the route of r. The yearly versions and beta come before the collection,
-// v1 after it.
+// routeOf returns the route of r. In a path, a yearly version or beta precedes the collection;
+// v1 follows it.
 func routeOf(r *http.Request) route {
 	switch r.Method + " " + r.URL.Path {
 	case "POST /oauth/token":
@@ -81,8 +81,8 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// ServeHTTP serves one request, so that a Server can also be used without its socket. If w
-// can't be hijacked, it resets a connection by panicking with [http.ErrAbortHandler].
+// ServeHTTP implements [http.Handler], so that a Server also works without its socket. To reset
+// a connection that can't be hijacked, it panics with [http.ErrAbortHandler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.respond(r).send(w)
 }
@@ -104,7 +104,7 @@ func (s *Server) respond(r *http.Request) *response {
 	resp := newResponse()
 	if s.wait(r, f.Delay) {
 		if f.ExpireToken {
-			s.issuer.expire(bearer(r))
+			s.issuer.expire(bearerToken(r))
 		}
 		if f.Acted || f.Status == 0 && !f.Cut {
 			s.handle(resp, r, to)
@@ -124,15 +124,16 @@ func (s *Server) respond(r *http.Request) *response {
 	return resp
 }
 
-// wait waits for d. It reports false if the client leaves or the server closes first.
+// wait waits for d and reports whether it did. It returns early if the client disconnects or
+// the server closes.
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
 	if r.ContentLength >= 0 && r.ContentLength <= maxJSON {
-		// net/http notices that a client has left only once the body has been read.
+		// net/http detects that a client disconnects only after the body is read.
 		data, err := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), failing{err}))
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), errReader{err}))
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -145,7 +146,7 @@ func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// handle responds as the service does.
+// handle writes the service's response to r.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 	switch {
 	case to.operation == Token:
@@ -161,7 +162,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 		writeError(w, http.StatusNotFound, "")
 		return
 	}
-	token, problem := s.issuer.check(bearer(r))
+	token, problem := s.issuer.check(bearerToken(r))
 	if problem != "" {
 		writeError(w, http.StatusUnauthorized, "JWT validation failed: "+problem)
 		return
@@ -205,14 +206,14 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 	r = r.Clone(r.Context())
 	r.URL.RawPath = to.path
 	r.URL.Path, _ = url.PathUnescape(to.path) // part of a path that net/url has parsed
-	ctx := contextWith(r.Context(), &exchange{
+	ctx := withExchange(r.Context(), &exchange{
 		header: w.Header(), beta: to.version == "beta", createStatus: s.config.createStatus, contentType: r.Header.Get("Content-Type"),
 	})
 	s.handler.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// checkBody checks what the generated code does not: the type of the body, and that
-// nothing follows the JSON. The body can be read again afterwards.
+// checkBody checks that the body of a create or update is one JSON object with the right
+// Content-Type, which the generated code does not. The body can be read again afterwards.
 func checkBody(r *http.Request, op Operation) (problem string) {
 	if op != Create && op != Update {
 		return ""
@@ -236,12 +237,12 @@ func checkBody(r *http.Request, op Operation) (problem string) {
 	return ""
 }
 
-// A response is buffered until the request is recorded. Handlers write to it.
+// A response buffers what handlers write until the request is recorded.
 type response struct {
 	header     http.Header
-	status     int // 0: the connection is reset instead
+	status     int // 0 to reset the connection instead
 	body       bytes.Buffer
-	truncateAt int // reset the connection after so many bytes of the body; 0 for none
+	truncateAt int // number of body bytes after which to reset the connection; 0 for no reset
 }
 
 func newResponse() *response {
@@ -252,21 +253,22 @@ func (r *response) Header() http.Header         { return r.header }
 func (r *response) WriteHeader(status int)      { r.status = status }
 func (r *response) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// truncated returns the part of the body to send, and reports whether it is not all of it.
-func (r *response) truncated() ([]byte, bool) {
+// truncate returns the bytes of the body to send, and reports whether some are left out.
+func (r *response) truncate() (body []byte, truncated bool) {
 	if r.truncateAt > 0 && r.truncateAt < r.body.Len() {
 		return r.body.Bytes()[:r.truncateAt], true
 	}
 	return r.body.Bytes(), false
 }
 
-// finish sets the header that depends on the body.
+// finish sets Content-Length.
 func (r *response) finish() {
 	if r.status != http.StatusNoContent {
 		r.header.Set("Content-Length", strconv.Itoa(r.body.Len()))
 	}
 }
 
+// send writes the response to w or resets the connection.
 func (r *response) send(w http.ResponseWriter) {
 	if r.status == 0 {
 		reset(w)
@@ -275,15 +277,15 @@ func (r *response) send(w http.ResponseWriter) {
 	r.finish()
 	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
-	body, cut := r.truncated()
+	body, truncated := r.truncate()
 	_, _ = w.Write(body)
-	if cut {
+	if truncated {
 		_ = http.NewResponseController(w).Flush()
 		reset(w)
 	}
 }
 
-// reset resets the connection, so that the client does not read an end.
+// reset resets the connection, so that the client reads an error instead of EOF.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -295,12 +297,12 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// failing is a reader that fails with err, or ends if err is nil.
-type failing struct{ err error }
+// An errReader returns err from each Read, or io.EOF if err is nil.
+type errReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
+func (r errReader) Read([]byte) (int, error) { return 0, cmp.Or(r.err, io.EOF) }
 
-// A counter counts the bytes that are read from a body.
+// A counter counts the bytes read from a body.
 type counter struct {
 	io.ReadCloser
 	n int64
@@ -327,7 +329,7 @@ var serviceErrors = map[int][2]string{
 	http.StatusInternalServerError: {"500.0 Internal Fault", "An internal fault occurred."},
 }
 
-// errorOf returns an error in the service's form, with the documented text if text is empty.
+// errorOf returns an error in the service's form. If text is empty, it has the documented text.
 func errorOf(status int, text string) server.ErrorResponseDto {
 	known, ok := serviceErrors[status]
 	if !ok {
@@ -351,8 +353,8 @@ func writeError(w http.ResponseWriter, status int, text string) {
 	}
 }
 
-// failed responds to a request that an operation failed on.
-func failed(w http.ResponseWriter, r *http.Request, err error) {
+// handleError writes the response to a request whose operation returned err.
+func handleError(w http.ResponseWriter, r *http.Request, err error) {
 	var refused refusal
 	if errors.As(err, &refused) {
 		badRequest(w, r, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// The clients in use, with the paths, bodies and types that they send.
+// The requests of the clients in use, with their paths, bodies and content types.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	const (
@@ -28,9 +28,9 @@ func TestClients(t *testing.T) {
 	type step struct {
 		method, path, contentType, body string
 		status                          int
-		want                            string // the keys of the response
+		want                            string // keys of the response
 	}
-	multipart := step{http.MethodPost, "/oauth/token", "multipart/form-data; boundary=b", multipartForm("", all...), 200, token}
+	multipart := step{http.MethodPost, "/oauth/token", "multipart/form-data; boundary=b", multipartForm("", goodPairs...), 200, token}
 	tests := map[string][]step{
 		"SailPoint's CLI": {
 			{http.MethodPost, "/oauth/token?grant_type=client_credentials", formType, credentials[1:], 200, token},
@@ -38,7 +38,7 @@ func TestClients(t *testing.T) {
 			{http.MethodGet, beta, "", "", 200, ""},
 			{http.MethodGet, beta + "/{id}", "", "", 200, "created id name tenantID"},
 			{http.MethodPut, beta + "/{id}", recordType, `{"id":"","name":"two"}`, 200, "created id name tenantID"},
-			{http.MethodPost, beta + "/{id}/versions", archiveType, zipped(t), 200, "connectorCustomizerId imageId version"},
+			{http.MethodPost, beta + "/{id}/versions", archiveType, zipArchive(t), 200, "connectorCustomizerId imageId version"},
 			{http.MethodGet, instances, "", "", 200, ""},
 			{http.MethodPatch, instances + "/{instance}", "", link("replace", "{id}"), 200, "connectorCustomizerId id name"},
 			{http.MethodPatch, instances + "/{instance}", "", unlink, 200, "id name"},
@@ -51,7 +51,7 @@ func TestClients(t *testing.T) {
 		"VS Code extension": {
 			multipart,
 			{http.MethodPost, beta, recordType, `{"name":"one"}`, 200, "created id name tenantID"},
-			{http.MethodPost, beta + "/{id}/versions", archiveType, zipped(t), 200, "connectorCustomizerId imageId version"},
+			{http.MethodPost, beta + "/{id}/versions", archiveType, zipArchive(t), 200, "connectorCustomizerId imageId version"},
 			{http.MethodPatch, instances + "/{instance}", recordType, link("replace", "{id}"), 200, "connectorCustomizerId id name"},
 			{http.MethodPatch, instances + "/{instance}", recordType, unlink, 200, "id name"},
 		},
@@ -77,7 +77,7 @@ func TestClients(t *testing.T) {
 			{http.MethodGet, base + "?offset=0&limit=1", "", "", 200, ""},
 			{http.MethodGet, base + "/{id}", "", "", 200, "created id name tenantID"},
 			{http.MethodPut, base + "/{id}", recordType, `{"name":"two"}`, 200, "created id name tenantID"},
-			{http.MethodPost, base + "/{id}/versions", archiveType, zipped(t), 200, "created customizerID imageID version"},
+			{http.MethodPost, base + "/{id}/versions", archiveType, zipArchive(t), 200, "created customizerID imageID version"},
 			{http.MethodPost, base + "/{id}/versions", "", "", 200, "created customizerID imageID version"},
 			{http.MethodDelete, base + "/{id}", "", "", 204, ""},
 		}
@@ -150,7 +150,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestErrors(t *testing.T) {
 	t.Parallel()
 	srv := serve(t, customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
 	p := newPeer(t, srv)
@@ -159,13 +159,13 @@ func TestRefused(t *testing.T) {
 	tests := []struct {
 		status                          int
 		method, path, contentType, body string
-		says                            string
+		text                            string
 	}{
 		{404, get, gone, "", "", "id gone"},
 		{404, put, gone, recordType, `{"name":"a"}`, "id gone"},
 		{404, http.MethodDelete, gone, "", "", "id gone"},
 		{404, post, gone + "/versions", "", "", "id gone"},
-		{404, post, gone + "/versions", archiveType, zipped(t), "id gone"},
+		{404, post, gone + "/versions", archiveType, zipArchive(t), "id gone"},
 		{404, get, "/v2024/sources", "", "", "target resource"},
 		{404, get, "/", "", "", "target resource"},
 		{404, get, collection + "/", "", "", "target resource"},
@@ -210,15 +210,15 @@ func TestRefused(t *testing.T) {
 		{400, put, one, recordType, `[]`, "object"},
 		{400, put, one, recordType, `{"name":"  "}`, "blank"},
 		{400, post, one + "/versions", archiveType, "PK, but no zip", "zip"},
-		{400, post, one + "/versions", archiveType, zipped(t)[:60], "zip"},
+		{400, post, one + "/versions", archiveType, zipArchive(t)[:60], "zip"},
 		{400, post, one + "/versions", archiveType, "", "zip"},
-		{400, post, one + "/versions", "application/octet-stream", zipped(t), "Content-Type"},
+		{400, post, one + "/versions", "application/octet-stream", zipArchive(t), "Content-Type"},
 		{400, post, one + "/versions", recordType, `{}`, "Content-Type"},
-		{400, post, one + "/versions", "", zipped(t), "Content-Type"},
+		{400, post, one + "/versions", "", zipArchive(t), "Content-Type"},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s %s %.30s", tt.method, tt.path, tt.body), func(t *testing.T) {
-			assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.says)
+			assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.text)
 		})
 	}
 	all := srv.Customizers()
@@ -227,8 +227,8 @@ func TestRefused(t *testing.T) {
 	assert.Zero(t, all[0].ImageVersion)
 }
 
-// An ID may contain any character that a path can carry.
-func TestOddIDs(t *testing.T) {
+// An ID may contain any character that a URL path can encode.
+func TestIDsWithSpecialCharacters(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"a b", "a/b", "a?b", "a#b", "100%", "é", "connector-customizers", "v1"} {
 		p := newPeer(t, serve(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"})))

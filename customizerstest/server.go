@@ -11,8 +11,8 @@
 //
 // # Faults
 //
-// [Server.Inject] makes requests fail as networks and services do. Here the second page of
-// a list fails once, so that the client has to retry:
+// [Server.Inject] makes requests fail like an unreliable network or service. In this example,
+// the second page of a list fails once, so that the client retries it:
 //
 //	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 503})
 //
@@ -20,14 +20,14 @@
 //
 // # Time
 //
-// A tenant created [WithoutSocket] runs in a bubble of [testing/synctest], where a Retry-After
-// of a minute takes no time.
+// A tenant created with [WithoutSocket] runs in a bubble of [testing/synctest], where waiting
+// for a Retry-After of one minute takes no time.
 //
 // # Assertions
 //
 // [Server.Requests] returns the requests so far. [Server.Customizers], [Server.Versions] and
-// [Server.Instances] return the tenant's content. [Server.Faults] returns the faults that
-// have not occurred.
+// [Server.Instances] return the tenant's content. [Server.Faults] returns the faults that are
+// not used up.
 package customizerstest
 
 import (
@@ -45,9 +45,9 @@ import (
 	"github.com/connector-customizers/customizers/internal/server"
 )
 
-// A Server is a fake tenant. It listens on a loopback address unless it is [WithoutSocket].
+// A Server is a fake tenant. It listens on a loopback address unless [WithoutSocket] is set.
 type Server struct {
-	URL          string // of the tenant, without a final slash
+	URL          string // of the tenant, without a trailing slash
 	ClientID     string // the credentials that the token endpoint accepts
 	ClientSecret string
 
@@ -97,12 +97,12 @@ func NewServer(opts ...Option) *Server {
 	s.handler = server.HandlerWithOptions(
 		server.NewStrictHandlerWithOptions(s.tenant, nil, server.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc:  badRequest,
-			ResponseErrorHandlerFunc: failed,
+			ResponseErrorHandlerFunc: handleError,
 		}),
 		server.StdHTTPServerOptions{ErrorHandlerFunc: badRequest},
 	)
 	if c.noSocket {
-		s.URL, s.client.Transport = urlWithoutSocket, memory{s}
+		s.URL, s.client.Transport = urlWithoutSocket, memoryTransport{s}
 		return s
 	}
 	s.http = httptest.NewUnstartedServer(s)
@@ -115,8 +115,8 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the tenant and closes its connections. Later requests fail as to a host that is
-// down, with a socket and without. Further calls have no effect.
+// Close stops the tenant and closes its connections. Later requests fail like requests to a
+// host that is down. Calling Close again has no effect.
 func (s *Server) Close() {
 	s.once.Do(func() { close(s.closing) })
 	s.client.CloseIdleConnections()
@@ -127,7 +127,7 @@ func (s *Server) Close() {
 	s.http.Close()
 }
 
-func (s *Server) closed() bool {
+func (s *Server) isClosed() bool {
 	select {
 	case <-s.closing:
 		return true
@@ -155,7 +155,7 @@ func (s *Server) Customizers() []customizers.Customizer { return s.tenant.all() 
 // Versions returns the versions of a customizer, oldest first. It returns none for an unknown ID.
 func (s *Server) Versions(id string) []Version { return s.tenant.versionsOf(id) }
 
-// A Version is a version of a customizer, with what is known of its archive.
+// A Version is a version of a customizer, with the size and digest of its archive.
 type Version struct {
 	customizers.Version
 
@@ -189,8 +189,8 @@ type Request struct {
 	Duration  time.Duration // until the response was ready
 }
 
-// logged is the number of requests that a tenant remembers.
-const logged = 100_000
+// logSize is the least number of requests that a tenant remembers.
+const logSize = 100_000
 
 // Requests returns the requests of the given operations, or all requests if none is given, in
 // the order of arrival. The tenant remembers at least the last 100,000.
@@ -211,8 +211,8 @@ func (s *Server) Requests(operations ...Operation) []Request {
 func (s *Server) record(r Request) {
 	r.Duration = time.Since(r.Time)
 	s.mu.Lock()
-	if len(s.requests) >= 2*logged {
-		s.requests = append(s.requests[:0], s.requests[logged:]...)
+	if len(s.requests) >= 2*logSize {
+		s.requests = append(s.requests[:0], s.requests[logSize:]...)
 	}
 	s.requests = append(s.requests, r)
 	s.mu.Unlock()
@@ -271,11 +271,11 @@ func WithRateLimit(n int, per time.Duration) Option {
 }
 
 // WithCreateStatus sets the status of a successful create, 200 or 201. The default is 201,
-// which is specified, and 200 under /beta.
+// as in the contract, or 200 under /beta.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
 
-// WithRequestHook calls f with each request before the response is sent. Concurrent requests
-// call it concurrently.
+// WithRequestHook calls f with each request before the response is sent. Calls may be
+// concurrent.
 func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook = f } }
 
 // WithListener serves on l instead of a free loopback port. It has no effect with

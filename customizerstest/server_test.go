@@ -40,28 +40,28 @@ func serve(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server
 type peer struct {
 	t             testing.TB
 	srv           *customizerstest.Server
-	authorization string // header; none when empty
+	authorization string // header; empty for none
 }
 
-// plain opens a connection for each request, so that net/http retries nothing.
-var plain = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+// httpClient opens a connection for each request, so that net/http retries none.
+var httpClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // newPeer returns a peer with a token.
 func newPeer(t testing.TB, srv *customizerstest.Server) *peer {
 	t.Helper()
 	p := &peer{t: t, srv: srv}
-	p.authorization = "Bearer " + decode[map[string]any](t, p.askToken())["access_token"].(string)
+	p.authorization = "Bearer " + decode[map[string]any](t, p.requestToken())["access_token"].(string)
 	return p
 }
 
-type reply struct {
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// try sends an archive chunked, as its clients do.
-func (p *peer) try(ctx context.Context, method, path, contentType, body string) (reply, error) {
+// do sends a request. It sends an archive chunked, as the service's clients do.
+func (p *peer) do(ctx context.Context, method, path, contentType, body string) (response, error) {
 	p.t.Helper()
 	r := io.Reader(strings.NewReader(body))
 	if contentType == archiveType {
@@ -75,28 +75,28 @@ func (p *peer) try(ctx context.Context, method, path, contentType, body string) 
 	if p.authorization != "" {
 		req.Header.Set("Authorization", p.authorization)
 	}
-	resp, err := plain.Do(req)
+	resp, err := httpClient.Do(req)
 	if err != nil {
-		return reply{}, err
+		return response{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, data}, err
+	return response{resp.StatusCode, resp.Header, data}, err
 }
 
-func (p *peer) send(method, path, contentType, body string) reply {
+func (p *peer) send(method, path, contentType, body string) response {
 	p.t.Helper()
-	got, err := p.try(p.t.Context(), method, path, contentType, body)
+	got, err := p.do(p.t.Context(), method, path, contentType, body)
 	require.NoError(p.t, err)
 	return got
 }
 
-func (p *peer) get(path string) reply {
+func (p *peer) get(path string) response {
 	p.t.Helper()
 	return p.send(http.MethodGet, path, "", "")
 }
 
-func (p *peer) askToken() reply {
+func (p *peer) requestToken() response {
 	p.t.Helper()
 	anonymous := &peer{t: p.t, srv: p.srv}
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {p.srv.ClientID}, "client_secret": {p.srv.ClientSecret}}
@@ -110,7 +110,7 @@ func (p *peer) create(name string) string {
 	return decode[customizers.Customizer](p.t, got).ID
 }
 
-func decode[T any](t testing.TB, r reply) T {
+func decode[T any](t testing.TB, r response) T {
 	t.Helper()
 	assert.Equal(t, recordType, r.header.Get("Content-Type"))
 	var v T
@@ -118,8 +118,8 @@ func decode[T any](t testing.TB, r reply) T {
 	return v
 }
 
-// assertError checks that a reply is an error in the service's form.
-func assertError(t testing.TB, r reply, status int, text string) {
+// assertError checks that r is an error in the service's form.
+func assertError(t testing.TB, r response, status int, text string) {
 	t.Helper()
 	assert.Equal(t, status, r.status, string(r.body))
 	body := decode[struct {
@@ -135,7 +135,7 @@ func assertError(t testing.TB, r reply, status int, text string) {
 	assert.Contains(t, body.Messages[0].Text, text)
 }
 
-func zipped(t testing.TB) string {
+func zipArchive(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -169,7 +169,7 @@ func TestSeeds(t *testing.T) {
 	assert.JSONEq(t, `{"id":"an-id","name":"given","imageVersion":7,"imageID":"an-image","tenantID":"a-tenant","created":"2021-05-11T22:23:16Z"}`,
 		string(newPeer(t, srv).get(collection+"/an-id").body))
 	all[0].Name = "changed"
-	assert.Equal(t, "given", srv.Customizers()[0].Name, "a copy")
+	assert.Equal(t, "given", srv.Customizers()[0].Name, "Customizers returns a copy")
 }
 
 func TestListener(t *testing.T) {
@@ -217,7 +217,7 @@ func TestRequests(t *testing.T) {
 	p.get(collection + "?limit=2&count=true")
 	p.get(collection + "/a%20b")
 	p.get("/nowhere")
-	archive := zipped(t)
+	archive := zipArchive(t)
 	p.send(http.MethodPost, collection+"/"+id+"/versions", archiveType, archive)
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone})
 	p.get("/oauth/info")
@@ -230,7 +230,7 @@ func TestRequests(t *testing.T) {
 		injected            bool
 	}
 	all := srv.Requests()
-	assert.Equal(t, all, seen, "the hook has returned before the response comes")
+	assert.Equal(t, all, seen, "the hook returns before the response is sent")
 	var got []line
 	for _, r := range all {
 		got = append(got, line{r.Operation, r.Method, r.Path, r.Query, r.BodySize, r.Status, r.Injected})

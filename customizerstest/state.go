@@ -23,8 +23,9 @@ func (s *Server) State() State {
 	return st
 }
 
-// WithState starts with the content that [Server.State] returned. [WithCredentials] overrides
-// its credentials; customizers and instances of other options are added.
+// WithState starts the tenant with the content st, for example from [Server.State].
+// [WithCredentials] overrides its credentials. Customizers and instances of other options are
+// added.
 func WithState(st State) Option { return func(c *config) { c.state = st } }
 
 func (t *tenant) state() State {
@@ -40,7 +41,7 @@ func (t *tenant) state() State {
 	return st
 }
 
-// restore fills an empty tenant.
+// restore adds the content st to an empty tenant.
 func (t *tenant) restore(st State) {
 	if st.TenantID != "" {
 		t.id = st.TenantID

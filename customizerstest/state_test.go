@@ -11,7 +11,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// stored is a state for a tenant to start with.
+// stored is the initial state of a tenant.
 var stored = customizerstest.State{
 	TenantID:     "stored-tenant",
 	ClientID:     "stored-id",
@@ -40,7 +40,7 @@ func TestState(t *testing.T) {
 	again, err := second.Client().CreateVersion(t.Context(), made.ID, nil)
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, again.Version)
-	assert.Len(t, first.Versions(made.ID), 1, "a copy")
+	assert.Len(t, first.Versions(made.ID), 1, "State returns a copy")
 }
 
 // Credentials of an option override those of a state, which override random ones.
@@ -48,17 +48,17 @@ func TestCredentialsAndState(t *testing.T) {
 	t.Parallel()
 	none := stored
 	none.ClientID, none.ClientSecret = "", ""
-	given, withState, withNone := customizerstest.WithCredentials("given-id", "given-secret"), customizerstest.WithState(stored), customizerstest.WithState(none)
+	withCredentials, withState, withNone := customizerstest.WithCredentials("given-id", "given-secret"), customizerstest.WithState(stored), customizerstest.WithState(none)
 	tests := map[string]struct {
 		opts []customizerstest.Option
 		id   string
 	}{
-		"given first":       {[]customizerstest.Option{given, withState}, "given-id"},
-		"given last":        {[]customizerstest.Option{withState, given}, "given-id"},
-		"a state":           {[]customizerstest.Option{withState}, "stored-id"},
-		"a state of none":   {[]customizerstest.Option{withNone}, "sandbox-"},
-		"given before none": {[]customizerstest.Option{given, withNone}, "given-id"},
-		"the last state":    {[]customizerstest.Option{withState, withNone}, "sandbox-"},
+		"credentials first":              {[]customizerstest.Option{withCredentials, withState}, "given-id"},
+		"credentials last":               {[]customizerstest.Option{withState, withCredentials}, "given-id"},
+		"a state":                        {[]customizerstest.Option{withState}, "stored-id"},
+		"a state without any":            {[]customizerstest.Option{withNone}, "sandbox-"},
+		"credentials, state without any": {[]customizerstest.Option{withCredentials, withNone}, "given-id"},
+		"the last state":                 {[]customizerstest.Option{withState, withNone}, "sandbox-"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

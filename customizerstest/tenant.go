@@ -57,7 +57,7 @@ func now() customizers.Timestamp {
 	return customizers.Timestamp{Time: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
-// newID returns an ID in the form of the service's images and errors.
+// newID returns an ID in the form that the service uses for images and errors.
 func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
 func (t *tenant) add(c customizers.Customizer) customizers.Customizer {
@@ -97,7 +97,8 @@ func (t *tenant) versionsOf(id string) []Version {
 	return slices.Clone(t.versions[id])
 }
 
-// An exchange holds what the generated server does not pass to an operation.
+// An exchange holds the parts of a request and its response that the generated server does not
+// pass to an operation.
 type exchange struct {
 	header       http.Header // of the response
 	beta         bool
@@ -107,7 +108,7 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-func contextWith(ctx context.Context, e *exchange) context.Context {
+func withExchange(ctx context.Context, e *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, e)
 }
 
@@ -231,7 +232,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 	return server.CreateConnectorCustomizerVersion200JSONResponse(v.Version), nil
 }
 
-// A betaVersion is a version as /beta returns it.
+// A betaVersion is a version in the form that /beta returns.
 type betaVersion struct {
 	CustomizerID string `json:"connectorCustomizerId"`
 	ImageID      string `json:"imageId"`
@@ -243,8 +244,8 @@ func (v betaVersion) VisitCreateConnectorCustomizerVersionResponse(w http.Respon
 	return nil
 }
 
-// checkArchive reads the body of a version and checks that it is a zip archive, or empty.
-// It stores the archive in a file, which may be large, and does not unpack it.
+// checkArchive reads the body of a version and checks that it is empty or a zip archive. It
+// stores the archive in a temporary file, as it may be large, and does not unpack it.
 func checkArchive(body io.Reader, contentType string) (size int64, digest string, err error) {
 	file, err := os.CreateTemp("", "customizerstest-*.zip")
 	if err != nil {
@@ -261,7 +262,7 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	}
 	kind, _, _ := mime.ParseMediaType(contentType)
 	if size == 0 && kind != "application/zip" {
-		return 0, "", nil // as specified; some clients name a type, which has no meaning then
+		return 0, "", nil // the contract permits it; some clients set a type even so
 	}
 	if kind != "application/zip" {
 		return 0, "", refusal("The Content-Type must be application/zip.")
@@ -272,7 +273,7 @@ func checkArchive(body io.Reader, contentType string) (size int64, digest string
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// A refusal is the error of an invalid request, which gets a 400.
+// A refusal is the error of an invalid request. The response has the status 400.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }

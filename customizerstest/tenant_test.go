@@ -69,7 +69,7 @@ func TestList(t *testing.T) {
 	for _, tt := range tests {
 		got := p.get(collection + tt.query)
 		list := decode[[]customizers.Customizer](t, got)
-		require.NotNil(t, list, "an empty list is [] and not null")
+		require.NotNil(t, list, "an empty list is [], not null")
 		require.Len(t, list, tt.n, tt.query)
 		if tt.n > 0 {
 			assert.Equal(t, tt.first, list[0].Name, tt.query)
@@ -92,7 +92,7 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
 	p := newPeer(t, srv)
-	one, other, archive := p.create("one"), p.create("other"), zipped(t)
+	one, other, archive := p.create("one"), p.create("other"), zipArchive(t)
 	sum := sha256.Sum256([]byte(archive))
 	images := map[string]bool{}
 	for i, v := range []struct {

@@ -42,7 +42,7 @@ func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, cl
 		writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 	}
 	p, err := tokenParameters(w, r)
-	same := func(name, want string) bool { return subtle.ConstantTimeCompare([]byte(p[name]), []byte(want)) == 1 }
+	matches := func(name, want string) bool { return subtle.ConstantTimeCompare([]byte(p[name]), []byte(want)) == 1 }
 	switch {
 	case err != nil:
 		refuse(http.StatusBadRequest, "invalid_request", err.Error())
@@ -52,7 +52,7 @@ func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, cl
 		refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+p["grant_type"])
 	case p["client_id"] == "" || p["client_secret"] == "":
 		refuse(http.StatusUnauthorized, "invalid_client", "The client_id or client_secret is missing.")
-	case !same("client_id", clientID) || !same("client_secret", clientSecret):
+	case !matches("client_id", clientID) || !matches("client_secret", clientSecret):
 		refuse(http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 	default:
 		writeJSON(w, http.StatusOK, map[string]any{
@@ -123,7 +123,7 @@ func (i *issuer) issue(clientID string) string {
 	return raw
 }
 
-// check returns the token, or the reason for which it is refused.
+// check returns the token raw, or the reason to refuse it.
 func (i *issuer) check(raw string) (t token, problem string) {
 	if raw == "" {
 		return token{}, "JWT is missing"
@@ -140,6 +140,7 @@ func (i *issuer) check(raw string) (t token, problem string) {
 	return t, ""
 }
 
+// expire expires the token raw.
 func (i *issuer) expire(raw string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -158,8 +159,8 @@ func (i *issuer) expireAll() {
 	}
 }
 
-// bearer returns the token of a request.
-func bearer(r *http.Request) string {
+// bearerToken returns the bearer token of a request, or "".
+func bearerToken(r *http.Request) string {
 	scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") {
 		return ""

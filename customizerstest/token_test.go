@@ -19,14 +19,14 @@ const (
 	goodQuery = "grant_type=client_credentials&client_id=an-id&client_secret=s%2Bcret"
 )
 
-// all are the names and values of goodQuery.
-var all = []string{"grant_type", "client_credentials", "client_id", "an-id", "client_secret", "s+cret"}
+// goodPairs has the names and values of goodQuery.
+var goodPairs = []string{"grant_type", "client_credentials", "client_id", "an-id", "client_secret", "s+cret"}
 
-// multipartForm returns a form with the boundary "b". A part has the header lines of typed.
-func multipartForm(typed string, pairs ...string) string {
+// multipartForm returns a form with the boundary "b". Each part has the extra header lines.
+func multipartForm(header string, pairs ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
-		b.WriteString("--b\r\nContent-Disposition: form-data; name=\"" + pairs[i] + "\"\r\n" + typed + "\r\n" + pairs[i+1] + "\r\n")
+		b.WriteString("--b\r\nContent-Disposition: form-data; name=\"" + pairs[i] + "\"\r\n" + header + "\r\n" + pairs[i+1] + "\r\n")
 	}
 	return b.String() + "--b--\r\n"
 }
@@ -39,37 +39,37 @@ func TestToken(t *testing.T) {
 	tests := map[string]struct {
 		query, contentType, authorization, body string
 		status                                  int
-		code, says                              string // of an error
+		code, text                              string // of an error
 	}{
 		"query":                        {query: goodQuery},
 		"query and an empty form":      {query: goodQuery, contentType: formType},
 		"form":                         {contentType: formType, body: goodQuery},
 		"form, charset":                {contentType: formType + "; charset=UTF-8", body: goodQuery},
-		"multipart":                    {contentType: "multipart/form-data; boundary=b", body: multipartForm("", all...)},
-		"multipart, typed parts":       {contentType: "multipart/form-data; boundary=b", body: multipartForm("Content-Type: text/plain; charset=utf-8\r\n", all...)},
+		"multipart":                    {contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs...)},
+		"multipart, typed parts":       {contentType: "multipart/form-data; boundary=b", body: multipartForm("Content-Type: text/plain; charset=utf-8\r\n", goodPairs...)},
 		"Basic and form":               {authorization: basic, contentType: formType, body: "grant_type=client_credentials"},
 		"Basic and query":              {authorization: basic, query: "grant_type=client_credentials"},
 		"grant in query, rest in form": {query: "grant_type=client_credentials", contentType: formType, body: "client_id=an-id&client_secret=s%2Bcret"},
 		"grant in query and form":      {query: "grant_type=client_credentials", contentType: formType, body: goodQuery},
-		"grant in query, multipart":    {query: "grant_type=client_credentials", contentType: "multipart/form-data; boundary=b", body: multipartForm("", all[2:]...)},
+		"grant in query, multipart":    {query: "grant_type=client_credentials", contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs[2:]...)},
 		"everything everywhere":        {query: goodQuery, authorization: basic, contentType: formType, body: goodQuery},
-		"wrong secret":                 {query: strings.Replace(goodQuery, "s%2Bcret", "hush", 1), status: refused, code: "invalid_client", says: "Bad client credentials"},
-		"wrong ID":                     {query: strings.Replace(goodQuery, "an-id", "another", 1), status: refused, code: "invalid_client", says: "Bad client credentials"},
-		"no secret":                    {query: "grant_type=client_credentials&client_id=an-id", status: refused, code: "invalid_client", says: "client_secret is missing"},
-		"empty ID":                     {query: "grant_type=client_credentials&client_id=&client_secret=s%2Bcret", status: refused, code: "invalid_client", says: "client_id or"},
-		"another grant":                {query: strings.Replace(goodQuery, "client_credentials", "password", 1), status: 400, code: "unsupported_grant_type", says: "password"},
-		"no grant":                     {query: "client_id=an-id&client_secret=s%2Bcret", status: 400, code: "invalid_request", says: "grant_type is missing"},
-		"nothing":                      {status: 400, code: "invalid_request", says: "grant_type is missing"},
-		"JSON":                         {contentType: recordType, body: `{"grant_type":"client_credentials"}`, status: 400, code: "invalid_request", says: "multipart/form-data"},
-		"a form without a type":        {body: goodQuery, status: 400, code: "invalid_request", says: formType},
-		"two secrets":                  {query: "client_secret=hush", contentType: formType, body: goodQuery, status: 400, code: "invalid_request", says: "client_secret is given twice"},
-		"form of bad escapes":          {contentType: formType, body: "grant_type=%zz", status: 400, code: "invalid_request", says: "can't be read"},
-		"multipart, no boundary":       {contentType: "multipart/form-data", body: multipartForm("", all...), status: 400, code: "invalid_request", says: "can't be read"},
-		"multipart, cut":               {contentType: "multipart/form-data; boundary=b", body: multipartForm("", all...)[:60], status: 400, code: "invalid_request", says: "can't be read"},
-		"form too large":               {contentType: formType, body: goodQuery + strings.Repeat("&a=b", 1<<19), status: 400, code: "invalid_request", says: "can't be read"},
-		"Basic of bad escapes": {
+		"wrong secret":                 {query: strings.Replace(goodQuery, "s%2Bcret", "hush", 1), status: refused, code: "invalid_client", text: "Bad client credentials"},
+		"wrong ID":                     {query: strings.Replace(goodQuery, "an-id", "another", 1), status: refused, code: "invalid_client", text: "Bad client credentials"},
+		"no secret":                    {query: "grant_type=client_credentials&client_id=an-id", status: refused, code: "invalid_client", text: "client_secret is missing"},
+		"empty ID":                     {query: "grant_type=client_credentials&client_id=&client_secret=s%2Bcret", status: refused, code: "invalid_client", text: "client_id or"},
+		"another grant":                {query: strings.Replace(goodQuery, "client_credentials", "password", 1), status: 400, code: "unsupported_grant_type", text: "password"},
+		"no grant":                     {query: "client_id=an-id&client_secret=s%2Bcret", status: 400, code: "invalid_request", text: "grant_type is missing"},
+		"nothing":                      {status: 400, code: "invalid_request", text: "grant_type is missing"},
+		"JSON":                         {contentType: recordType, body: `{"grant_type":"client_credentials"}`, status: 400, code: "invalid_request", text: "multipart/form-data"},
+		"a form without a type":        {body: goodQuery, status: 400, code: "invalid_request", text: formType},
+		"two secrets":                  {query: "client_secret=hush", contentType: formType, body: goodQuery, status: 400, code: "invalid_request", text: "client_secret is given twice"},
+		"form with bad escapes":        {contentType: formType, body: "grant_type=%zz", status: 400, code: "invalid_request", text: "can't be read"},
+		"multipart, no boundary":       {contentType: "multipart/form-data", body: multipartForm("", goodPairs...), status: 400, code: "invalid_request", text: "can't be read"},
+		"multipart, truncated":         {contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs...)[:60], status: 400, code: "invalid_request", text: "can't be read"},
+		"form too large":               {contentType: formType, body: goodQuery + strings.Repeat("&a=b", 1<<19), status: 400, code: "invalid_request", text: "can't be read"},
+		"Basic with bad escapes": {
 			authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte("an-id:%zz")), query: "grant_type=client_credentials",
-			status: 400, code: "invalid_request", says: "HTTP Basic",
+			status: 400, code: "invalid_request", text: "HTTP Basic",
 		},
 	}
 	for name, tt := range tests {
@@ -86,7 +86,7 @@ func TestToken(t *testing.T) {
 			}
 			assert.Equal(t, tt.status, got.status)
 			assert.Equal(t, tt.code, body["error"])
-			assert.Contains(t, body["error_description"], tt.says)
+			assert.Contains(t, body["error_description"], tt.text)
 			assert.Len(t, body, 2)
 			assert.NotContains(t, string(got.body), "s+cret")
 		})
@@ -108,7 +108,7 @@ func TestTokenIsAJWT(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t, serve(t, tt.opts...))
 			before := time.Now().Add(-time.Second)
-			got := p.askToken()
+			got := p.requestToken()
 			body := decode[struct {
 				AccessToken string `json:"access_token"`
 				TokenType   string `json:"token_type"`
@@ -148,22 +148,22 @@ func TestUnauthorized(t *testing.T) {
 	good, expired := newPeer(t, srv), newPeer(t, srv)
 	srv.Inject(customizerstest.Fault{Skip: 1, ExpireToken: true})
 	require.Equal(t, http.StatusOK, expired.get(collection).status)
-	tests := []struct{ name, authorization, says string }{
-		{"expired", expired.authorization, "JWT is expired"}, // the first, which the fault hits
+	tests := []struct{ name, authorization, text string }{
+		{"expired", expired.authorization, "JWT is expired"}, // the fault applies to the first request
 		{"expired before", expired.authorization, "JWT is expired"},
 		{"expired at once", newPeer(t, serve(t, customizerstest.WithTokenLifetime(time.Nanosecond))).authorization, "JWT is not valid"},
 		{"none", "", "JWT is missing"},
 		{"empty", "Bearer ", "JWT is missing"},
 		{"another scheme", strings.Replace(good.authorization, "Bearer", "Basic", 1), "JWT is missing"},
 		{"unknown", "Bearer a.b.c", "JWT is not valid"},
-		{"cut", good.authorization[:len(good.authorization)-1], "JWT is not valid"},
-		{"of another tenant", newPeer(t, serve(t)).authorization, "JWT is not valid"},
+		{"truncated", good.authorization[:len(good.authorization)-1], "JWT is not valid"},
+		{"another tenant's", newPeer(t, serve(t)).authorization, "JWT is not valid"},
 	}
 	for _, tt := range tests {
 		p := &peer{t: t, srv: srv, authorization: tt.authorization}
 		got := p.get(collection)
 		assert.Equal(t, http.StatusUnauthorized, got.status, tt.name)
-		assert.JSONEq(t, `{"error": "JWT validation failed: `+tt.says+`"}`, string(got.body), tt.name)
+		assert.JSONEq(t, `{"error": "JWT validation failed: `+tt.text+`"}`, string(got.body), tt.name)
 	}
 	assert.Equal(t, http.StatusOK, good.get(collection).status, "the fault expired one token only")
 	srv.ExpireTokens()
@@ -171,7 +171,7 @@ func TestUnauthorized(t *testing.T) {
 	assert.Equal(t, http.StatusOK, newPeer(t, srv).get(collection).status)
 }
 
-func TestTokenLifetimeEnds(t *testing.T) {
+func TestTokenExpires(t *testing.T) {
 	t.Parallel()
 	got := newPeer(t, serve(t, customizerstest.WithTokenLifetime(time.Nanosecond))).get(collection)
 	assert.Equal(t, http.StatusUnauthorized, got.status)

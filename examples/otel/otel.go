@@ -1,5 +1,5 @@
-// Package otel shows how to trace and measure a client with OpenTelemetry: a span for each
-// operation, a child span for each attempt, a counter of attempts and a histogram of waits.
+// Package otel shows how to trace and measure a client with OpenTelemetry. It provides a span for
+// each operation, a child span for each attempt, a counter of attempts and a histogram of waits.
 // Copy it and adapt the names.
 package otel
 
@@ -19,10 +19,10 @@ import (
 
 const scope = "github.com/connector-customizers/customizers/examples/otel"
 
-// Options returns the options of a client that is traced and measured. The client retries
-// above its HTTP client, so the transport of otelhttp makes a span for each attempt.
+// Options returns options that trace and measure a client. The client retries above its HTTP
+// client, so otelhttp's transport starts a span for each attempt.
 func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]customizers.Option, error) {
-	observer, err := observe(meters.Meter(scope))
+	observer, err := newObserver(meters.Meter(scope))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func Options(tracers trace.TracerProvider, meters metric.MeterProvider) ([]custo
 	}, nil
 }
 
-// Operation runs an operation in a span, the parent of those of its attempts.
+// Operation runs do in a span, which is the parent of the spans of its attempts.
 //
 //	c, err := otel.Operation(ctx, tracers, "Get", func(ctx context.Context) (*customizers.Customizer, error) {
 //		return client.Get(ctx, id)
@@ -50,9 +50,9 @@ func Operation[T any](ctx context.Context, tracers trace.TracerProvider, name st
 	return result, err
 }
 
-// observe returns an observer that counts attempts by operation, status and whether they
-// are retries, and records the lengths of waits by operation and reason.
-func observe(meter metric.Meter) (customizers.Observer, error) {
+// newObserver returns an observer that counts attempts by operation, status and whether they
+// are retries. It records the length of waits by operation and reason.
+func newObserver(meter metric.Meter) (customizers.Observer, error) {
 	attempts, err := meter.Int64Counter("customizers.attempts",
 		metric.WithDescription("Requests sent, including retries."), metric.WithUnit("{attempt}"))
 	if err != nil {

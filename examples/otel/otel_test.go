@@ -23,7 +23,7 @@ import (
 	"github.com/connector-customizers/customizers/examples/otel"
 )
 
-// A countingListener counts the connections that it accepts.
+// A countingListener counts accepted connections.
 type countingListener struct {
 	net.Listener
 
@@ -38,7 +38,7 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// Ten calls at a time use the same ten connections, as with the SDK's own client.
+// Ten concurrent calls use the same ten connections, as with the SDK's default transport.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	connections := &countingListener{Listener: l}
 	srv := customizerstest.NewServer(customizerstest.WithListener(connections))
 	t.Cleanup(srv.Close)
-	srv.Inject(customizerstest.Fault{Delay: 100 * time.Millisecond, Times: -1}) // so that calls overlap
+	srv.Inject(customizerstest.Fault{Delay: 100 * time.Millisecond, Times: -1}) // makes the calls overlap
 	opts, err := otel.Options(sdktrace.NewTracerProvider(), sdkmetric.NewMeterProvider())
 	require.NoError(t, err)
 	client := srv.Client(opts...)
@@ -77,7 +77,7 @@ func TestSpansAndCounts(t *testing.T) {
 	require.NoError(t, err)
 	client := srv.Client(append(opts, customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond}))...)
 	id := srv.Customizers()[0].ID
-	_, err = client.Get(ctx, id) // which fetches the token
+	_, err = client.Get(ctx, id) // also fetches the token
 	require.NoError(t, err)
 	spans.Reset()
 
@@ -95,7 +95,7 @@ func TestSpansAndCounts(t *testing.T) {
 	require.ErrorIs(t, err, customizers.ErrNotFound)
 
 	got := spans.GetSpans()
-	require.Len(t, got, 6) // the first operation after its three attempts, the second after its one
+	require.Len(t, got, 6) // three attempts and their operation, then one attempt and its operation
 	parent, failed := got[3], got[5]
 	assert.Equal(t, "customizers.Get", parent.Name)
 	assert.Equal(t, codes.Unset, parent.Status.Code)

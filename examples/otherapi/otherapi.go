@@ -8,8 +8,8 @@
 //	...
 //	resp, err := other.ListConnectorInstancesWithResponse(ctx)
 //
-// The contract here is that of the connector instances, as an example. For those the SDK
-// has the package instances.
+// The contract describes connector instances, as an example. For these, the SDK has the package
+// instances.
 package otherapi
 
 import (
@@ -20,18 +20,19 @@ import (
 
 //go:generate go tool -modfile=../../internal/tools/codegen/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
 
-// New returns a generated client that sends its requests through the SDK's client. Do adds
-// the tenant's address to the path /beta.
+// New returns a generated client that sends its requests through the SDK's client. The base path
+// /beta is relative to the tenant's URL.
 func New(client *customizers.Client) (*ClientWithResponses, error) {
-	return NewClientWithResponses("/beta", WithHTTPClient(checked{client}))
+	return NewClientWithResponses("/beta", WithHTTPClient(doer{client}))
 }
 
-// checked returns an error of the SDK for a status other than 2xx. With a plain
-// [*customizers.Client] the generated client would return such a response without an error.
-type checked struct{ client *customizers.Client }
+// A doer returns an error of the SDK for a status other than 2xx. A [*customizers.Client] alone
+// returns such a response without an error.
+type doer struct{ client *customizers.Client }
 
-func (c checked) Do(req *http.Request) (*http.Response, error) {
-	resp, err := c.client.Do(req)
+// Do implements HttpRequestDoer.
+func (d doer) Do(req *http.Request) (*http.Response, error) {
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return nil, err
 	}

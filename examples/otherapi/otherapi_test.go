@@ -14,8 +14,8 @@ import (
 
 var _ otherapi.HttpRequestDoer = (*customizers.Client)(nil)
 
-// The generated client lists, links and unlinks through the SDK's client, which renews the
-// token and retries.
+// The generated client lists, links and unlinks instances through the SDK's client, which renews
+// the token and retries.
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
 	srv := customizerstest.NewServer(customizerstest.WithSeed(1), customizerstest.WithInstances(2))
@@ -50,8 +50,8 @@ func TestGeneratedClient(t *testing.T) {
 	assert.Len(t, srv.Requests(customizerstest.Token), 2, "the SDK's client renewed the token")
 }
 
-// A status other than 2xx is an error of the SDK, with what the service said.
-func TestGeneratedClientFails(t *testing.T) {
+// A status other than 2xx is an error of the SDK with the service's details.
+func TestGeneratedClientErrors(t *testing.T) {
 	t.Parallel()
 	srv := customizerstest.NewServer(customizerstest.WithInstances(1))
 	t.Cleanup(srv.Close)

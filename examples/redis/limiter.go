@@ -1,5 +1,5 @@
-// Package redis shows how programs on several hosts share one rate limit. Its
-// [customizers.RateLimiter] keeps a log of grants in Redis. Copy it and adapt it.
+// Package redis shows how programs on several hosts share one rate limit. It provides a
+// [customizers.RateLimiter] that keeps a log of grants in Redis. Copy it and adapt it.
 //
 //	limiter := redis.New(store, "customizers:"+clientID, 100, 10*time.Second)
 //	client, err := customizers.NewFromEnv(
@@ -20,19 +20,18 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// slack is how much longer than the period a grant counts. The service counts a request
-// when it arrives. If one arrives late and those of the next period arrive at once, the
-// service sees both within one period. Two seconds allow for a token request, a TLS
-// handshake and one lost packet. The price is throughput: at most 100 requests in 12
-// seconds, not in 10. A request that takes longer to arrive may cause a 429, which
-// [Limiter.Observe] shares.
-const slack = 2 * time.Second
+// margin is added to the period for which a grant counts. The service counts a request when it
+// arrives. A delayed request and those of the next period may arrive within one period. Two
+// seconds allow for a token request, a TLS handshake and one lost packet. They reduce the
+// throughput: at most 100 requests in 12 seconds, not in 10. A request that takes longer to
+// arrive may cause a 429, which [Limiter.Observe] shares.
+const margin = 2 * time.Second
 
 // A Limiter grants at most n requests in any period to all programs with the same key. The
 // service counts by client ID and API version, so use a key for each pair.
 type Limiter struct {
 	store redis.UniversalClient
-	keys  []string // log of grants, and pause
+	keys  []string // of the log of grants and of the pause
 	n     int
 	per   time.Duration
 }
@@ -41,11 +40,11 @@ var _ customizers.RateLimiter = (*Limiter)(nil)
 
 // New returns a Limiter of n requests in a period. Redis needs no setup.
 func New(store redis.UniversalClient, key string, n int, per time.Duration) *Limiter {
-	// The braces put both keys on the same node of a cluster.
+	// The braces place both keys on the same node of a cluster.
 	return &Limiter{store: store, keys: []string{"{" + key + "}:log", "{" + key + "}:pause"}, n: n, per: per}
 }
 
-// grant adds a grant to the log and returns 0, or returns the milliseconds to wait.
+// grant adds a grant to the log and returns 0, or returns how many milliseconds to wait.
 var grant = redis.NewScript(`
 local limit, window, id = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local pause = redis.call('PTTL', KEYS[2])
@@ -61,18 +60,18 @@ end
 return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + window - now
 `)
 
-// pause starts a pause of so many milliseconds, unless a longer one has begun.
+// pause starts a pause of the given milliseconds, unless a longer one is in progress.
 var pause = redis.NewScript(`
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], '', 'PX', ARGV[1]) end
 return 0
 `)
 
-// Wait blocks until Redis grants a request. It fails if ctx ends, or at once if its
-// deadline comes before the next grant. A pause may last twenty minutes, so set a deadline.
+// Wait blocks until Redis grants a request or ctx ends. If the deadline of ctx is before the next
+// grant, Wait fails immediately. A pause may last twenty minutes, so set a deadline.
 func (l *Limiter) Wait(ctx context.Context) error {
 	id := rand.Text()
 	for {
-		ms, err := l.run(ctx, grant, l.n, (l.per + slack).Milliseconds(), id)
+		ms, err := l.run(ctx, grant, l.n, (l.per + margin).Milliseconds(), id)
 		if err != nil {
 			return fmt.Errorf("redis: %w", err)
 		}
@@ -91,9 +90,9 @@ func (l *Limiter) Wait(ctx context.Context) error {
 	}
 }
 
-// Observe makes a Retry-After that one program receives pause them all. Set it as the
-// Attempt of a [customizers.Observer], or call it from yours. If Redis fails, the other
-// programs learn of the limit from the service.
+// Observe pauses all programs for a Retry-After that this program receives. Set it as the
+// Attempt of a [customizers.Observer], or call it from yours. If Redis fails, the other programs
+// get a 429 of their own.
 func (l *Limiter) Observe(ctx context.Context, a customizers.Attempt) {
 	if a.StatusCode != http.StatusTooManyRequests || a.Err == nil || a.Err.RetryAfter <= 0 {
 		return
@@ -103,7 +102,7 @@ func (l *Limiter) Observe(ctx context.Context, a customizers.Attempt) {
 	_, _ = l.run(ctx, pause, a.Err.RetryAfter.Milliseconds())
 }
 
-// run runs a script. It returns when ctx ends, whereas go-redis waits for its ReadTimeout.
+// run runs a script. It returns when ctx ends: go-redis would wait for its ReadTimeout.
 func (l *Limiter) run(ctx context.Context, script *redis.Script, args ...any) (int64, error) {
 	done := make(chan *redis.Cmd, 1)
 	go func() { done <- script.Run(ctx, l.store, l.keys, args...) }()

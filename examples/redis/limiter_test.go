@@ -20,10 +20,10 @@ import (
 	"github.com/connector-customizers/customizers/examples/redis"
 )
 
-// The limiter of x/time/rate is a RateLimiter too.
+// The limiter of golang.org/x/time/rate is a RateLimiter too.
 var _ customizers.RateLimiter = (*rate.Limiter)(nil)
 
-// startRedis starts a server of the test's own and returns its socket.
+// startRedis starts a Redis server for the test and returns its socket.
 func startRedis(t *testing.T) (socket string) {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -51,7 +51,7 @@ func connect(t *testing.T, socket string) *store.Client {
 	return db
 }
 
-// newClient returns a client of srv that shares l and does not retry.
+// newClient returns a client of srv that uses l and does not retry.
 func newClient(srv *customizerstest.Server, l *redis.Limiter) *customizers.Client {
 	return srv.Client(customizers.WithRateLimiter(l),
 		customizers.WithObserver(customizers.Observer{Attempt: l.Observe}),
@@ -101,7 +101,7 @@ func TestPauseIsShared(t *testing.T) {
 	defer cancel()
 	_, err = other.List(short, customizers.ListOptions{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.NoError(t, short.Err(), "it fails at once")
+	require.NoError(t, short.Err(), "Wait fails before the deadline")
 	require.Len(t, srv.Requests(customizerstest.List), 1)
 	_, err = other.List(ctx, customizers.ListOptions{})
 	require.NoError(t, err)
@@ -113,14 +113,14 @@ func TestContextEnds(t *testing.T) {
 	socket := startRedis(t)
 	l := redis.New(connect(t, socket), "test", 1, time.Hour)
 	require.NoError(t, l.Wait(t.Context()))
-	soonCancelled := func() context.Context {
+	cancelledSoon := func() context.Context {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
 		return ctx
 	}
-	require.ErrorIs(t, l.Wait(soonCancelled()), context.Canceled, "in a wait")
+	require.ErrorIs(t, l.Wait(cancelledSoon()), context.Canceled, "while it waits for a grant")
 	require.NoError(t, connect(t, socket).Do(t.Context(), "CLIENT", "PAUSE", time.Hour.Milliseconds(), "WRITE").Err())
-	assert.ErrorIs(t, l.Wait(soonCancelled()), context.Canceled, "Redis hangs")
+	assert.ErrorIs(t, l.Wait(cancelledSoon()), context.Canceled, "while Redis does not respond")
 }
 
 func TestRedisIsDown(t *testing.T) {

@@ -1,4 +1,5 @@
-// Package archive opens zip archives for an upload: what is uploaded is what was checked.
+// Package archive opens, checks and reads the zip archives that the SDK uploads. It detects a
+// file that changes between the check and the end of the upload.
 package archive
 
 import (
@@ -23,21 +24,21 @@ import (
 // ErrChanged reports that an archive changed after it was checked.
 var ErrChanged = errors.New("the archive changed after it was checked")
 
-// A File is a zip archive that was checked.
+// A File is a checked zip archive.
 type File struct {
-	Digest string // see the function
+	Digest string // as the function Digest returns it
 
 	file *os.File
 	size int64
-	sum  []byte // SHA-256 of its bytes
+	sum  []byte // SHA-256 of the checked bytes
 
 	mu   sync.Mutex
-	sent hash.Hash // of the bytes before next in the last pass
+	read hash.Hash // SHA-256 of the bytes before next in the last pass
 	next int64
 }
 
-// Open opens and checks the named archive, which must be a regular file: to open a FIFO
-// would wait for a writer.
+// Open opens and checks the named archive. It refuses anything but a regular file: opening a
+// FIFO would block until it has a writer.
 func Open(name string) (*File, error) {
 	info, err := os.Stat(name)
 	switch {
@@ -59,12 +60,12 @@ func Open(name string) (*File, error) {
 	return a, nil
 }
 
-// New checks the archive in f. It closes f if that fails.
+// New checks the archive in f. If it fails, it closes f.
 func New(f *os.File) (*File, error) {
-	a := &File{file: f, sent: sha256.New()}
+	a := &File{file: f, read: sha256.New()}
 	var err error
 	if a.size, err = f.Seek(0, io.SeekEnd); err == nil {
-		a.sum, err = a.sumNow() // before the digest, so that a change in between is found
+		a.sum, err = a.hash() // first, so that Verify detects a change during Digest
 	}
 	if err == nil {
 		a.Digest, err = Digest(f, a.size)
@@ -79,11 +80,12 @@ func New(f *os.File) (*File, error) {
 // Close closes the file.
 func (a *File) Close() error { return a.file.Close() }
 
-// Reader returns a reader of the archive from its start, which can be read again.
+// Reader returns a reader of the archive. It implements io.Seeker, so a retry can rewind it.
 func (a *File) Reader() io.Reader { return io.NewSectionReader(a, 0, a.size) }
 
-// Look looks for what the service runs: index.js at the root, which exports
-// connectorCustomizer. The error says what is there instead, and which path to give.
+// Look checks that the archive has the file that the service runs: index.js at the root. The
+// error lists the files that were found and suggests a path. The warning is set if index.js
+// does not mention connectorCustomizer, which it must export.
 func (a *File) Look() (warning string, err error) {
 	z, err := zip.NewReader(a.file, a.size)
 	if err != nil {
@@ -93,7 +95,7 @@ func (a *File) Look() (warning string, err error) {
 	for _, f := range z.File {
 		name := path.Clean(f.Name)
 		if name == "index.js" {
-			return lookInto(f)
+			return checkIndex(f)
 		}
 		names = append(names, name)
 	}
@@ -116,13 +118,13 @@ func (a *File) Look() (warning string, err error) {
 	return "", fmt.Errorf("there is no index.js at the root, but %s (%s)", strings.Join(names, ", "), advice)
 }
 
-func lookInto(f *zip.File) (warning string, err error) {
+func checkIndex(f *zip.File) (warning string, err error) {
 	r, err := f.Open()
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = r.Close() }()
-	var tail []byte // of the chunk before, as the word may lie across two
+	var tail []byte // of the previous chunk, as two chunks may share the word
 	const word = "connectorCustomizer"
 	buf := make([]byte, 64<<10)
 	for {
@@ -141,30 +143,32 @@ func lookInto(f *zip.File) (warning string, err error) {
 	}
 }
 
-// ReadAt reads the archive. A read at offset 0 begins a pass, whose bytes Verify compares.
+// ReadAt implements io.ReaderAt. A read at offset 0 starts a new pass. Verify checks the bytes
+// of the last pass.
 func (a *File) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := a.file.ReadAt(p, offset)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if offset == 0 {
-		a.sent.Reset()
+		a.read.Reset()
 		a.next = 0
 	}
 	if offset == a.next {
-		_, _ = a.sent.Write(p[:n])
+		_, _ = a.read.Write(p[:n])
 		a.next += int64(n)
 	}
 	return n, err
 }
 
-// Verify returns an error that matches ErrChanged if the bytes of the last pass are not
-// those that were checked. If there was no whole pass, it compares the bytes in the file.
+// Verify compares the bytes of the last pass with the checked bytes. If that pass did not read
+// the whole archive, Verify compares the file's current bytes. The error of a difference
+// matches ErrChanged.
 func (a *File) Verify() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	sum := a.sent.Sum(nil)
+	sum := a.read.Sum(nil)
 	if a.next != a.size {
-		sum, err = a.sumNow()
+		sum, err = a.hash()
 	}
 	switch {
 	case err != nil:
@@ -175,16 +179,16 @@ func (a *File) Verify() (err error) {
 	return nil
 }
 
-func (a *File) sumNow() ([]byte, error) {
+// hash returns the SHA-256 of the file's current bytes.
+func (a *File) hash() ([]byte, error) {
 	sum := sha256.New()
 	_, err := io.Copy(sum, io.NewSectionReader(a.file, 0, a.size))
 	return sum.Sum(nil), err
 }
 
 // Digest returns the SHA-256 of the names and contents of a zip archive's files, in
-// hexadecimal. It does not depend on their order, times, permissions and compression.
-// Digest returns an error for an archive that is damaged or that could be unpacked to
-// something else.
+// hexadecimal. It does not depend on their order, times, permissions or compression. It fails
+// for a damaged archive, and for one that different programs may unpack differently.
 func Digest(archive io.ReaderAt, size int64) (string, error) {
 	z, err := zip.NewReader(archive, size)
 	if err != nil {
@@ -193,8 +197,8 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 	var files []*zip.File
 	seen := map[string]bool{}
 	for _, f := range z.File {
-		if why := refuse(f); why != "" {
-			return "", fmt.Errorf("%q in the archive %s", f.Name, why)
+		if problem := checkEntry(f); problem != "" {
+			return "", fmt.Errorf("%q in the archive %s", f.Name, problem)
 		}
 		if strings.HasSuffix(f.Name, "/") {
 			continue
@@ -212,7 +216,7 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
 	all := sha256.New()
 	for _, f := range files {
-		sum, err := sumOf(f)
+		sum, err := hashEntry(f)
 		if err != nil {
 			return "", fmt.Errorf("%s in the archive is damaged: %w", f.Name, err)
 		}
@@ -223,14 +227,14 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 
 var drive = regexp.MustCompile(`^[A-Za-z]:`)
 
-// refuse returns why an entry of an archive can't be uploaded, or "". Names that differ
-// only in case are two names, as they are on the service's system.
-func refuse(f *zip.File) string {
+// checkEntry returns the reason to refuse an entry, or "". It accepts names that differ only
+// in case: they are two files on the service's system.
+func checkEntry(f *zip.File) string {
 	methods := map[uint16]string{9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
 	switch {
 	case f.Name == "", strings.HasPrefix(f.Name, "/"), strings.Contains(f.Name, `\`), drive.MatchString(f.Name),
 		slices.Contains(strings.Split(f.Name, "/"), ".."), strings.ContainsFunc(f.Name, unicode.IsControl):
-		return `has an unsafe name (want a relative path without "..", backslashes and control characters)`
+		return `has an unsafe name (want a relative path without "..", backslashes or control characters)`
 	case !f.Mode().IsRegular() && !f.Mode().IsDir():
 		return "is neither a file nor a folder"
 	case f.Flags&1 != 0:
@@ -241,7 +245,8 @@ func refuse(f *zip.File) string {
 	return ""
 }
 
-func sumOf(f *zip.File) ([]byte, error) {
+// hashEntry returns the SHA-256 of an entry's content.
+func hashEntry(f *zip.File) ([]byte, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, err

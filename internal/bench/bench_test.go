@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestReport checks only that the benchmarks run.
+// TestReport checks that the benchmarks run, not their results.
 func TestReport(*testing.T) {
 	tiny := scale{calls: 4, records: 600, mib: 1}
 	tenant := httptest.NewServer(newTenant(tiny.records))

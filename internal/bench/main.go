@@ -1,5 +1,5 @@
-// Command bench compares the SDK with the same work by hand and writes BENCHMARKS.md.
-// Run it with make bench, in the root of the module.
+// Command bench compares the SDK with hand-written code and writes BENCHMARKS.md. Run it with
+// make bench in the root of the module.
 package main
 
 import (
@@ -15,22 +15,23 @@ var (
 	full = scale{calls: 200, records: 100_000, mib: 256}
 )
 
-// main serves the tenant and starts itself again to measure, with the tenant's URL. What
-// the server allocates must not be counted.
+// main serves the tenant and runs itself as a second process to measure. The measurements then
+// exclude the server's allocations.
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) > 1 {
 		bench(os.Args[1])
 		return
 	}
-	command(must(os.Executable()), httptest.NewServer(newTenant(full.records)).URL)
+	run(must(os.Executable()), httptest.NewServer(newTenant(full.records)).URL)
 }
 
+// bench measures against the tenant at url and writes the page.
 func bench(url string) {
 	dir := must(os.MkdirTemp("", "bench"))
 	defer func() { check(os.RemoveAll(dir)) }()
 	check(os.Setenv("CGO_ENABLED", "0")) // like a release
-	command("go", "build", "-o", dir, "./cmd/customizers", "./internal/bench/nethttp")
+	run("go", "build", "-o", dir, "./cmd/customizers", "./internal/bench/nethttp")
 	archive := must(os.Create(dir + "/archive.zip"))
 	defer func() { check(archive.Close()) }()
 	check(archive.Truncate(int64(full.mib) << 20))
@@ -39,7 +40,7 @@ func bench(url string) {
 	check(os.WriteFile("BENCHMARKS.md", []byte(page), 0o644)) //nolint:gosec // a page for everyone
 }
 
-func command(name string, args ...string) {
+func run(name string, args ...string) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	check(cmd.Run())

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A meter measures one run of work.
+// A meter runs work and returns a measurement.
 type meter func(work func()) float64
 
 func seconds(work func()) float64 {
@@ -15,17 +15,17 @@ func seconds(work func()) float64 {
 	return time.Since(start).Seconds()
 }
 
-// millisecondsPer returns a meter of the time of one call, where a run makes n.
+// millisecondsPer returns a meter of the time per call, for work that makes n calls.
 func millisecondsPer(n int) meter {
 	return func(work func()) float64 { return 1e3 * seconds(work) / float64(n) }
 }
 
-// perSecond returns a meter of the calls, or MiB, in a second, where a run does n.
+// perSecond returns a meter of the calls or MiB per second, for work of n calls or MiB.
 func perSecond(n int) meter {
 	return func(work func()) float64 { return float64(n) / seconds(work) }
 }
 
-// allocationsPer returns a meter of the allocations of one call, where a run makes n.
+// allocationsPer returns a meter of the allocations per call, for work that makes n calls.
 func allocationsPer(n int) meter {
 	return func(work func()) float64 {
 		var before, after runtime.MemStats
@@ -36,14 +36,14 @@ func allocationsPer(n int) meter {
 	}
 }
 
-// peakHeap measures in MiB how far the heap grows, including garbage not yet collected.
+// peakHeap measures how many MiB the heap grows, including garbage that is not collected yet.
 func peakHeap(work func()) float64 {
 	heap := func() uint64 {
 		s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 		metrics.Read(s)
 		return s[0].Value.Uint64()
 	}
-	runtime.GC() // pools keep their contents for one collection
+	runtime.GC() // sync.Pool keeps its contents for one collection
 	idle := heap()
 	peak := idle
 	done := make(chan struct{})

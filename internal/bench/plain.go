@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// plain does the work by hand, with net/http and encoding/json.
+// plain is a client that uses net/http and encoding/json.
 type plain struct {
-	collection string // its URL
+	collection string // URL
 	http       *http.Client
 }
 
@@ -71,7 +71,7 @@ func (p plain) call(method, path string, in, out any) {
 	p.send(req, out)
 }
 
-// send sends a request within two minutes, which is how long the SDK waits for progress.
+// send sends a request with a timeout of two minutes, which is the SDK's stall timeout.
 func (p plain) send(req *http.Request, out any) {
 	ctx, cancel := context.WithTimeout(req.Context(), 2*time.Minute)
 	defer cancel()

@@ -23,7 +23,7 @@ hand within a round; its quartiles show the noise.
 |---|---|---|---|---|---|
 `
 
-// report measures all rows and returns the page.
+// report measures the rows and returns the page.
 func report(rows []row, rounds int) string {
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, head, "`make bench`", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds)
@@ -33,11 +33,11 @@ func report(rows []row, rounds int) string {
 	return b.String()
 }
 
-// measure returns r as a line of the table. The sides swap places each round, so that a
-// change in the machine's speed affects both.
+// measure measures r and returns it as a line of the table. The sides change their order each
+// round, so that a change in the machine's speed affects both.
 func (r row) measure(rounds int) string {
 	for _, work := range r.work {
-		work() // opens connections, fills caches
+		work() // opens connections and fills caches
 	}
 	var hand, sdk, ratios []float64
 	for round := range rounds {

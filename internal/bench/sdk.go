@@ -9,7 +9,7 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// sdk does the work with the SDK.
+// sdk is a client that uses the SDK.
 type sdk struct{ *customizers.Client }
 
 func newSDK(url string, h *http.Client) sdk {

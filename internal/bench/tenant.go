@@ -17,8 +17,9 @@ func record(i int) []byte {
 		i, i, 1+i%9, i, i/60%60, i%60)
 }
 
-// newTenant returns a tenant of n customizers. It responds with bytes made in advance, to
-// take little of the measured time: a page to a list, one customizer to anything else.
+// newTenant returns a tenant of n customizers. It responds to a list with a page, and to any
+// other request with one customizer. It encodes them in advance, to take little of the measured
+// time.
 func newTenant(n int) http.Handler {
 	size := len(record(0))
 	records := make([]byte, 0, n*size)

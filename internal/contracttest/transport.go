@@ -1,8 +1,9 @@
-// Package contracttest checks what goes over the wire against openapi.yaml.
+// Package contracttest checks HTTP requests and responses against openapi.yaml in tests.
 package contracttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -20,9 +21,9 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A Transport passes requests on to Next and fails the test when one of the six
-// operations' requests or responses breaks the contract. A response that a fault made
-// up, and one that breaks off, are not held to it.
+// A Transport passes requests to Next. It fails the test if a request or a response of one of
+// the six operations breaks the contract. It does not check responses that a fault injects, or
+// responses that are incomplete.
 type Transport struct {
 	Next http.RoundTripper
 
@@ -30,10 +31,10 @@ type Transport struct {
 	router routers.Router
 }
 
-// New reads the contract from the file spec.
+// New returns a Transport that checks against the contract in the file spec.
 func New(tb testing.TB, spec string) *Transport {
 	tb.Helper()
-	router, err := routerOf(spec)
+	router, err := loadRouter(spec)
 	if err != nil {
 		tb.Fatalf("the contract can't be read: %v", err)
 	}
@@ -41,14 +42,15 @@ func New(tb testing.TB, spec string) *Transport {
 }
 
 var (
-	mu   sync.Mutex
-	read = map[string]routers.Router{}
+	mu            sync.Mutex
+	routersBySpec = map[string]routers.Router{}
 )
 
-func routerOf(spec string) (routers.Router, error) {
+// loadRouter returns the router for the contract in the file spec. It reads each file once.
+func loadRouter(spec string) (routers.Router, error) {
 	mu.Lock()
 	defer mu.Unlock()
-	if r, ok := read[spec]; ok {
+	if r, ok := routersBySpec[spec]; ok {
 		return r, nil
 	}
 	openapi3filter.RegisterBodyDecoder("application/zip", openapi3filter.FileBodyDecoder)
@@ -57,16 +59,16 @@ func routerOf(spec string) (routers.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc.Servers = nil // the paths are looked up without what comes before them
+	doc.Servers = nil // checkRequest removes the version from the path
 	r, err := legacy.NewRouter(doc)
 	if err == nil {
-		read[spec] = r
+		routersBySpec[spec] = r
 	}
 	return r, err
 }
 
-// schemes are the service's ways to put a version into an address.
-var schemes = regexp.MustCompile(`^(/(v2024|v2025|v2026|beta)/connector-customizers|/connector-customizers/v1)`)
+// prefix matches the path of the collection in each version of the API.
+var prefix = regexp.MustCompile(`^(/(v2024|v2025|v2026|beta)/connector-customizers|/connector-customizers/v1)`)
 
 var options = &openapi3filter.Options{
 	AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
@@ -76,7 +78,7 @@ var options = &openapi3filter.Options{
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !schemes.MatchString(req.URL.Path) {
+	if !prefix.MatchString(req.URL.Path) {
 		return t.Next.RoundTrip(req)
 	}
 	input, err := t.checkRequest(req)
@@ -89,12 +91,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
-	if closed := resp.Body.Close(); err == nil {
-		err = closed
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
 	}
-	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{err}))
 	if err != nil {
-		return resp, nil //nolint:nilerr // it broke off; the client is to find that out
+		return resp, nil //nolint:nilerr // the body returns err to the client
 	}
 	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input,
@@ -109,37 +111,34 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// checkRequest checks a copy of req, whose body it leaves to be sent.
+// checkRequest checks req, whose body can still be sent afterwards. It does not check a body
+// of unknown length or of more than 1 MiB.
 func (t *Transport) checkRequest(req *http.Request) (*openapi3filter.RequestValidationInput, error) {
-	const streamed = 1 << 20 // from here on a body is passed on unread
-	copied := req.Clone(context.Background())
+	const maxBody = 1 << 20
+	clone := req.Clone(context.Background())
 	opts := *options
-	if req.Body != nil && req.ContentLength >= 0 && req.ContentLength <= streamed {
+	if req.Body != nil && req.ContentLength >= 0 && req.ContentLength <= maxBody {
 		data, err := io.ReadAll(req.Body)
 		if err != nil {
 			return nil, err
 		}
 		req.Body = io.NopCloser(bytes.NewReader(data))
-		copied.Body = io.NopCloser(bytes.NewReader(data))
+		clone.Body = io.NopCloser(bytes.NewReader(data))
 	} else if req.Body != nil {
-		copied.Body = http.NoBody
+		clone.Body = http.NoBody
 		opts.ExcludeRequestBody = true
 	}
-	path := schemes.ReplaceAllString(req.URL.EscapedPath(), "/connector-customizers")
-	copied.URL = &url.URL{Path: path, RawQuery: req.URL.RawQuery}
-	route, params, err := t.router.FindRoute(copied)
+	path := prefix.ReplaceAllString(req.URL.EscapedPath(), "/connector-customizers")
+	clone.URL = &url.URL{Path: path, RawQuery: req.URL.RawQuery}
+	route, params, err := t.router.FindRoute(clone)
 	if err != nil {
 		return nil, err
 	}
-	input := &openapi3filter.RequestValidationInput{Request: copied, PathParams: params, Route: route, Options: &opts}
+	input := &openapi3filter.RequestValidationInput{Request: clone, PathParams: params, Route: route, Options: &opts}
 	return input, openapi3filter.ValidateRequest(context.Background(), input)
 }
 
-type failing struct{ err error }
+// An errReader returns err from each Read, or io.EOF if err is nil.
+type errReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) {
-	if f.err == nil {
-		return 0, io.EOF
-	}
-	return 0, f.err
-}
+func (r errReader) Read([]byte) (int, error) { return 0, cmp.Or(r.err, io.EOF) }

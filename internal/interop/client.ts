@@ -1,6 +1,6 @@
-// A client that nobody here wrote, generated from openapi.yaml, does all six operations
-// against the tenant of SAIL_BASE_URL. That it compiles says that the contract can be used
-// with its types; that it ends well, that the tenant answers as the contract says.
+// A client generated from openapi.yaml calls the six operations of the tenant at SAIL_BASE_URL.
+// If it compiles, the contract's types are usable. If it succeeds, the tenant follows the
+// contract.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./build/contract.js";
@@ -54,7 +54,7 @@ const updated = await client.PUT("/connector-customizers/{id}", {
 assert.equal(updated.response.status, 200);
 assert.equal(updated.data?.name, "renamed-in-typescript");
 
-// Create a version, of a zip archive: the shortest there is, without a file.
+// Create a version with the shortest zip archive, which has no file.
 const archive = new Uint8Array(22);
 archive.set([0x50, 0x4b, 0x05, 0x06]);
 const version = await client.POST("/connector-customizers/{id}/versions", {
@@ -68,12 +68,12 @@ assert.equal(version.data?.version, 1);
 assert.equal(version.data.customizerID ?? version.data.connectorCustomizerId, id);
 assert(version.data.imageID ?? version.data.imageId);
 
-// ... and one without a body, as is published.
+// Create a version without a body, as in the published contract.
 const second = await client.POST("/connector-customizers/{id}/versions", { params: { path: { id } } });
 assert.equal(second.response.status, 200);
 assert.equal(second.data?.version, 2);
 
-// List: every page, and the count.
+// List every page, and the count.
 const names: string[] = [];
 for (let offset = 0; ; offset += 4) {
   const page = await client.GET("/connector-customizers", {
@@ -91,11 +91,11 @@ const uncounted = await client.GET("/connector-customizers");
 assert.equal(uncounted.response.headers.get("X-Total-Count"), null);
 assert.equal(uncounted.data?.length, 11);
 
-// Delete, after which there is none.
+// Delete.
 const deleted = await client.DELETE("/connector-customizers/{id}", { params: { path: { id } } });
 assert.equal(deleted.response.status, 204);
 
-// The shapes of errors.
+// Errors.
 const missing = await client.GET("/connector-customizers/{id}", { params: { path: { id } } });
 assert.equal(missing.response.status, 404);
 const notFound = missing.error as components["schemas"]["ErrorResponseDto"];
@@ -107,7 +107,7 @@ const invalid = await client.GET("/connector-customizers", { params: { query: { 
 assert.equal(invalid.response.status, 400);
 assert(invalid.error && "messages" in invalid.error && invalid.error.messages?.[0]?.text);
 
-const stranger = createClient<paths>({ baseUrl: `${tenant}/v2024`, headers: { Authorization: "Bearer nobody" } });
-const unauthorized = await stranger.GET("/connector-customizers");
+const anonymous = createClient<paths>({ baseUrl: `${tenant}/v2024`, headers: { Authorization: "Bearer nobody" } });
+const unauthorized = await anonymous.GET("/connector-customizers");
 assert.equal(unauthorized.response.status, 401);
 assert(unauthorized.error && "error" in unauthorized.error && unauthorized.error.error);

@@ -1,6 +1,6 @@
-// Runs two commands of a connector with the customizer of a file, the first argument. Uses the
-// SDK that is installed in the current folder. Writes the attributes that the connector sends
-// to the second argument: standard output has the log.
+// Runs two commands of a connector with a customizer. The first argument is the customizer's
+// file. The second is the file for the attributes that the connector sends, as the log goes to
+// standard output. Uses the SDK that is installed in the current folder.
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";

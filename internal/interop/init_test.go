@@ -23,8 +23,8 @@ import (
 	"github.com/connector-customizers/customizers/instances"
 )
 
-// A new project installs, passes its tests, builds, and is deployed. The archive that the
-// tenant receives customizes a connector of SailPoint's SDK.
+// A new project can be installed, tested, built and deployed. The uploaded archive customizes a
+// connector of SailPoint's SDK.
 func TestInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -39,7 +39,7 @@ func TestInit(t *testing.T) {
 	require.NoError(t, err)
 	env := append(os.Environ(), "HOME="+dir,
 		"SAIL_BASE_URL="+tenant.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
-	do := func(dir string, env []string, name string, args ...string) string {
+	run := func(dir string, env []string, name string, args ...string) string {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -50,17 +50,17 @@ func TestInit(t *testing.T) {
 		return string(out)
 	}
 
-	do("../..", nil, "go", "build", "-o", command, "./cmd/customizers")
-	do(dir, env, command, "init", "hr-feed")
-	do(project, nil, "npm", "install", "--no-audit", "--no-fund")
-	assert.Contains(t, do(project, nil, "npm", "test"), "fail 0")
-	do(project, nil, "npm", "run", "build")
+	run("../..", nil, "go", "build", "-o", command, "./cmd/customizers")
+	run(dir, env, command, "init", "hr-feed")
+	run(project, nil, "npm", "install", "--no-audit", "--no-fund")
+	assert.Contains(t, run(project, nil, "npm", "test"), "fail 0")
+	run(project, nil, "npm", "run", "build")
 	built, err := os.ReadDir(filepath.Join(project, "dist"))
 	require.NoError(t, err)
 	require.Len(t, built, 1)
 	require.Equal(t, "index.js", built[0].Name())
 
-	do(project, env, command, "deploy", "hr-feed", "dist/", "--no-record")
+	run(project, env, command, "deploy", "hr-feed", "dist/", "--no-record")
 	deployed := srv.Customizers()
 	require.Len(t, deployed, 1)
 	assert.Equal(t, "hr-feed", deployed[0].Name)
@@ -69,7 +69,7 @@ func TestInit(t *testing.T) {
 	unpacked := filepath.Join(dir, "unpacked")
 	require.NoError(t, os.CopyFS(unpacked, uploads.archive(t)))
 	result := filepath.Join(dir, "sent.json")
-	do(project, nil, "node", script, filepath.Join(unpacked, "index.js"), result)
+	run(project, nil, "node", script, filepath.Join(unpacked, "index.js"), result)
 	text, err := os.ReadFile(result)
 	require.NoError(t, err)
 	var sent map[string]map[string]any
@@ -87,13 +87,13 @@ func TestInit(t *testing.T) {
 	assert.Equal(t, deployed[0].ID, linked.CustomizerID)
 }
 
-// uploads keeps the bodies of the requests that create a version.
+// uploads records the bodies of requests that create a version.
 type uploads struct {
 	mu     sync.Mutex
 	bodies [][]byte
 }
 
-// record returns a handler that keeps a copy of each archive that it passes to next.
+// record returns a handler that passes requests to next and keeps a copy of each archive.
 func (u *uploads) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/versions") {
@@ -111,7 +111,7 @@ func (u *uploads) record(next http.Handler) http.Handler {
 	})
 }
 
-// archive returns the one archive that was uploaded. It must hold index.js and nothing else.
+// archive returns the uploaded archive. There must be one, with index.js as its only file.
 func (u *uploads) archive(t *testing.T) *zip.Reader {
 	t.Helper()
 	u.mu.Lock()

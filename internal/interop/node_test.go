@@ -17,14 +17,14 @@ import (
 
 func TestMain(m *testing.M) {
 	if _, err := os.Stat("node_modules"); err != nil {
-		_, _ = os.Stderr.WriteString("interop: node_modules is missing: run make interop\n")
+		_, _ = os.Stderr.WriteString("interop: node_modules is missing: use make interop\n")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// node runs a script of node_modules and returns its output.
-func node(t *testing.T, env []string, script string, args ...string) string {
+// runNode runs a script in node_modules and returns its combined output.
+func runNode(t *testing.T, env []string, script string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -37,8 +37,8 @@ func node(t *testing.T, env []string, script string, args ...string) string {
 
 var listening = regexp.MustCompile(`Prism is listening on (http://\S+)`)
 
-// prism starts Prism on a free port, waits until it listens, and returns its address.
-func prism(t *testing.T, args ...string) string {
+// startPrism starts Prism on a free port and returns its URL. It waits until Prism listens.
+func startPrism(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	args = append([]string{"node_modules/@stoplight/prism-cli/dist/index.js"}, args...)
@@ -53,23 +53,23 @@ func prism(t *testing.T, args ...string) string {
 		_ = cmd.Wait() // it was killed
 	})
 
-	address := make(chan string, 1)
+	urls := make(chan string, 1)
 	var log bytes.Buffer
 	go func() {
-		defer close(address)
+		defer close(urls)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if match := listening.FindStringSubmatch(lines.Text()); match != nil {
-				address <- match[1]
+				urls <- match[1]
 			}
 			log.WriteString(lines.Text() + "\n")
 		}
 	}()
 	select {
-	case url, ok := <-address:
-		require.True(t, ok, "Prism ended:\n%s", &log)
+	case url, ok := <-urls:
+		require.True(t, ok, "Prism exited:\n%s", &log)
 		return url
 	case <-time.After(time.Minute):
-		require.Fail(t, "Prism does not listen after a minute")
+		require.Fail(t, "Prism did not listen within a minute")
 		return ""
 	}
 }

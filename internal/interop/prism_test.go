@@ -21,16 +21,16 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// contracts are the published contracts: that of a year, whose versions differ in their
-// paths only, and that of the service alone.
+// contracts has the files of the published contracts: one of a year, as the yearly versions
+// differ only in their paths, and one of the service.
 var contracts = map[customizers.APIVersion]string{
 	customizers.APIVersion2024: "../../testdata/published.v2024.json",
 	customizers.APIVersion1:    "../../testdata/published.v1.json",
 }
 
-// published returns a file with the published contract of a version. It writes the version
-// of a year into the paths, as Prism does not look at servers.
-func published(t *testing.T, version customizers.APIVersion) string {
+// publishedContract returns a file with the published contract of a version. It adds a yearly
+// version to the paths, as Prism ignores servers.
+func publishedContract(t *testing.T, version customizers.APIVersion) string {
 	t.Helper()
 	data, err := os.ReadFile(contracts[version])
 	require.NoError(t, err)
@@ -50,20 +50,20 @@ func published(t *testing.T, version customizers.APIVersion) string {
 	return file
 }
 
-// The client reads what a mock of the published contract makes up, of every operation and
-// every status.
+// The client reads the responses of a mock of the published contract, for each operation and
+// each status.
 func TestPrismMock(t *testing.T) {
 	t.Parallel()
 	for version := range contracts {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()
-			mock(t, version)
+			testMock(t, version)
 		})
 	}
 }
 
-func mock(t *testing.T, version customizers.APIVersion) {
-	url := prism(t, "mock", published(t, version))
+func testMock(t *testing.T, version customizers.APIVersion) {
+	url := startPrism(t, "mock", publishedContract(t, version))
 	violations := &violations{}
 	client := func(header http.Header) *customizers.Client {
 		c, err := customizers.New(url,
@@ -74,13 +74,13 @@ func mock(t *testing.T, version customizers.APIVersion) {
 		return c
 	}
 	const id = "7f1f0f0e"
-	created := time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC) // is what Prism makes of a date-time
-	const number = -(1<<53 - 1)                                // and of an int64
-	whole := customizers.Customizer{ID: "string", Name: "string", ImageVersion: number, ImageID: "string", TenantID: "string", Created: customizers.Timestamp{Time: created}}
+	created := time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC) // Prism's value of a date-time
+	const number = -(1<<53 - 1)                                // Prism's value of an int64
+	customizer := customizers.Customizer{ID: "string", Name: "string", ImageVersion: number, ImageID: "string", TenantID: "string", Created: customizers.Timestamp{Time: created}}
 	operations := map[string]struct {
-		do   func(c *customizers.Client) (any, error)
-		want any
-		fail []int
+		do     func(c *customizers.Client) (any, error)
+		want   any
+		errors []int // statuses
 	}{
 		"List": {func(c *customizers.Client) (any, error) {
 			page, err := c.List(t.Context(), customizers.ListOptions{Offset: 5, Limit: 10, Count: true})
@@ -88,16 +88,16 @@ func mock(t *testing.T, version customizers.APIVersion) {
 				return nil, err
 			}
 			return page.Items, nil
-		}, []customizers.Customizer{whole}, []int{400, 401, 403, 429, 500}},
+		}, []customizers.Customizer{customizer}, []int{400, 401, 403, 429, 500}},
 		"Create": {func(c *customizers.Client) (any, error) {
 			return c.Create(t.Context(), customizers.CreateRequest{Name: "a"})
 		}, &customizers.Customizer{ID: "string", Name: "string", TenantID: "string", Created: customizers.Timestamp{Time: created}}, []int{400, 401, 403, 429, 500}},
 		"Get": {func(c *customizers.Client) (any, error) {
 			return c.Get(t.Context(), id)
-		}, &whole, []int{400, 401, 403, 404, 429, 500}},
+		}, &customizer, []int{400, 401, 403, 404, 429, 500}},
 		"Update": {func(c *customizers.Client) (any, error) {
 			return c.Update(t.Context(), id, customizers.UpdateRequest{Name: "b"})
-		}, &whole, []int{400, 401, 403, 404, 429, 500}},
+		}, &customizer, []int{400, 401, 403, 404, 429, 500}},
 		"Delete": {func(c *customizers.Client) (any, error) {
 			return nil, c.Delete(t.Context(), id)
 		}, nil, []int{400, 401, 403, 404, 429, 500}},
@@ -113,7 +113,7 @@ func mock(t *testing.T, version customizers.APIVersion) {
 		got, err := operation.do(client(nil))
 		require.NoError(t, err, name)
 		assert.Equal(t, operation.want, got, name)
-		for _, status := range operation.fail {
+		for _, status := range operation.errors {
 			_, err := operation.do(client(http.Header{"Prefer": {"code=" + strconv.Itoa(status)}}))
 			require.ErrorIs(t, err, sentinels[status], "%s %d", name, status)
 			var apiError *customizers.Error
@@ -127,29 +127,29 @@ func mock(t *testing.T, version customizers.APIVersion) {
 			}
 		}
 	}
-	assert.Empty(t, violations.all(), "requests that the published contract does not allow")
+	assert.Empty(t, violations.all(), "requests that break the published contract")
 }
 
-// Between client and sandbox Prism finds nothing that the published contract does not say,
-// but the archive of a version.
+// The requests of the client and the responses of the sandbox follow the published contract,
+// except for the archive of a version.
 func TestPrismProxy(t *testing.T) {
 	t.Parallel()
 	for version := range contracts {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()
-			proxy(t, version)
+			testProxy(t, version)
 		})
 	}
 }
 
-func proxy(t *testing.T, version customizers.APIVersion) {
+func testProxy(t *testing.T, version customizers.APIVersion) {
 	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
 	t.Cleanup(srv.Close)
-	url := prism(t, "proxy", published(t, version), srv.URL)
+	url := startPrism(t, "proxy", publishedContract(t, version), srv.URL)
 	found := &violations{}
 	credentials := clientcredentials.Config{ClientID: srv.ClientID, ClientSecret: srv.ClientSecret, TokenURL: srv.URL + "/oauth/token"}
 	client, err := customizers.New(url,
-		customizers.TokenSource(tokens(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
+		customizers.TokenSource(tokenFunc(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
 		customizers.WithAPIVersion(version), customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
 	require.NoError(t, err)
 	ctx := t.Context()
@@ -169,11 +169,11 @@ func proxy(t *testing.T, version customizers.APIVersion) {
 	v, err := client.CreateVersion(ctx, created.ID, nil)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, v.Version)
-	_, err = client.Get(ctx, "none-of-this-name")
+	_, err = client.Get(ctx, "unknown-id")
 	require.ErrorIs(t, err, customizers.ErrNotFound)
 	srv.ExpireTokens()
 	_, err = client.Get(ctx, created.ID)
-	require.NoError(t, err, "after a 401 and with a new token")
+	require.NoError(t, err, "the client retries a 401 with a new token")
 	require.Empty(t, found.all())
 
 	archive, sum := emptyZip(t)
@@ -191,19 +191,19 @@ func proxy(t *testing.T, version customizers.APIVersion) {
 		Message: "No supported content types, but request included a non-empty body",
 	}
 	assert.Equal(t, []violation{want}, found.all())
-	found.forget()
+	found.reset()
 
 	require.NoError(t, client.Delete(ctx, created.ID))
 	assert.Empty(t, found.all())
 	assert.Len(t, srv.Customizers(), 3)
 }
 
-// tokens is a source of them, none kept.
-type tokens func() (*oauth2.Token, error)
+// A tokenFunc is a token source that caches nothing.
+type tokenFunc func() (*oauth2.Token, error)
 
-func (f tokens) Token() (*oauth2.Token, error) { return f() }
+func (f tokenFunc) Token() (*oauth2.Token, error) { return f() }
 
-// A violation is what Prism has to say of a request or of its response.
+// A violation is Prism's finding about a request or its response.
 type violation struct {
 	Request  string   `json:"-"`
 	Location []string `json:"location"`
@@ -223,13 +223,13 @@ func (v *violations) all() []violation {
 	return v.list
 }
 
-func (v *violations) forget() {
+func (v *violations) reset() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.list = nil
 }
 
-// A recorder adds header to requests and collects the violations that responses tell of.
+// A recorder adds header to requests and collects the violations that Prism reports.
 type recorder struct {
 	header http.Header
 	to     *violations
@@ -244,13 +244,13 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := resp.Header.Get("Sl-Violations")
-	if told == "" {
+	report := resp.Header.Get("Sl-Violations")
+	if report == "" {
 		return resp, nil
 	}
 	var list []violation
-	if err := json.Unmarshal([]byte(told), &list); err != nil {
-		return nil, errors.Join(errors.New("Prism's violations can't be read: "+told), err, resp.Body.Close())
+	if err := json.Unmarshal([]byte(report), &list); err != nil {
+		return nil, errors.Join(errors.New("Prism's violations can't be read: "+report), err, resp.Body.Close())
 	}
 	r.to.mu.Lock()
 	defer r.to.mu.Unlock()

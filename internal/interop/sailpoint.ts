@@ -1,6 +1,6 @@
-// SailPoint's own SDK for TypeScript uses the tenant of SAIL_BASE_URL. Its Configuration gets
-// the token. The version that npm has knows no connector customizers, so the class below calls
-// them as the SDK's generated classes call theirs, with its runtime and its axios.
+// SailPoint's SDK for TypeScript calls the tenant at SAIL_BASE_URL. Its Configuration requests
+// the token. The published version has no connector customizers. The class below calls them like
+// the SDK's generated classes, with the SDK's runtime and its axios.
 import assert from "node:assert/strict";
 import { Configuration } from "sailpoint-api-client";
 import { BASE_PATH, BaseAPI } from "sailpoint-api-client/dist/v2024/base.js";
@@ -26,7 +26,7 @@ class ConnectorCustomizersApi extends BaseAPI {
   }
 }
 
-const configuration = new Configuration(); // of SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET
+const configuration = new Configuration(); // from SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET
 assert.match(await (configuration.accessToken as Promise<string>), /^[\w-]+(\.[\w-]+){2}$/);
 const api = new ConnectorCustomizersApi(configuration);
 

@@ -14,20 +14,19 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// The sandbox serves a client that is generated from openapi.yaml and SailPoint's SDK for
-// TypeScript.
+// The sandbox serves a client generated from openapi.yaml, and SailPoint's SDK for TypeScript.
 func TestTypeScriptClients(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, os.MkdirAll("build", 0o750))
-	node(t, nil, "openapi-typescript/bin/cli.js", "../../openapi.yaml", "-o", "build/contract.d.ts")
-	node(t, nil, "typescript/bin/tsc")
+	runNode(t, nil, "openapi-typescript/bin/cli.js", "../../openapi.yaml", "-o", "build/contract.d.ts")
+	runNode(t, nil, "typescript/bin/tsc")
 	for _, client := range []string{"client", "sailpoint"} {
 		t.Run(client, func(t *testing.T) {
 			t.Parallel()
 			srv := customizerstest.NewServer(customizerstest.WithSeed(10))
 			t.Cleanup(srv.Close)
 			env := []string{"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret}
-			t.Log(node(t, env, "../build/"+client+".js"))
+			t.Log(runNode(t, env, "../build/"+client+".js"))
 
 			assert.Len(t, srv.Customizers(), 10)
 			for _, operation := range []customizerstest.Operation{
@@ -40,8 +39,8 @@ func TestTypeScriptClients(t *testing.T) {
 	}
 }
 
-// emptyZip is the archive that client.ts sends too: valid, and of ASCII alone, since
-// Prism passes on a body that it does not know as text.
+// emptyZip returns a valid archive in ASCII, as Prism forwards a body of unknown type as text.
+// client.ts sends the same archive.
 func emptyZip(t *testing.T) (archive []byte, sum string) {
 	t.Helper()
 	var b bytes.Buffer

@@ -1,4 +1,4 @@
-// Package naming has the rules for names and IDs.
+// Package naming checks names and IDs before they are sent.
 package naming
 
 import (
@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName refuses the names that the service may change. A service that trims names creates a
-// customizer that the caller does not find again. The error continues a sentence that
-// begins with the argument: "--name is blank".
+// CheckName refuses names that the service may change. If the service trims a name, the caller
+// does not find the new customizer. The error completes a sentence that starts with the
+// argument, for example "--name is blank".
 func CheckName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
@@ -26,9 +26,9 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckID refuses the IDs that would change the address that they become part of. An empty
-// one, for example, turns the delete of one customizer into a request to the collection.
-// The error continues a sentence that begins with the argument: "the id is empty".
+// CheckID refuses IDs that would change the path of a request. For example, an empty ID would
+// address the collection instead of one customizer. The error completes a sentence that starts
+// with the argument, for example "the id is empty".
 func CheckID(id string) error {
 	switch {
 	case id == "":

@@ -1,3 +1,3 @@
-// Package server is the server side of openapi.yaml, generated for the sandbox
-// tenant of package customizerstest.
+// Package server has the types and the HTTP server that are generated from openapi.yaml. Package
+// customizerstest implements its operations.
 package server

@@ -8,115 +8,115 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// check compares what a worker was told with what the tenant has and with the requests
-// that came to it. Nothing is under way any more.
-func (w *worker) check(state []customizers.Customizer, arrived map[string][]customizerstest.Request) {
+// check compares a worker's records with the tenant's state and with the requests that the
+// tenant received, by tag. No request may be in progress.
+func (w *worker) check(state []customizers.Customizer, received map[string][]customizerstest.Request) {
 	byID := map[string]customizers.Customizer{}
-	byBirth := map[string][]customizers.Customizer{}
+	byInitialName := map[string][]customizers.Customizer{}
 	for _, c := range state {
-		born, _, _ := strings.Cut(c.Name, " ")
+		initialName, _, _ := strings.Cut(c.Name, " ")
 		byID[c.ID] = c
-		byBirth[born] = append(byBirth[born], c)
+		byInitialName[initialName] = append(byInitialName[initialName], c)
 	}
-	came := func(c *call) int { return len(arrived[c.tag]) }
-	for _, t := range w.things {
-		w.checkPost(t.create, t.created, arrived)
-		is := byBirth[t.born]
-		c, there := byID[t.id]
+	count := func(c *call) int { return len(received[c.tag]) }
+	for _, rec := range w.records {
+		w.checkPost(rec.create, rec.createOutcome, received)
+		found := byInitialName[rec.initialName]
+		c, exists := byID[rec.id]
 		switch {
-		case len(is) > 1:
-			w.bad("created more than once: %+v: %v", is, t.create)
-		case t.created == failure && len(is) > 0:
-			w.bad("there, though its create failed: %+v: %v", is, t.create)
-		case t.id == "" && len(is) > 0: // the create's outcome was unknown, and nobody looked since
-			c, there = is[0], true
-			t.id = c.ID
-		case len(is) > 0 && !there:
-			w.bad("created twice, one of them deleted: %+v is not %s: %v", is, t.id, t.create)
+		case len(found) > 1:
+			w.errorf("created more than once: %+v: %v", found, rec.create)
+		case rec.createOutcome == failure && len(found) > 0:
+			w.errorf("exists, though its create failed: %+v: %v", found, rec.create)
+		case rec.id == "" && len(found) > 0: // the create's outcome was unknown, and no list followed
+			c, exists = found[0], true
+			rec.id = c.ID
+		case len(found) > 0 && !exists:
+			w.errorf("created twice, and one of them deleted: %+v is not %s: %v", found, rec.id, rec.create)
 		}
-		if t.created == unknown {
-			w.report.unknown(t.id != "")
+		if rec.createOutcome == unknown {
+			w.report.addUnknown(rec.id != "")
 		}
-		if !there {
-			deleted := false
-			for _, d := range t.deletes {
-				deleted = deleted || came(d) > 0
+		if !exists {
+			deleteReceived := false
+			for _, d := range rec.deletes {
+				deleteReceived = deleteReceived || count(d) > 0
 			}
-			if t.id != "" && !deleted {
-				w.bad("not there, and no delete came: %v", t)
+			if rec.id != "" && !deleteReceived {
+				w.errorf("missing, though the tenant received no delete: %v", rec)
 			}
 			continue
 		}
-		if t.gone {
-			w.bad("there, though reported as deleted: %+v: %v", c, t)
+		if rec.deleted {
+			w.errorf("exists, though reported as deleted: %+v: %v", c, rec)
 		}
-		if !t.mayBeNamed(c.Name, came) {
-			w.bad("named %q: %v", c.Name, t)
-		} else if c.Name != t.name {
-			w.report.late()
+		if !rec.mayHaveName(c.Name, count) {
+			w.errorf("unexpected name %q: %v", c.Name, rec)
+		} else if c.Name != rec.name {
+			w.report.addLateUpdate()
 		}
-		w.checkVersions(t, c)
+		w.checkVersions(rec, c)
 	}
-	for _, t := range w.things {
-		for _, u := range t.uploads {
-			w.checkPost(u.call, u.told, arrived)
+	for _, rec := range w.records {
+		for _, u := range rec.uploads {
+			w.checkPost(u.call, u.outcome, received)
 		}
 	}
 }
 
-// checkPost checks that a create was sent again only when the tenant said that it did
-// not act, and that its outcome was told right.
-func (w *worker) checkPost(c *call, was told, arrived map[string][]customizerstest.Request) {
-	var done, open []int
-	for _, req := range arrived[c.tag] {
+// checkPost checks that a POST was retried only after a response that says that the tenant did
+// not act. It also checks the outcome that the SDK reported.
+func (w *worker) checkPost(c *call, reported outcome, received map[string][]customizerstest.Request) {
+	var succeeded, uncertain []int // statuses
+	for _, req := range received[c.tag] {
 		switch {
 		case req.Status/100 == 2:
-			done = append(done, req.Status)
+			succeeded = append(succeeded, req.Status)
 		case req.Status == http.StatusUnauthorized || req.Status == http.StatusTooManyRequests:
-		case req.Status == http.StatusNotFound && was == failure:
+		case req.Status == http.StatusNotFound && reported == failure:
 		default:
-			open = append(open, req.Status)
+			uncertain = append(uncertain, req.Status)
 		}
 	}
 	switch {
-	case len(done)+len(open) > 1:
-		w.bad("sent again, though an earlier try may have been carried out: %v %v: %v", done, open, c)
-	case was == success && len(done) != 1:
-		w.bad("told a success, and the tenant noted %v %v: %v", done, open, c)
-	case was == failure && len(done)+len(open) > 0:
-		w.bad("told a failure, and the tenant noted %v %v: %v", done, open, c)
+	case len(succeeded)+len(uncertain) > 1:
+		w.errorf("retried, though an earlier attempt may have taken effect: %v %v: %v", succeeded, uncertain, c)
+	case reported == success && len(succeeded) != 1:
+		w.errorf("reported as a success, but the tenant responded %v %v: %v", succeeded, uncertain, c)
+	case reported == failure && len(succeeded)+len(uncertain) > 0:
+		w.errorf("reported as a failure, but the tenant responded %v %v: %v", succeeded, uncertain, c)
 	}
 }
 
-// checkVersions checks the versions of a customizer: each that was reported is kept
-// once, each of an unknown outcome at most once, and no other.
-func (w *worker) checkVersions(t *thing, c customizers.Customizer) {
+// checkVersions checks the versions of a customizer. The tenant has each reported version once,
+// each version of an unknown outcome at most once, and no other.
+func (w *worker) checkVersions(rec *record, c customizers.Customizer) {
 	byImage := map[string]customizerstest.Version{}
 	bySHA := map[string]int{}
-	kept := w.srv.Versions(c.ID)
-	for i, v := range kept {
+	versions := w.srv.Versions(c.ID)
+	for i, v := range versions {
 		byImage[v.ImageID] = v
 		bySHA[v.ArchiveSHA256]++
 		if v.Version.Version != int64(i+1) {
-			w.bad("version %d of %s has the number %d", i+1, c.ID, v.Version.Version)
+			w.errorf("version %d of %s has the number %d", i+1, c.ID, v.Version.Version)
 		}
 	}
-	if int64(len(kept)) != c.ImageVersion || len(byImage) != len(kept) {
-		w.bad("%d versions of %d images are kept: %+v", len(kept), len(byImage), c)
+	if int64(len(versions)) != c.ImageVersion || len(byImage) != len(versions) {
+		w.errorf("%d versions with %d images: %+v", len(versions), len(byImage), c)
 	}
-	least, most := map[string]int{}, map[string]int{} // how many may be kept, by SHA-256
-	for _, u := range t.uploads {
-		switch u.told {
+	least, most := map[string]int{}, map[string]int{} // number of versions, by SHA-256
+	for _, u := range rec.uploads {
+		switch u.outcome {
 		case success:
 			least[u.sha]++
 			most[u.sha]++
 			v, ok := byImage[u.got.ImageID]
 			if !ok || v.Version.Version != u.got.Version || v.ArchiveSHA256 != u.sha {
-				w.bad("told of the version %+v, which is kept as %+v: %v", *u.got, v, u.call)
+				w.errorf("reported the version %+v, but the tenant has %+v: %v", *u.got, v, u.call)
 			}
 		case unknown:
 			most[u.sha]++
-			w.report.unknown(bySHA[u.sha] > 0)
+			w.report.addUnknown(bySHA[u.sha] > 0)
 		}
 		if _, ok := least[u.sha]; !ok {
 			least[u.sha] = 0
@@ -124,12 +124,12 @@ func (w *worker) checkVersions(t *thing, c customizers.Customizer) {
 	}
 	for sha, n := range bySHA {
 		if _, ok := least[sha]; !ok {
-			w.bad("%d versions of an archive that was never sent are kept: %+v", n, c)
+			w.errorf("%d versions of an archive that was never sent: %+v", n, c)
 		}
 	}
 	for sha := range least {
 		if n := bySHA[sha]; n < least[sha] || n > most[sha] {
-			w.bad("%d versions are kept, and not %d to %d, of the archive %q of %s: %v", n, least[sha], most[sha], sha, c.ID, t.uploads)
+			w.errorf("%d versions (want %d to %d) of the archive %q of %s: %v", n, least[sha], most[sha], sha, c.ID, rec.uploads)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package soak holds the SDK against a network that misbehaves: Toxiproxy stands
-// between clients and a fake tenant, and what callers were told is compared with what
-// the tenant has. It is all tests, in a module of its own, as users need none of it.
+// Package soak tests the SDK over an unreliable network. Clients call a fake tenant through
+// Toxiproxy. The tests then compare the results that callers got with the tenant's state. It is
+// a module of its own, so that users of the SDK don't inherit its dependencies.
 package soak

@@ -11,15 +11,16 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// between is a number from a to b, both included.
+// between returns a random number from a to b, inclusive.
 func between(rng *rand.Rand, a, b int) int { return a + rng.IntN(b-a+1) }
 
+// millis returns a random duration from a to b milliseconds, inclusive.
 func millis(rng *rand.Rand, a, b int) time.Duration {
 	return time.Duration(between(rng, a, b)) * time.Millisecond
 }
 
-// pause waits for d, or less if ctx ends, and reports whether it waited.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits until d has passed or ctx ends. It reports whether d has passed.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -30,7 +31,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// toxics make the attributes of each type of toxic.
+// toxics has, for each type of toxic, a function that returns random attributes.
 var toxics = map[string]func(*rand.Rand) map[string]int{
 	"latency": func(rng *rand.Rand) map[string]int {
 		latency := between(rng, 5, 150)
@@ -49,25 +50,25 @@ var toxics = map[string]func(*rand.Rand) map[string]int{
 	"limit_data": func(rng *rand.Rand) map[string]int {
 		return map[string]int{"bytes": between(rng, 0, 4000)}
 	},
-	"timeout": func(rng *rand.Rand) map[string]int { // half-open; 0 is until it is taken away
+	"timeout": func(rng *rand.Rand) map[string]int { // no data passes; with 0 until the toxic is removed
 		return map[string]int{"timeout": between(rng, 0, 1) * between(rng, 50, 600)}
 	},
 }
 
 var toxicTypes = []string{"latency", "bandwidth", "slicer", "reset_peer", "limit_data", "timeout"}
 
-// tenantFaults make the faults that the tenant injects. A 429 is never one after acting:
-// that is the one status by which the service says that it did nothing.
+// tenantFaults has a function for each fault that the tenant injects. A 429 is never Acted: it
+// says that the service did not act.
 var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
-	"500": status(500, false), "500 acted": status(500, true),
-	"502": status(502, false), "502 acted": status(502, true),
-	"503": status(503, false), "503 acted": status(503, true),
-	"504": status(504, false), "504 acted": status(504, true),
+	"500": statusFault(500, false), "500 acted": statusFault(500, true),
+	"502": statusFault(502, false), "502 acted": statusFault(502, true),
+	"503": statusFault(503, false), "503 acted": statusFault(503, true),
+	"504": statusFault(504, false), "504 acted": statusFault(504, true),
 	"429": func(rng *rand.Rand) customizerstest.Fault {
-		return limited(fmt.Sprintf("0.%03d", between(rng, 1, 99)))
+		return rateLimited(fmt.Sprintf("0.%03d", between(rng, 1, 99)))
 	},
-	"429 for long": func(*rand.Rand) customizerstest.Fault {
-		return limited("0.7") // more than the clients' MaxWait
+	"long 429": func(*rand.Rand) customizerstest.Fault {
+		return rateLimited("0.7") // more than the clients' MaxWait
 	},
 	"cut":       func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Cut: true} },
 	"cut acted": func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Cut: true, Acted: true} },
@@ -77,7 +78,7 @@ var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
 	"expire token": func(*rand.Rand) customizerstest.Fault {
 		return customizerstest.Fault{ExpireToken: true}
 	},
-	"delay": func(rng *rand.Rand) customizerstest.Fault { // also beyond the clients' Timeout
+	"delay": func(rng *rand.Rand) customizerstest.Fault { // may exceed the clients' Timeout
 		return customizerstest.Fault{Delay: millis(rng, 1, 1800)}
 	},
 	"token 503": func(*rand.Rand) customizerstest.Fault {
@@ -92,7 +93,7 @@ var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
 }
 
 var tenantFaultNames = []string{
-	"500", "500 acted", "502", "502 acted", "503", "503 acted", "504", "504 acted", "429", "429 for long",
+	"500", "500 acted", "502", "502 acted", "503", "503 acted", "504", "504 acted", "429", "long 429",
 	"cut", "cut acted", "truncate", "expire token", "delay", "token 503", "token cut", "token delay",
 }
 
@@ -101,7 +102,7 @@ var operations = []customizerstest.Operation{
 	customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion,
 }
 
-func status(code int, acted bool) func(*rand.Rand) customizerstest.Fault {
+func statusFault(code int, acted bool) func(*rand.Rand) customizerstest.Fault {
 	return func(rng *rand.Rand) customizerstest.Fault {
 		f := customizerstest.Fault{Status: code, Acted: acted}
 		switch rng.IntN(3) {
@@ -114,7 +115,7 @@ func status(code int, acted bool) func(*rand.Rand) customizerstest.Fault {
 	}
 }
 
-func limited(retryAfter string) customizerstest.Fault {
+func rateLimited(retryAfter string) customizerstest.Fault {
 	return customizerstest.Fault{
 		Status: http.StatusTooManyRequests,
 		Header: http.Header{"Retry-After": {retryAfter}},
@@ -122,16 +123,16 @@ func limited(retryAfter string) customizerstest.Fault {
 	}
 }
 
-// faults does one thing after another to the network and the tenant until ctx ends.
-func (r *round) faults(ctx context.Context, rng *rand.Rand) {
-	active := map[string]string{} // the name of the toxic of each stream, one at most
+// injectFaults changes the network and injects faults into the tenant until ctx ends.
+func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
+	active := map[string]string{} // name of the toxic, by stream; at most one each
 	number := 0
 	must := func(err error) {
 		if err != nil {
-			r.bad("the network: %v", err)
+			r.errorf("the network: %v", err)
 		}
 	}
-	for pause(ctx, millis(rng, 5, 60)) {
+	for sleep(ctx, millis(rng, 5, 60)) {
 		switch n := rng.IntN(100); {
 		case n < 45:
 			stream := []string{"upstream", "downstream"}[rng.IntN(2)]
@@ -151,21 +152,21 @@ func (r *round) faults(ctx context.Context, rng *rand.Rand) {
 			}
 			must(r.network.add(t))
 			active[stream] = t.Name
-			r.report.fault("toxic " + kind)
+			r.report.addFault("toxic " + kind)
 		case n < 49:
-			// Connections of clients are cut with it; now and then it lasts.
+			// This resets the clients' connections. One outage in six is long.
 			d := millis(rng, 20, 300)
 			if rng.IntN(6) == 0 {
 				d = millis(rng, 500, 2500)
 			}
 			must(r.network.down())
-			pause(ctx, d)
+			sleep(ctx, d)
 			must(r.network.up())
-			r.report.fault("down")
+			r.report.addFault("down")
 		case n < 58:
 			must(r.network.reset())
 			clear(active)
-			pause(ctx, millis(rng, 50, 300))
+			sleep(ctx, millis(rng, 50, 300))
 		default:
 			for range between(rng, 1, 6) {
 				name := tenantFaultNames[rng.IntN(len(tenantFaultNames))]
@@ -175,10 +176,10 @@ func (r *round) faults(ctx context.Context, rng *rand.Rand) {
 				}
 				f.Skip = rng.IntN(4)
 				r.srv.Inject(f)
-				if strings.HasPrefix(name, "token ") { // so that one is asked for
+				if strings.HasPrefix(name, "token ") { // so that clients request one
 					r.srv.ExpireTokens()
 				}
-				r.report.fault("tenant " + name)
+				r.report.addFault("tenant " + name)
 			}
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A network is the way to the tenant: a Toxiproxy, which is given another port, and
-// left behind, when it gets stuck.
+// A network connects clients to the tenant through Toxiproxy. A proxy that deadlocks is replaced
+// by one on another port.
 type network struct {
 	server   *toxiproxy.ApiServer
 	upstream string
@@ -22,8 +22,8 @@ type network struct {
 	mu    sync.Mutex
 	proxy *toxiproxy.Proxy
 	addr  string
-	stuck int
-	conns int // that clients have open
+	stuck int // number of deadlocked proxies
+	conns int // number of connections that clients have open
 }
 
 func newNetwork(upstream string) (*network, error) {
@@ -34,7 +34,7 @@ func newNetwork(upstream string) (*network, error) {
 	return n, n.replace()
 }
 
-// replace starts a proxy in the place of the one that there is.
+// replace starts a new proxy and uses it from now on.
 func (n *network) replace() error {
 	p := toxiproxy.NewProxy(n.server, "soak", "127.0.0.1:0", n.upstream)
 	if err := p.Start(); err != nil {
@@ -46,8 +46,8 @@ func (n *network) replace() error {
 	return nil
 }
 
-// do changes the proxy. Toxiproxy 2.5.0 waits for ever, with its lock held, for a toxic
-// whose connection was lost in the moment of the change; then the proxy is replaced.
+// do changes the proxy. Toxiproxy 2.5.0 may deadlock: it waits for a toxic while holding a
+// lock, and the toxic's connection was lost during the change. do then replaces the proxy.
 func (n *network) do(change func(*toxiproxy.Proxy) error) error {
 	n.mu.Lock()
 	p := n.proxy
@@ -68,12 +68,12 @@ func (n *network) do(change func(*toxiproxy.Proxy) error) error {
 	return n.replace()
 }
 
-// A toxic is Toxiproxy's description of one, in its JSON form.
+// A toxic describes a toxic in Toxiproxy's JSON form.
 type toxic struct {
 	Name       string         `json:"name"`
 	Type       string         `json:"type"`
 	Stream     string         `json:"stream"`
-	Toxicity   float64        `json:"toxicity"` // the share of connections that it hits
+	Toxicity   float64        `json:"toxicity"` // fraction of connections that it affects
 	Attributes map[string]int `json:"attributes"`
 }
 
@@ -88,7 +88,7 @@ func (n *network) add(t toxic) error {
 	})
 }
 
-// remove takes a toxic away; it may have gone with a proxy that was stuck.
+// remove removes a toxic. A toxic that does not exist is no error: its proxy may be replaced.
 func (n *network) remove(name string) error {
 	return n.do(func(p *toxiproxy.Proxy) error {
 		err := p.Toxics.RemoveToxic(context.Background(), name)
@@ -106,7 +106,7 @@ func (n *network) reset() error {
 	})
 }
 
-// down cuts all connections and refuses new ones.
+// down closes all connections and refuses new ones.
 func (n *network) down() error {
 	return n.do(func(p *toxiproxy.Proxy) error {
 		p.Stop()
@@ -114,18 +114,19 @@ func (n *network) down() error {
 	})
 }
 
+// up accepts connections again.
 func (n *network) up() error {
 	err := n.do(func(p *toxiproxy.Proxy) error { return p.Start() })
 	switch {
-	case errors.Is(err, toxiproxy.ErrProxyAlreadyStarted): // a new one, if down was stuck
+	case errors.Is(err, toxiproxy.ErrProxyAlreadyStarted): // replaced, if down deadlocked
 		return nil
-	case err != nil: // its port was taken meanwhile
+	case err != nil: // another process may have taken its port
 		return n.replace()
 	}
 	return nil
 }
 
-// dial connects to the proxy, whatever the address.
+// dial connects to the proxy and ignores the address.
 func (n *network) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	n.mu.Lock()
 	addr := n.addr
@@ -135,7 +136,7 @@ func (n *network) dial(ctx context.Context, network, _ string) (net.Conn, error)
 		return nil, err
 	}
 	n.count(1)
-	return &conn{Conn: c, closed: sync.OnceFunc(func() { n.count(-1) })}, nil
+	return &conn{Conn: c, onClose: sync.OnceFunc(func() { n.count(-1) })}, nil
 }
 
 func (n *network) count(d int) {
@@ -152,10 +153,10 @@ func (n *network) state() (conns, stuck int) {
 
 type conn struct {
 	net.Conn
-	closed func()
+	onClose func()
 }
 
 func (c *conn) Close() error {
-	c.closed()
+	c.onClose()
 	return c.Conn.Close()
 }

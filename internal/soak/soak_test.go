@@ -25,41 +25,39 @@ import (
 )
 
 const (
-	workers     = 32
-	clients     = 4 // each with a token, a pool of connections and workers of its own
-	immortals   = 120
-	longest     = 5 * time.Minute
-	roundLength = 20 * time.Second // bounds what a tenant must remember
+	workers        = 32
+	clients        = 4   // each has its own token, connection pool and workers
+	permanentCount = 120 // customizers that are never deleted
+	maxDuration    = 5 * time.Minute
+	roundLength    = 20 * time.Second // limits the requests that a tenant remembers
 )
 
-// Toxiproxy's toxics log to zerolog's global logger, whatever logger it is given.
+// TestMain disables zerolog's global logger. Toxics log to it even if Toxiproxy has another.
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled)
 	os.Exit(m.Run())
 }
 
-// TestSoakBriefly is the soak of TestSoak for a few seconds. SOAK_SEED sets its seed,
-// which is 1 otherwise.
-func TestSoakBriefly(t *testing.T) {
+// TestSoakShort runs the soak for a few seconds. SOAK_SEED sets the seed; the default is 1.
+func TestSoakShort(t *testing.T) {
 	if os.Getenv("SOAK_DURATION") != "" {
-		t.Skip("TestSoak takes long enough")
+		t.Skip("SOAK_DURATION is set: TestSoak runs instead")
 	}
-	seed := seedOr(t, 1)
+	seed := seedFromEnv(t, 1)
 	report := newReport()
-	for n := 0; n == 0 || report.total("ok") < 100 && n < 5; n++ { // on a slow machine more than once
+	for n := 0; n == 0 || report.total("ok") < 100 && n < 5; n++ { // a slow machine needs more rounds
 		soak(t, report, seed, n, 3*time.Second)
 	}
 	t.Log(report)
 	assert.GreaterOrEqual(t, report.total("ok"), 100)
 }
 
-// TestSoak runs for as long as SOAK_DURATION says, 90s or 5m, five minutes at most,
-// in rounds with a fresh tenant and fresh clients each. It fails too when some kind of
-// fault or outcome did not occur, as may be in less than a minute.
+// TestSoak runs the soak for SOAK_DURATION, for example 90s, and at most five minutes. Each
+// round has a new tenant and new clients. The test also fails if a kind of fault or result did
+// not occur, which may happen in a run of less than a minute.
 //
-// SOAK_SEED repeats the random choices of a run. It does not repeat the run: what meets
-// what is up to the scheduler, to the clock, and to the dice of Toxiproxy and of the
-// SDK's backoff.
+// SOAK_SEED repeats the random choices of a run. It does not repeat the run, which also depends
+// on the scheduler, the clock, and the random numbers of Toxiproxy and of the SDK's backoff.
 func TestSoak(t *testing.T) {
 	limit := os.Getenv("SOAK_DURATION")
 	if limit == "" {
@@ -67,18 +65,19 @@ func TestSoak(t *testing.T) {
 	}
 	d, err := time.ParseDuration(limit)
 	require.NoError(t, err)
-	d = min(d, longest)
-	seed := seedOr(t, uint64(time.Now().UnixNano()))
+	d = min(d, maxDuration)
+	seed := seedFromEnv(t, uint64(time.Now().UnixNano()))
 	report := newReport()
 	end := time.Now().Add(d)
 	for n := 0; time.Until(end) > time.Second && !t.Failed(); n++ {
 		soak(t, report, seed, n, min(roundLength, time.Until(end)))
 	}
 	t.Logf("SOAK_SEED=%d\n%v", seed, report)
-	assert.Empty(t, report.missing(), "what never occurred, so that nothing is known of it")
+	assert.Empty(t, report.missing(), "faults and results that never occurred")
 }
 
-func seedOr(t *testing.T, seed uint64) uint64 {
+// seedFromEnv returns SOAK_SEED, or the default seed.
+func seedFromEnv(t *testing.T, seed uint64) uint64 {
 	if s := os.Getenv("SOAK_SEED"); s != "" {
 		var err error
 		seed, err = strconv.ParseUint(s, 10, 64)
@@ -88,20 +87,21 @@ func seedOr(t *testing.T, seed uint64) uint64 {
 	return seed
 }
 
-// A round is one tenant, one network and its clients.
+// A round has one tenant, one network and the clients.
 type round struct {
-	t        *testing.T
-	report   *report
-	srv      *customizerstest.Server
-	network  *network
-	bodies   atomic.Int64 // of answers, that are not closed
-	pulse    pulse
-	immortal map[string]bool
-	problems atomic.Int32
+	t         *testing.T
+	report    *report
+	srv       *customizerstest.Server
+	network   *network
+	bodies    atomic.Int64 // open response bodies
+	stalls    stallMonitor
+	permanent map[string]bool // by ID
+	errors    atomic.Int32
 }
 
-func (r *round) bad(format string, args ...any) {
-	if r.problems.Add(1) <= 20 {
+// errorf reports an error, up to 20 in a round.
+func (r *round) errorf(format string, args ...any) {
+	if r.errors.Add(1) <= 20 {
 		r.t.Errorf(format, args...)
 	}
 }
@@ -109,11 +109,11 @@ func (r *round) bad(format string, args ...any) {
 // soak runs one round and checks it.
 func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration) {
 	before := goroutines()
-	r := &round{t: t, report: report, immortal: map[string]bool{}}
+	r := &round{t: t, report: report, permanent: map[string]bool{}}
 	r.srv = customizerstest.NewServer(customizerstest.WithTokenLifetime(5 * time.Second))
 	defer r.srv.Close()
-	for i := range immortals {
-		r.immortal[r.srv.Add(fmt.Sprintf("immortal-%03d", i))[0].ID] = true
+	for i := range permanentCount {
+		r.permanent[r.srv.Add(fmt.Sprintf("permanent-%03d", i))[0].ID] = true
 	}
 	var err error
 	r.network, err = newNetwork(strings.TrimPrefix(r.srv.URL, "http://"))
@@ -135,7 +135,7 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 	}
 	for i, transport := range transports {
 		client := r.srv.Client(
-			customizers.WithHTTPClient(&http.Client{Transport: &tagger{transport, &r.bodies}, Timeout: perTry}),
+			customizers.WithHTTPClient(&http.Client{Transport: &tagger{transport, &r.bodies}, Timeout: attemptTimeout}),
 			customizers.WithRateLimit(0, 0),
 			customizers.WithRetry(customizers.RetryPolicy{
 				MaxAttempts: maxAttempts,
@@ -148,15 +148,15 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 		}
 	}
 
-	pulsing, stop := context.WithCancel(t.Context())
+	monitorCtx, stop := context.WithCancel(t.Context())
 	defer stop()
-	r.pulse.tick()
-	go r.pulse.run(pulsing)
+	r.stalls.tick()
+	go r.stalls.run(monitorCtx)
 
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	var wg sync.WaitGroup
-	wg.Go(func() { r.faults(ctx, random(0)) })
+	wg.Go(func() { r.injectFaults(ctx, random(0)) })
 	for _, w := range all {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -168,71 +168,72 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 
 	stop()
 
-	// Cut what is still on its way, and see that every client works again.
+	// Close the connections that are left, then check that each client works again.
 	require.NoError(t, r.network.down())
 	require.NoError(t, r.network.up())
 	for i := range clients {
-		r.recovers(all[i*(workers/clients)].client)
+		r.checkRecovery(all[i*(workers/clients)].client)
 	}
 	for _, transport := range transports {
 		transport.CloseIdleConnections()
 	}
 	require.NoError(t, r.network.down())
-	r.srv.Close() // waits for the requests that it is at
+	r.srv.Close() // waits for requests in progress
 
-	r.compare(all)
-	r.noLeak(before)
-	report.stalls(&r.pulse)
+	r.checkState(all)
+	r.checkLeaks(before)
+	report.addStalls(&r.stalls)
 }
 
-// A pulse notes when nothing ran in this process, as on a machine that others keep
-// busy, so that it is not taken for the SDK's slowness.
-type pulse struct {
-	mu   sync.Mutex
-	last time.Time
-	gaps []gap
+// A stallMonitor records when this process did not run, for example on a busy machine. That time
+// does not count as the SDK's.
+type stallMonitor struct {
+	mu     sync.Mutex
+	last   time.Time
+	stalls []stall
 }
 
-type gap struct {
+type stall struct {
 	end  time.Time
 	took time.Duration
 }
 
-const beat = 20 * time.Millisecond
+const tickInterval = 20 * time.Millisecond
 
-func (p *pulse) run(ctx context.Context) {
-	for pause(ctx, beat) {
-		p.tick()
+func (m *stallMonitor) run(ctx context.Context) {
+	for sleep(ctx, tickInterval) {
+		m.tick()
 	}
 }
 
-func (p *pulse) tick() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// tick records a stall if the last tick was long ago.
+func (m *stallMonitor) tick() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	now := time.Now()
-	if took := now.Sub(p.last) - beat; !p.last.IsZero() && took > 5*beat {
-		p.gaps = append(p.gaps, gap{now, took})
+	if took := now.Sub(m.last) - tickInterval; !m.last.IsZero() && took > 5*tickInterval {
+		m.stalls = append(m.stalls, stall{now, took})
 	}
-	p.last = now
+	m.last = now
 }
 
-// missed is how long nothing ran since a time.
-func (p *pulse) missed(since time.Time) (total time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, g := range p.gaps {
-		if g.end.After(since) {
-			total += g.took
+// since returns the total length of the stalls since start.
+func (m *stallMonitor) since(start time.Time) (total time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.stalls {
+		if s.end.After(start) {
+			total += s.took
 		}
 	}
-	return total + max(0, time.Since(p.last)-beat) // it may be late right now
+	return total + max(0, time.Since(m.last)-tickInterval) // a stall may not have ended
 }
 
-// recovers waits until a client reads the list as it is.
-func (r *round) recovers(client *customizers.Client) {
+// checkRecovery waits until a client reads the tenant's list without an error.
+func (r *round) checkRecovery(client *customizers.Client) {
 	var last string
 	ok := waitFor(20*time.Second, func() bool {
-		ctx, cancel := context.WithTimeout(r.t.Context(), perCall)
+		ctx, cancel := context.WithTimeout(r.t.Context(), callTimeout)
 		defer cancel()
 		var got []string
 		for c, err := range client.All(ctx, customizers.ListOptions{}) {
@@ -246,69 +247,69 @@ func (r *round) recovers(client *customizers.Client) {
 		for _, c := range r.srv.Customizers() {
 			want = append(want, c.ID+" "+c.Name)
 		}
-		last = fmt.Sprintf("got %d, and there are %d", len(got), len(want))
+		last = fmt.Sprintf("got %d customizers (want %d)", len(got), len(want))
 		return slices.Equal(got, want)
 	})
 	if !ok {
-		r.bad("a client does not recover: %s", last)
+		r.errorf("a client does not recover: %s", last)
 	}
 }
 
-// compare holds what the workers were told against the tenant's state and log.
-func (r *round) compare(all []*worker) {
+// checkState compares the workers' records with the tenant's state and log.
+func (r *round) checkState(all []*worker) {
 	state, log := r.srv.Customizers(), r.srv.Requests()
-	r.report.log(log)
+	r.report.addRequests(log)
 	if len(log) >= 100_000 {
-		r.bad("the tenant does not remember all requests")
+		r.errorf("the tenant does not remember all requests")
 	}
-	arrived := map[string][]customizerstest.Request{}
+	received := map[string][]customizerstest.Request{}
 	for _, req := range log {
 		if tag := req.Header.Get(tagHeader); tag != "" {
-			arrived[tag] = append(arrived[tag], req)
+			received[tag] = append(received[tag], req)
 		}
 	}
-	born := map[string]bool{}
+	known := map[string]bool{} // by initial name
 	for _, w := range all {
-		w.check(state, arrived)
-		for _, t := range w.things {
-			born[t.born] = true
+		w.check(state, received)
+		for _, rec := range w.records {
+			known[rec.initialName] = true
 		}
 	}
-	left := len(r.immortal)
+	missing := len(r.permanent)
 	for _, c := range state {
 		name, _, _ := strings.Cut(c.Name, " ")
 		switch {
-		case r.immortal[c.ID]:
-			left--
-		case !born[name]:
-			r.bad("nobody has created %+v", c)
+		case r.permanent[c.ID]:
+			missing--
+		case !known[name]:
+			r.errorf("no worker created %+v", c)
 		}
 	}
-	if left > 0 {
-		r.bad("%d immortals are gone", left)
+	if missing > 0 {
+		r.errorf("%d permanent customizers are missing", missing)
 	}
 }
 
-// noLeak waits until connections, bodies and goroutines are what they were before.
-func (r *round) noLeak(before map[string]string) {
+// checkLeaks waits until no connection, body or goroutine is left of this round.
+func (r *round) checkLeaks(before map[string]string) {
 	conns, stuck := 0, 0
 	ok := waitFor(15*time.Second, func() bool {
 		conns, stuck = r.network.state()
 		return conns == 0 && r.bodies.Load() == 0
 	})
 	if !ok {
-		r.bad("%d connections and %d bodies are open", conns, r.bodies.Load())
+		r.errorf("%d connections and %d bodies are open", conns, r.bodies.Load())
 	}
 	var left []string
-	theirs := 0
+	leaks := 0
 	ok = waitFor(15*time.Second, func() bool {
-		left, theirs = nil, 0
+		left, leaks = nil, 0
 		for id, stack := range goroutines() {
 			_, was := before[id]
 			switch {
 			case was:
 			case strings.Contains(stack, "Shopify/toxiproxy"):
-				theirs++ // it leaves some behind whose connection was lost
+				leaks++ // it leaks some after a lost connection
 			default:
 				left = append(left, stack)
 			}
@@ -316,12 +317,12 @@ func (r *round) noLeak(before map[string]string) {
 		return len(left) == 0
 	})
 	if !ok {
-		r.bad("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
+		r.errorf("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
 	}
-	r.report.round(stuck, theirs)
+	r.report.addRound(stuck, leaks)
 }
 
-// goroutines are the stacks of all goroutines but this one, by number.
+// goroutines returns the stacks of all goroutines but this one, by number.
 func goroutines() map[string]string {
 	out := map[string]string{}
 	for i, stack := range strings.Split(stacks(), "\n\n") {
@@ -338,12 +339,12 @@ func stacks() string {
 	return string(buf[:runtime.Stack(buf, true)])
 }
 
-// waitFor asks again and again until ok or until d has passed.
+// waitFor calls ok until it returns true or d has passed. It reports whether ok returned true.
 func waitFor(d time.Duration, ok func() bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	for !ok() {
-		if !pause(ctx, 10*time.Millisecond) {
+		if !sleep(ctx, 10*time.Millisecond) {
 			return ok()
 		}
 	}
@@ -359,22 +360,22 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// A report counts what happened.
+// A report counts calls, requests and faults.
 type report struct {
 	mu       sync.Mutex
 	start    time.Time
 	rounds   int
-	calls    map[string]map[string]int // kinds of calls, and how they ended
+	calls    map[string]map[string]int // by kind and result
 	faults   map[string]int
 	requests map[string]int
 	statuses map[int]int
 
-	there, notThere int             // customizers and versions of an unknown outcome
-	lateNames       int             // overwritten by a try that came after them
-	over            time.Duration   // the most that a call took after its context's end
-	slowest         *call           // which one that was
-	stalled         []time.Duration // when nothing ran in this process
-	stuck, theirs   int             // Toxiproxy's deadlocks, and goroutines that it left
+	applied, notApplied int             // creates with an unknown outcome
+	lateUpdates         int             // that took effect after later ones
+	over                time.Duration   // longest time from the end of a context to the return of its call
+	slowest             *call           // the call of over
+	stalls              []time.Duration // lengths of the stalls of this process
+	stuck, leaks        int             // deadlocks and leaked goroutines of Toxiproxy
 }
 
 func newReport() *report {
@@ -387,51 +388,51 @@ func newReport() *report {
 	}
 }
 
-func (r *report) call(c *call, kind, outcome string, over time.Duration) {
+func (r *report) addCall(c *call, kind, result string, over time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.calls[kind] == nil {
 		r.calls[kind] = map[string]int{}
 	}
-	r.calls[kind][outcome]++
+	r.calls[kind][result]++
 	if over > r.over {
 		r.over, r.slowest = over, c
 	}
 }
 
-func (r *report) fault(kind string) {
+func (r *report) addFault(kind string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults[kind]++
 }
 
-func (r *report) unknown(there bool) {
+func (r *report) addUnknown(applied bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if there {
-		r.there++
+	if applied {
+		r.applied++
 	} else {
-		r.notThere++
+		r.notApplied++
 	}
 }
 
-func (r *report) late() {
+func (r *report) addLateUpdate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lateNames++
+	r.lateUpdates++
 }
 
-func (r *report) stalls(p *pulse) {
+func (r *report) addStalls(m *stallMonitor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, g := range p.gaps {
-		r.stalled = append(r.stalled, g.took)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.stalls {
+		r.stalls = append(r.stalls, s.took)
 	}
 }
 
-func (r *report) log(log []customizerstest.Request) {
+func (r *report) addRequests(log []customizerstest.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, req := range log {
@@ -440,31 +441,32 @@ func (r *report) log(log []customizerstest.Request) {
 	}
 }
 
-func (r *report) round(stuck, theirs int) {
+func (r *report) addRound(stuck, leaks int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rounds++
 	r.stuck += stuck
-	r.theirs += theirs
+	r.leaks += leaks
 }
 
-func (r *report) total(outcome string) (n int) {
+// total returns the number of calls with a result.
+func (r *report) total(result string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, outcomes := range r.calls {
-		n += outcomes[outcome]
+	for _, results := range r.calls {
+		n += results[result]
 	}
 	return n
 }
 
-// missing names what a long run should have seen and has not.
+// missing returns the faults and results that a long run should have but did not.
 func (r *report) missing() (out []string) {
-	for _, outcome := range []string{
+	for _, result := range []string{
 		"ok", "unknown", "not found", "rate limited", "server error", "broken",
 		context.DeadlineExceeded.Error(), context.Canceled.Error(),
 	} {
-		if r.total(outcome) == 0 {
-			out = append(out, outcome)
+		if r.total(result) == 0 {
+			out = append(out, result)
 		}
 	}
 	r.mu.Lock()
@@ -479,8 +481,8 @@ func (r *report) missing() (out []string) {
 	}
 	need(r.calls["create"]["unknown"] > 0, "create unknown")
 	need(r.calls["version"]["unknown"] > 0, "version unknown")
-	need(r.there > 0, "unknown and there")
-	need(r.notThere > 0, "unknown and not there")
+	need(r.applied > 0, "unknown and applied")
+	need(r.notApplied > 0, "unknown and not applied")
 	need(r.faults["down"] > 0, "down")
 	for _, kind := range toxicTypes {
 		need(r.faults["toxic "+kind] > 0, "toxic "+kind)
@@ -508,17 +510,17 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, "%-8s %6d: %s\n", kind, n, counts(r.calls[kind]))
 	}
 	fmt.Fprintf(&b, "requests: %s\n", counts(r.requests))
-	fmt.Fprintf(&b, "statuses, 0 for cut: %s\n", counts(r.statuses))
+	fmt.Fprintf(&b, "statuses, 0 for a reset: %s\n", counts(r.statuses))
 	fmt.Fprintf(&b, "faults: %s\n", counts(r.faults))
-	fmt.Fprintf(&b, "unknown outcomes: %d were there, %d were not\n", r.there, r.notThere)
-	fmt.Fprintf(&b, "updates that came late: %d\n", r.lateNames)
+	fmt.Fprintf(&b, "unknown outcomes: %d applied, %d not applied\n", r.applied, r.notApplied)
+	fmt.Fprintf(&b, "updates that took effect late: %d\n", r.lateUpdates)
 	if r.slowest != nil {
-		fmt.Fprintf(&b, "longest past the end of its context, by %v: %v\n", r.over.Round(time.Millisecond), r.slowest)
+		fmt.Fprintf(&b, "slowest return after the end of a context, %v: %v\n", r.over.Round(time.Millisecond), r.slowest)
 	}
-	if n := len(r.stalled); n > 0 {
-		fmt.Fprintf(&b, "nothing ran here for over %v: %d times, at most %v\n", 5*beat, n, slices.Max(r.stalled).Round(time.Millisecond))
+	if n := len(r.stalls); n > 0 {
+		fmt.Fprintf(&b, "stalls of this process over %v: %d, at most %v\n", 5*tickInterval, n, slices.Max(r.stalls).Round(time.Millisecond))
 	}
-	fmt.Fprintf(&b, "toxiproxy: stuck %d times, left %d goroutines\n", r.stuck, r.theirs)
+	fmt.Fprintf(&b, "toxiproxy: %d deadlocks, %d leaked goroutines\n", r.stuck, r.leaks)
 	return fmt.Sprintf("%d calls in %d rounds, %v\n", calls, r.rounds, time.Since(r.start).Round(time.Second)) + b.String()
 }
 

@@ -11,20 +11,19 @@ import (
 	"time"
 )
 
-// tagHeader carries the tag of the call that a request is for, so that the tenant's
-// log tells the tries of each call.
+// tagHeader has the tag of the call that a request belongs to. It identifies the attempts of a
+// call in the tenant's log.
 const tagHeader = "X-Soak-Call"
 
-// A call is one call of the SDK, as its transport sees it. Requests for tokens are
-// left out.
+// A call records the attempts of one call of the SDK, without token requests.
 type call struct {
 	tag string
 
-	mu       sync.Mutex
-	start    time.Time
-	sent     int // tries
-	answered int // tries for which the header of an answer came
-	trace    []string
+	mu        sync.Mutex
+	start     time.Time
+	sent      int // attempts
+	responses int // attempts with a response header
+	trace     []string
 }
 
 type callKey struct{}
@@ -52,14 +51,14 @@ func (c *call) end(resp *http.Response, err error) {
 		c.note("%v", err)
 		return
 	}
-	c.answered++
-	c.note("answer %d", resp.StatusCode)
+	c.responses++
+	c.note("response %d", resp.StatusCode)
 }
 
-func (c *call) tries() (sent, answered int) {
+func (c *call) attempts() (sent, responses int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent, c.answered
+	return c.sent, c.responses
 }
 
 func (c *call) String() string {
@@ -68,7 +67,7 @@ func (c *call) String() string {
 	return c.tag + " [" + strings.Join(c.trace, "; ") + "]"
 }
 
-// A tagger tags requests with their call, and counts bodies that are not closed.
+// A tagger adds the tag of their call to requests and counts open response bodies.
 type tagger struct {
 	next   *http.Transport
 	bodies *atomic.Int64
@@ -92,17 +91,17 @@ func (t *tagger) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil {
 		t.bodies.Add(1)
-		resp.Body = &body{ReadCloser: resp.Body, closed: sync.OnceFunc(func() { t.bodies.Add(-1) })}
+		resp.Body = &body{ReadCloser: resp.Body, onClose: sync.OnceFunc(func() { t.bodies.Add(-1) })}
 	}
 	return resp, err
 }
 
 type body struct {
 	io.ReadCloser
-	closed func()
+	onClose func()
 }
 
 func (b *body) Close() error {
-	b.closed()
+	b.onClose()
 	return b.ReadCloser.Close()
 }

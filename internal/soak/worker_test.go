@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	maxAttempts = 4
-	perTry      = 1200 * time.Millisecond
-	perCall     = 5 * time.Second
-	maxAlive    = 10 // customizers of one worker, about
+	maxAttempts    = 4
+	attemptTimeout = 1200 * time.Millisecond
+	callTimeout    = 5 * time.Second
+	maxRecords     = 10 // customizers of one worker, approximately
 )
 
-// A told is what a caller was told of a create.
-type told int
+// An outcome is the outcome of a POST that the SDK reports.
+type outcome int
 
 const (
-	success told = iota
-	unknown      // ErrOutcomeUnknown
-	failure      // any other error: it was not done
+	success outcome = iota
+	unknown         // ErrOutcomeUnknown
+	failure         // any other error: the tenant did not act
 )
 
-func toldBy(err error) told {
+func outcomeOf(err error) outcome {
 	switch {
 	case err == nil:
 		return success
@@ -42,19 +42,19 @@ func toldBy(err error) told {
 	return failure
 }
 
-// A thing is a customizer as its owner knows it: what the owner asked for, and what it
-// was told. No two creates and updates ask for the same name.
-type thing struct {
-	born    string // the name that it is created with; later ones begin with it and a space
-	create  *call
-	created told
+// A record holds a worker's calls on one customizer and their results. Each create and each
+// update uses a different name.
+type record struct {
+	initialName   string // later names begin with it and a space
+	create        *call
+	createOutcome outcome
 
 	id      string // empty until known
-	name    string // the last that was reported
+	name    string // the last reported name
 	updates []update
 	uploads []upload
 	deletes []*call
-	gone    bool // reported as deleted, or as not found after a delete
+	deleted bool // reported as deleted, or as not found after a delete
 }
 
 type update struct {
@@ -65,107 +65,110 @@ type update struct {
 
 type upload struct {
 	*call
-	sha  string // of the archive; empty for none
-	told told
-	got  *customizers.Version
+	sha     string // of the archive; empty for none
+	outcome outcome
+	got     *customizers.Version
 }
 
-func (t *thing) String() string {
-	return fmt.Sprintf("%s, ID %q, named %q, gone %v, create: %v, updates: %v, deletes: %v",
-		t.born, t.id, t.name, t.gone, t.create, t.updates, t.deletes)
+func (rec *record) String() string {
+	return fmt.Sprintf("%s, ID %q, name %q, deleted %v, create: %v, updates: %v, deletes: %v",
+		rec.initialName, rec.id, rec.name, rec.deleted, rec.create, rec.updates, rec.deletes)
 }
 
-// mayBeNamed reports whether the thing may have a name by now. A try of an update whose
-// end was not seen may be carried out after later ones, since nothing orders the two;
-// arrived tells how many of a call's tries came to the tenant.
-func (t *thing) mayBeNamed(name string, arrived func(*call) int) bool {
-	if name == t.name {
+// mayHaveName reports whether the customizer may have the name. An attempt of an update that
+// got no response may take effect after later updates. received returns the number of attempts
+// of a call that may have reached the tenant.
+func (rec *record) mayHaveName(name string, received func(*call) int) bool {
+	if name == rec.name {
 		return true
 	}
-	failed := true // after the last that succeeded
-	for i := len(t.updates) - 1; i >= 0; i-- {
-		u := t.updates[i]
+	failed := true // all updates since the last that succeeded
+	for i := len(rec.updates) - 1; i >= 0; i-- {
+		u := rec.updates[i]
 		failed = failed && !u.ok
-		_, answered := u.tries()
-		if u.name == name && (failed && arrived(u.call) > 0 || arrived(u.call) > answered) {
+		_, responses := u.attempts()
+		if u.name == name && (failed && received(u.call) > 0 || received(u.call) > responses) {
 			return true
 		}
 	}
 	return false
 }
 
+// sent returns the number of attempts of a call.
 func sent(c *call) int {
-	n, _ := c.tries()
+	n, _ := c.attempts()
 	return n
 }
 
-// A worker calls one operation after the other on customizers of its own.
+// A worker calls operations on its own customizers, one at a time.
 type worker struct {
 	*round
-	id     int
-	rng    *rand.Rand
-	client *customizers.Client
-	things []*thing
-	serial int
+	id      int
+	rng     *rand.Rand
+	client  *customizers.Client
+	records []*record
+	serial  int
 
-	answered bool // the last call
+	gotResponse bool // in the last call
 }
 
 func (w *worker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := millis(w.rng, 0, 20)
-		if !w.step() { // do not spin while nothing can be reached
+		if !w.step() { // do not spin while the tenant can't be reached
 			wait = millis(w.rng, 20, 200)
 		}
-		pause(ctx, wait)
+		sleep(ctx, wait)
 	}
 }
 
-// step makes one call, and reports whether it was answered.
+// step makes one call and reports whether it got a response.
 func (w *worker) step() bool {
-	alive := w.pick(func(t *thing) bool { return t.id != "" && !t.gone })
+	existing := w.filter(func(rec *record) bool { return rec.id != "" && !rec.deleted })
 	n := w.rng.IntN(100)
 	switch {
-	case len(alive) == 0 || n < 18 && len(alive) < maxAlive:
+	case len(existing) == 0 || n < 18 && len(existing) < maxRecords:
 		w.create()
 	case n < 36:
-		w.get(alive)
+		w.get(existing)
 	case n < 52:
-		w.update(alive)
+		w.update(existing)
 	case n < 66:
-		w.delete(context.Background(), one(w.rng, alive))
+		w.delete(context.Background(), choose(w.rng, existing))
 	case n < 84:
-		w.version(alive)
+		w.version(existing)
 	case n < 91:
 		w.list()
 	default:
 		w.all()
 	}
-	return w.answered
+	return w.gotResponse
 }
 
-func (w *worker) pick(ok func(*thing) bool) []*thing {
-	var out []*thing
-	for _, t := range w.things {
-		if ok(t) {
-			out = append(out, t)
+// filter returns the records for which ok returns true.
+func (w *worker) filter(ok func(*record) bool) []*record {
+	var out []*record
+	for _, rec := range w.records {
+		if ok(rec) {
+			out = append(out, rec)
 		}
 	}
 	return out
 }
 
-func one[T any](rng *rand.Rand, of []T) T { return of[rng.IntN(len(of))] }
+// choose returns a random item.
+func choose[T any](rng *rand.Rand, items []T) T { return items[rng.IntN(len(items))] }
 
 func (w *worker) do(kind string, f func(context.Context) error) (*call, error) {
-	return w.within(context.Background(), kind, f)
+	return w.doContext(context.Background(), kind, f)
 }
 
-// within makes one call, some of them with a context that ends early, and checks what
-// holds for every call.
-func (w *worker) within(parent context.Context, kind string, f func(context.Context) error) (*call, error) {
+// doContext makes one call and checks the promises that hold for every call. The context of
+// some calls ends early.
+func (w *worker) doContext(parent context.Context, kind string, f func(context.Context) error) (*call, error) {
 	w.serial++
 	ctx, c := newCall(parent, fmt.Sprintf("w%02d-%05d-%s", w.id, w.serial, kind))
-	limit := perCall
+	limit := callTimeout
 	var cancel context.CancelFunc
 	early := millis(w.rng, 1, 20)
 	if w.rng.IntN(2) == 0 {
@@ -187,16 +190,16 @@ func (w *worker) within(parent context.Context, kind string, f func(context.Cont
 	start := time.Now()
 	err := f(ctx)
 	took := time.Since(start)
-	over := took - limit - w.pulse.missed(start)
+	over := took - limit - w.stalls.since(start)
 
-	w.report.call(c, kind, outcome(ctx, err), over)
-	if over > 2*time.Second { // generous, as the machine may be busy; the SDK's own tests are strict
-		w.bad("%v returned %v after its context ended", c, over)
+	w.report.addCall(c, kind, resultOf(ctx, err), over)
+	if over > 2*time.Second { // generous, as the machine may be busy; the SDK's own tests are exact
+		w.errorf("%v returned %v after its context ended", c, over)
 	}
-	n, answered := c.tries()
-	w.answered = answered > 0
+	n, responses := c.attempts()
+	w.gotResponse = responses > 0
 	if n > maxAttempts+1 && kind != "all" { // one more for a refused token
-		w.bad("%v was sent %d times", c, n)
+		w.errorf("%v had %d attempts", c, n)
 	}
 	if err != nil {
 		w.checkError(kind, c, err)
@@ -207,21 +210,21 @@ func (w *worker) within(parent context.Context, kind string, f func(context.Cont
 func (w *worker) checkError(kind string, c *call, err error) {
 	var e *customizers.Error
 	if !errors.As(err, &e) {
-		w.bad("%v: the error is no *customizers.Error: %v", c, err)
+		w.errorf("%v: the error is not a *customizers.Error: %v", c, err)
 	}
 	if strings.Contains(err.Error(), w.srv.ClientSecret) {
-		w.bad("%v: the error holds the secret", c)
+		w.errorf("%v: the error contains the secret", c)
 	}
 	if errors.Is(err, customizers.ErrOutcomeUnknown) && kind != "create" && kind != "version" {
-		w.bad("%v: an unknown outcome of what can be repeated: %v", c, err)
+		w.errorf("%v: an unknown outcome of an idempotent operation: %v", c, err)
 	}
 	if errors.Is(err, customizers.ErrInvalidArgument) || errors.Is(err, customizers.ErrForbidden) {
-		w.bad("%v: nothing here is invalid or forbidden: %v", c, err)
+		w.errorf("%v: unexpected error: %v", c, err)
 	}
 }
 
-// outcome names how a call ended.
-func outcome(ctx context.Context, err error) string {
+// resultOf returns a name for the result of a call.
+func resultOf(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
 		return "ok"
@@ -242,86 +245,86 @@ func outcome(ctx context.Context, err error) string {
 }
 
 func (w *worker) create() {
-	t := &thing{born: fmt.Sprintf("w%02d-%05d", w.id, w.serial+1)}
-	t.name = t.born
+	rec := &record{initialName: fmt.Sprintf("w%02d-%05d", w.id, w.serial+1)}
+	rec.name = rec.initialName
 	var err error
-	t.create, err = w.do("create", func(ctx context.Context) error {
-		c, err := w.client.Create(ctx, customizers.CreateRequest{Name: t.born})
+	rec.create, err = w.do("create", func(ctx context.Context) error {
+		c, err := w.client.Create(ctx, customizers.CreateRequest{Name: rec.initialName})
 		if err == nil {
-			t.id = c.ID
-			if c.Name != t.born {
-				w.bad("created %q, got %q", t.born, c.Name)
+			rec.id = c.ID
+			if c.Name != rec.initialName {
+				w.errorf("created %q, got %q", rec.initialName, c.Name)
 			}
 		}
 		return err
 	})
-	t.created = toldBy(err)
-	w.things = append(w.things, t)
+	rec.createOutcome = outcomeOf(err)
+	w.records = append(w.records, rec)
 }
 
-func (w *worker) get(alive []*thing) {
-	t := one(w.rng, alive)
-	if w.rng.IntN(5) == 0 { // one that was deleted
-		if gone := w.pick(func(t *thing) bool { return t.gone }); len(gone) > 0 {
-			t = one(w.rng, gone)
+func (w *worker) get(existing []*record) {
+	rec := choose(w.rng, existing)
+	if w.rng.IntN(5) == 0 {
+		if deleted := w.filter(func(rec *record) bool { return rec.deleted }); len(deleted) > 0 {
+			rec = choose(w.rng, deleted)
 		}
 	}
 	var got *customizers.Customizer
 	c, err := w.do("get", func(ctx context.Context) (err error) {
-		got, err = w.client.Get(ctx, t.id)
+		got, err = w.client.Get(ctx, rec.id)
 		return err
 	})
 	switch {
-	case err == nil && (t.gone || got.ID != t.id || !t.mayBeNamed(got.Name, sent)):
-		w.bad("%v: got %+v for %v", c, *got, t)
+	case err == nil && (rec.deleted || got.ID != rec.id || !rec.mayHaveName(got.Name, sent)):
+		w.errorf("%v: got %+v for %v", c, *got, rec)
 	case err != nil:
-		w.notFound(c, t, err)
+		w.notFound(c, rec, err)
 	}
 }
 
-// notFound notes that a thing is gone, if an error says so.
-func (w *worker) notFound(c *call, t *thing, err error) {
+// notFound marks a record as deleted if err is ErrNotFound.
+func (w *worker) notFound(c *call, rec *record, err error) {
 	if !errors.Is(err, customizers.ErrNotFound) {
 		return
 	}
-	if len(t.deletes) == 0 {
-		w.bad("%v: not found, and never deleted: %v", c, t)
+	if len(rec.deletes) == 0 {
+		w.errorf("%v: not found, though never deleted: %v", c, rec)
 	}
-	t.gone = true
+	rec.deleted = true
 }
 
-func (w *worker) update(alive []*thing) {
-	t := one(w.rng, alive)
-	u := update{name: fmt.Sprintf("%s as %d", t.born, len(t.updates)+1)}
+func (w *worker) update(existing []*record) {
+	rec := choose(w.rng, existing)
+	u := update{name: fmt.Sprintf("%s as %d", rec.initialName, len(rec.updates)+1)}
 	var got *customizers.Customizer
 	c, err := w.do("update", func(ctx context.Context) (err error) {
-		got, err = w.client.Update(ctx, t.id, customizers.UpdateRequest{Name: u.name})
+		got, err = w.client.Update(ctx, rec.id, customizers.UpdateRequest{Name: u.name})
 		return err
 	})
 	u.call, u.ok = c, err == nil
-	t.updates = append(t.updates, u)
+	rec.updates = append(rec.updates, u)
 	if err != nil {
-		w.notFound(c, t, err)
+		w.notFound(c, rec, err)
 		return
 	}
-	t.name = u.name
-	if got.ID != t.id || got.Name != u.name {
-		w.bad("%v: updated to %q, got %+v", c, u.name, *got)
+	rec.name = u.name
+	if got.ID != rec.id || got.Name != u.name {
+		w.errorf("%v: updated to %q, got %+v", c, u.name, *got)
 	}
 }
 
-func (w *worker) delete(ctx context.Context, t *thing) {
-	c, err := w.within(ctx, "delete", func(ctx context.Context) error { return w.client.Delete(ctx, t.id) })
+func (w *worker) delete(ctx context.Context, rec *record) {
+	c, err := w.doContext(ctx, "delete", func(ctx context.Context) error { return w.client.Delete(ctx, rec.id) })
 	if err == nil {
-		t.gone = true
+		rec.deleted = true
 	} else {
-		w.notFound(c, t, err)
+		w.notFound(c, rec, err)
 	}
-	t.deletes = append(t.deletes, c)
+	rec.deletes = append(rec.deletes, c)
 }
 
-func (w *worker) version(alive []*thing) {
-	t := one(w.rng, alive)
+func (w *worker) version(existing []*record) {
+	rec := choose(w.rng, existing)
 	var u upload
 	var archive io.Reader
 	if n := w.rng.IntN(100); n >= 10 {
@@ -330,24 +333,24 @@ func (w *worker) version(alive []*thing) {
 		u.sha = hex.EncodeToString(sum[:])
 		archive = bytes.NewReader(data)
 		if n >= 80 {
-			archive = io.MultiReader(archive) // can be read once only, and its size isn't known
+			archive = io.MultiReader(archive) // no Seeker, of unknown size
 		}
 	}
 	var err error
 	u.call, err = w.do("version", func(ctx context.Context) (err error) {
-		u.got, err = w.client.CreateVersion(ctx, t.id, archive)
+		u.got, err = w.client.CreateVersion(ctx, rec.id, archive)
 		return err
 	})
-	u.told = toldBy(err)
+	u.outcome = outcomeOf(err)
 	if err != nil {
-		w.notFound(u.call, t, err)
-	} else if u.got.CustomizerID != t.id {
-		w.bad("%v: a version of %s, got %+v", u.call, t.id, *u.got)
+		w.notFound(u.call, rec, err)
+	} else if u.got.CustomizerID != rec.id {
+		w.errorf("%v: created a version of %s, got %+v", u.call, rec.id, *u.got)
 	}
-	t.uploads = append(t.uploads, u)
+	rec.uploads = append(rec.uploads, u)
 }
 
-// archive is a zip like no other. Some are large enough for an Expect: 100-continue.
+// archive returns a unique zip archive. Some are large enough for an Expect: 100-continue.
 func (w *worker) archive() []byte {
 	size := between(w.rng, 1, 3000)
 	switch n := w.rng.IntN(100); {
@@ -366,7 +369,7 @@ func (w *worker) archive() []byte {
 		err = z.Close()
 	}
 	if err != nil {
-		w.bad("an archive: %v", err)
+		w.errorf("writing an archive: %v", err)
 	}
 	return b.Bytes()
 }
@@ -385,29 +388,29 @@ func (w *worker) list() {
 	for _, item := range p.Items {
 		seen[item.ID] = true
 	}
-	// The immortals come first in the list and are never fewer.
-	least := min(opts.Limit, immortals-opts.Offset)
+	// The permanent customizers come first in the list.
+	least := min(opts.Limit, permanentCount-opts.Offset)
 	if len(p.Items) < least || len(p.Items) > opts.Limit || len(seen) != len(p.Items) || p.Offset != opts.Offset {
-		w.bad("%v: asked for %+v, got %d items of %d IDs from %d", c, opts, len(p.Items), len(seen), p.Offset)
+		w.errorf("%v: requested %+v, got %d items with %d IDs at offset %d", c, opts, len(p.Items), len(seen), p.Offset)
 	}
-	if opts.Count && p.Total < immortals || !opts.Count && p.Total != -1 {
-		w.bad("%v: asked for %+v, the total is %d", c, opts, p.Total)
+	if opts.Count && p.Total < permanentCount || !opts.Count && p.Total != -1 {
+		w.errorf("%v: requested %+v, got the total %d", c, opts, p.Total)
 	}
 }
 
-// all reads the whole list, in pages of any size. Every customizer that is there for
-// the whole time must come exactly once: the immortals, and those of this worker that
-// it has created and never tried to delete. Some are deleted as they come. It also finds
-// customizers whose create had an unknown outcome.
+// all reads the whole list, with a random page size, and deletes some customizers meanwhile. The
+// list must have each customizer exactly once that exists all the time: the permanent ones, and
+// those of this worker that it never tried to delete. all also records the IDs of customizers
+// whose create had an unknown outcome.
 func (w *worker) all() {
 	opts := customizers.ListOptions{Limit: between(w.rng, 20, 250), Count: w.rng.IntN(4) == 0}
 	names := map[string][]string{} // by ID
 	byName := map[string]string{}
-	deleted := map[*thing]bool{}
-	mine := map[string]*thing{}
+	deletedHere := map[*record]bool{}
+	deletable := map[string]*record{} // by ID
 	if w.rng.IntN(4) == 0 {
-		for _, t := range w.pick(func(t *thing) bool { return t.id != "" && !t.gone }) {
-			mine[t.id] = t
+		for _, rec := range w.filter(func(rec *record) bool { return rec.id != "" && !rec.deleted }) {
+			deletable[rec.id] = rec
 		}
 	}
 	c, err := w.do("all", func(ctx context.Context) error {
@@ -417,43 +420,43 @@ func (w *worker) all() {
 			}
 			names[item.ID] = append(names[item.ID], item.Name)
 			byName[item.Name] = item.ID
-			if t := mine[item.ID]; t != nil && !t.gone && w.rng.IntN(4) == 0 {
-				w.delete(ctx, t)
-				deleted[t] = true
+			if rec := deletable[item.ID]; rec != nil && !rec.deleted && w.rng.IntN(4) == 0 {
+				w.delete(ctx, rec)
+				deletedHere[rec] = true
 			}
 		}
 		return nil
 	})
 	for id, n := range names {
 		if len(n) > 1 {
-			w.bad("%v: %s came as %q", c, id, n)
+			w.errorf("%v: listed %s more than once, as %q", c, id, n)
 		}
 	}
 	missing := 0
-	for id := range w.immortal {
+	for id := range w.permanent {
 		if len(names[id]) == 0 {
 			missing++
 		}
 	}
 	if err == nil && missing > 0 {
-		w.bad("%v: %d of %d immortals did not come in a list of %d", c, missing, len(w.immortal), len(names))
+		w.errorf("%v: %d of %d permanent customizers missing in a list of %d", c, missing, len(w.permanent), len(names))
 	}
-	for _, t := range w.things {
-		n := names[t.id]
+	for _, rec := range w.records {
+		n := names[rec.id]
 		switch {
-		case t.id == "":
-			if id, ok := byName[t.born]; ok {
-				if t.created == failure {
-					w.bad("%v: there is %s, whose create failed: %v", c, t.born, t.create)
+		case rec.id == "":
+			if id, ok := byName[rec.initialName]; ok {
+				if rec.createOutcome == failure {
+					w.errorf("%v: listed %s, whose create failed: %v", c, rec.initialName, rec.create)
 				}
-				t.id = id
+				rec.id = id
 			}
 		case len(n) == 0:
-			if err == nil && len(t.deletes) == 0 {
-				w.bad("%v: did not come: %v", c, t)
+			if err == nil && len(rec.deletes) == 0 {
+				w.errorf("%v: missing: %v", c, rec)
 			}
-		case t.gone && !deleted[t] || !t.mayBeNamed(n[0], sent):
-			w.bad("%v: came as %q: %v", c, n[0], t)
+		case rec.deleted && !deletedHere[rec] || !rec.mayHaveName(n[0], sent):
+			w.errorf("%v: listed as %q: %v", c, n[0], rec)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fails if the generated files, *.gen.go, differ from what make generate makes. Lists each
-# file that was changed, is missing or is no longer generated. Changes no file.
+# Fails if a generated file, *.gen.go, is out of date. Lists each file that is changed, missing or
+# no longer generated. Changes no file.
 set -eu
 cd "$(dirname "$0")/../.."
 copy=$(mktemp -d)

@@ -26,7 +26,7 @@ func TestDrift(t *testing.T) {
 	require.NoError(t, err, output)
 }
 
-func TestDriftOfFiles(t *testing.T) {
+func TestDriftOfGeneratedFiles(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
 	c.replace(apiFile, "\npackage api\n", "\npackage api // edited\n")
@@ -41,7 +41,7 @@ func TestDriftOfFiles(t *testing.T) {
 	assert.Regexp(t, `(?m)^< .*/`+strayFile, output)
 	assert.NotContains(t, output, "types.gen.go")
 	assert.Contains(t, output, "make generate")
-	assert.Contains(t, c.read(apiFile), "// edited", "the check changed a file")
+	assert.Contains(t, c.read(apiFile), "// edited", "drift.sh changes no file")
 }
 
 func TestDriftOfContract(t *testing.T) {
@@ -54,7 +54,7 @@ func TestDriftOfContract(t *testing.T) {
 	assert.Contains(t, output, serverFile)
 }
 
-// A contract that can't be read is an error, not a lack of differences.
+// A contract that can't be read is an error.
 func TestDriftOfBrokenContract(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
@@ -63,8 +63,8 @@ func TestDriftOfBrokenContract(t *testing.T) {
 	require.Error(t, err, output)
 }
 
-// A new property reaches the types, the client, the sandbox and the command without an edit
-// by hand.
+// The types, the client, the sandbox and the command support a new property without a manual
+// change.
 func TestNewProperty(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
@@ -75,11 +75,11 @@ func TestNewProperty(t *testing.T) {
 	output, err := c.run("go", "run", "./cmd/added")
 	require.NoError(t, err, output)
 	decoder := json.NewDecoder(strings.NewReader(output))
-	for _, from := range []string{"get", "update", "list", "command"} {
+	for _, source := range []string{"get", "update", "list", "command"} {
 		var customizer map[string]any
 		require.NoError(t, decoder.Decode(&customizer), output)
-		assert.Equal(t, "Maps cost centres.", customizer["description"], from)
-		assert.Equal(t, "2009-11-10T23:00:00Z", customizer["reviewed"], from)
+		assert.Equal(t, "Maps cost centres.", customizer["description"], source)
+		assert.Equal(t, "2009-11-10T23:00:00Z", customizer["reviewed"], source)
 	}
 }
 
@@ -121,7 +121,7 @@ func write(v any, err error) {
 }
 `
 
-// A new operation does not compile until the sandbox has it.
+// After a new operation, the sandbox does not compile until it implements the operation.
 func TestNewOperation(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t)
@@ -160,7 +160,7 @@ func newCheckout(t *testing.T) *checkout {
 	return c
 }
 
-// run runs a command at the top of the checkout and returns all that it wrote.
+// run runs a command in the checkout and returns its combined output.
 func (c *checkout) run(name string, args ...string) (output string, err error) {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), name, args...)

@@ -1,5 +1,5 @@
-// Command nethttp links net/http and does nothing. The benchmarks compare its start with
-// that of the customizers command.
+// Command nethttp links net/http and does nothing. The benchmarks compare its start time with
+// the start time of the customizers command.
 package main
 
 import _ "net/http"
