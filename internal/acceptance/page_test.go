@@ -272,11 +272,11 @@ func TestPageLayout(t *testing.T) {
 	}
 	b.until(shows("requests", "GET") + " && " + shows("instances", "longlong"))
 	b.is("document.querySelectorAll('details').forEach(e => { e.open = true; }) || true", "all details open")
-	for _, width := range []int64{1280, 1100, 992, 700, 390, 320} {
+	for _, width := range []int64{1280, 1088, 1087, 700, 390, 320} {
 		b.do(chromedp.EmulateViewport(width, 800))
 		b.is("window.box = id => document.getElementById(id).getBoundingClientRect(); true", "a helper")
 		at := fmt.Sprintf("at a width of %d", width)
-		if width >= 992 {
+		if width >= 1088 {
 			b.is("box('s-requests').left > box('s-customizers').right && box('s-requests').top === box('s-customizers').top", "beside "+at)
 			b.is("box('s-instances').right < box('s-requests').left && box('s-instances').top > box('s-customizers').bottom", "the instances under the customizers "+at)
 			b.is("box('s-faults').left === box('s-requests').left && box('s-faults').bottom < box('s-requests').top", "faults above the requests "+at)

@@ -25,8 +25,8 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Short: "Serve a fake tenant on a loopback port until Ctrl-C",
 		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
 			"a shell. Programs that use customizers.NewFromEnv, and the commands of this program, then\n" +
-			"use the sandbox. Its address, opened in a browser, shows customizers, versions and requests\n" +
-			"live. Requests are also logged, unless --quiet.\n\n" +
+			"use the sandbox. Its address, opened in a browser, shows customizers, instances and requests\n" +
+			"live, and adds and removes faults. Requests are also logged, unless --quiet.\n\n" +
 			"With --state, the tenant and its credentials are stored in a file. The file is written\n" +
 			"before the response to a change is sent. Use a file for one sandbox at a time.\n\n" +
 			faultHelp,
