@@ -2,6 +2,7 @@ package customizerstest
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -72,6 +73,15 @@ func (s *Server) Faults() []Fault {
 		}
 	}
 	return out
+}
+
+// DeleteFaults removes the faults for which match returns true. Like [Server.Faults], it
+// passes match only faults that are not used up, with what remains of their Skip and Times.
+// match must not call methods of s.
+func (s *Server) DeleteFaults(match func(Fault) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = slices.DeleteFunc(s.faults, func(f *Fault) bool { return f.Times != 0 && match(*f) })
 }
 
 // fault returns the fault that applies to a request, and counts it as used.

@@ -191,3 +191,33 @@ func TestFaultOperations(t *testing.T) {
 	assert.Equal(t, -1, left[0].Times)
 	assert.Equal(t, customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone, Times: 2}, left[1])
 }
+
+func TestDeleteFaults(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	p := newPeer(t, srv)
+	const list = customizerstest.List
+	srv.Inject(
+		customizerstest.Fault{Operation: list, Status: http.StatusBadGateway},
+		customizerstest.Fault{Operation: list, Status: http.StatusServiceUnavailable, Times: 3},
+		customizerstest.Fault{Operation: list, Status: http.StatusGatewayTimeout, Times: -1},
+	)
+	assert.Equal(t, http.StatusBadGateway, p.get(collection).status)
+	assert.Equal(t, http.StatusServiceUnavailable, p.get(collection).status)
+
+	var seen []customizerstest.Fault
+	srv.DeleteFaults(func(f customizerstest.Fault) bool {
+		seen = append(seen, f)
+		return f.Times == 2
+	})
+	assert.Equal(t, []customizerstest.Fault{
+		{Operation: list, Status: http.StatusServiceUnavailable, Times: 2},
+		{Operation: list, Status: http.StatusGatewayTimeout, Times: -1},
+	}, seen)
+	assert.Equal(t, seen[1:], srv.Faults())
+	assert.Equal(t, http.StatusGatewayTimeout, p.get(collection).status)
+
+	srv.DeleteFaults(func(customizerstest.Fault) bool { return true })
+	assert.Empty(t, srv.Faults())
+	assert.Equal(t, http.StatusOK, p.get(collection).status)
+}

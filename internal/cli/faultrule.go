@@ -13,7 +13,9 @@ import (
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
 version, instances, link, token or info, or any for all but the last two. The effects are
-  status=503       respond with this status and the service's error for it
+` + faultEffects
+
+const faultEffects = `  status=503       respond with this status and the service's error for it
   retry-after=7    and this header, in seconds
   body=TEXT        and this body instead, to the end of the rule; body= for none
   cut              reset the connection instead of responding

@@ -4,8 +4,14 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/json"
+	"html"
+	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +30,9 @@ func (s *sandbox) handler() http.Handler {
 	mux.Handle("/", s.tenant)
 	mux.Handle("GET /{$}", onLoopback(s.servePage))
 	mux.Handle("GET /_sandbox/state", onLoopback(s.serveState))
+	sameOrigin := http.NewCrossOriginProtection()
+	mux.Handle("POST /_sandbox/faults", onLoopback(sameOrigin.Handler(http.HandlerFunc(s.addFault)).ServeHTTP))
+	mux.Handle("DELETE /_sandbox/faults", onLoopback(sameOrigin.Handler(http.HandlerFunc(s.deleteFault)).ServeHTTP))
 	return mux
 }
 
@@ -52,7 +61,7 @@ func (s *sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte(strings.ReplaceAll(pageHTML, "{{nonce}}", nonce)))
+	_, _ = strings.NewReplacer("{{nonce}}", nonce, "{{effects}}", html.EscapeString(faultEffects)).WriteString(w, pageHTML)
 }
 
 // A pageState is what the page shows.
@@ -65,8 +74,9 @@ type pageState struct {
 	Used         int               `json:"used"` // of the rate, in the period that ends now
 	Total        int               `json:"total"`
 	Customizers  []shownCustomizer `json:"customizers"` // the newest first, at most maxShown
+	Instances    []shownInstance   `json:"instances"`   // the oldest first
 	Requests     []shownRequest    `json:"requests"`    // the newest first
-	Faults       []string          `json:"faults"`
+	Faults       []string          `json:"faults"`      // rules
 }
 
 type shownCustomizer struct {
@@ -75,13 +85,25 @@ type shownCustomizer struct {
 	Versions []customizerstest.Version `json:"versions"` // the newest first
 }
 
+type shownInstance struct {
+	customizerstest.Instance
+
+	Customizer string `json:"customizer"` // name of the customizer that is linked, if there is one
+}
+
+// A shownRequest holds no secret.
 type shownRequest struct {
-	Time     time.Time `json:"time"`
-	Method   string    `json:"method"`
-	Path     string    `json:"path"`
-	Status   int       `json:"status"`
-	Millis   float64   `json:"millis"`
-	Injected bool      `json:"injected"`
+	Number    int                       `json:"number"` // from 0, in the order of the responses
+	Time      time.Time                 `json:"time"`
+	Operation customizerstest.Operation `json:"operation"`
+	Method    string                    `json:"method"`
+	Path      string                    `json:"path"`
+	Query     string                    `json:"query"`
+	Header    []string                  `json:"header"` // lines
+	BodySize  int64                     `json:"bodySize"`
+	Status    int                       `json:"status"`
+	Millis    float64                   `json:"millis"`
+	Injected  bool                      `json:"injected"`
 }
 
 const maxShown = 200
@@ -91,7 +113,7 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	st := pageState{
 		URL: s.tenant.URL, ClientID: s.tenant.ClientID, ClientSecret: s.tenant.ClientSecret,
 		Rate: s.rate(), Limited: s.limit > 0, Total: len(all), Faults: []string{},
-		Customizers: []shownCustomizer{},
+		Customizers: []shownCustomizer{}, Instances: []shownInstance{},
 	}
 	for i := len(all) - 1; i >= 0 && len(st.Customizers) < maxShown; i-- {
 		shown := shownCustomizer{Customizer: all[i], Versions: []customizerstest.Version{}}
@@ -100,6 +122,13 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 			shown.Versions = append(shown.Versions, versions[j])
 		}
 		st.Customizers = append(st.Customizers, shown)
+	}
+	names := map[string]string{}
+	for _, c := range all {
+		names[c.ID] = c.Name
+	}
+	for _, i := range s.tenant.Instances() {
+		st.Instances = append(st.Instances, shownInstance{Instance: i, Customizer: names[i.CustomizerID]})
 	}
 	st.Requests, st.Used = s.recent.shown(s.per)
 	for _, f := range s.tenant.Faults() {
@@ -110,10 +139,44 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(st) //nolint:gosec // the sandbox's own secret, to paste
 }
 
+// addFault adds the fault whose rule is the request's body.
+func (s *sandbox) addFault(w http.ResponseWriter, r *http.Request) {
+	rule, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, "the rule is larger than 1 MiB, or can't be read", http.StatusBadRequest)
+		return
+	}
+	f, err := parseFault(string(rule))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.tenant.Inject(f)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// deleteFault deletes the first fault with the rule in the query.
+func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
+	rule, found := r.URL.Query().Get("rule"), false
+	s.tenant.DeleteFaults(func(f customizerstest.Fault) bool {
+		if found || faultText(f) != rule {
+			return false
+		}
+		found = true
+		return true
+	})
+	if !found {
+		http.Error(w, "no such fault; a request may have used it meanwhile", http.StatusNotFound)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // recent keeps the last requests.
 type recent struct {
-	mu   sync.Mutex
-	last []customizerstest.Request // oldest first
+	mu      sync.Mutex
+	last    []customizerstest.Request // oldest first
+	dropped int                       // number of requests before them
 }
 
 const (
@@ -126,6 +189,7 @@ func (r *recent) add(req customizerstest.Request) {
 	defer r.mu.Unlock()
 	if len(r.last) == 2*maxRecent {
 		r.last = append(r.last[:0], r.last[maxRecent:]...)
+		r.dropped += maxRecent
 	}
 	r.last = append(r.last, req)
 }
@@ -147,15 +211,57 @@ func (r *recent) shown(per time.Duration) (out []shownRequest, used int) {
 			used++
 		}
 		if len(out) < shownRecent {
-			path := req.Path
-			if req.Query != "" {
-				path += "?" + req.Query
-			}
 			out = append(out, shownRequest{
-				Time: req.Time, Method: req.Method, Path: path, Status: req.Status,
-				Millis: float64(req.Duration.Microseconds()) / 1000, Injected: req.Injected,
+				Number: r.dropped + i, Time: req.Time, Operation: req.Operation, Method: req.Method,
+				Path: req.Path, Query: withoutSecrets(req.Query), Header: headerLines(req.Header), BodySize: req.BodySize,
+				Status: req.Status, Millis: float64(req.Duration.Microseconds()) / 1000, Injected: req.Injected,
 			})
 		}
 	}
 	return out, used
+}
+
+const hidden = "(hidden)"
+
+// secretName matches the names of headers and parameters whose values are secret.
+var secretName = regexp.MustCompile(`(?i)secret|token|passw|pwd|auth|assertion|cookie|credential|key|jwt|session|^code$`)
+
+// withoutSecrets returns a query with the values of secret parameters hidden. A value that
+// has a query, such as a URL's, loses its secrets too.
+func withoutSecrets(query string) string {
+	pairs := strings.Split(query, "&")
+	for n, pair := range pairs {
+		for i, c := range pair {
+			if c != '=' {
+				continue
+			}
+			name, err := url.QueryUnescape(pair[:i])
+			if err != nil {
+				name = pair[:i]
+			}
+			if secretName.MatchString(name) {
+				pairs[n] = pair[:i+1] + hidden
+				break
+			}
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// headerLines returns the lines of a header, sorted, with secret values hidden.
+func headerLines(h http.Header) []string {
+	lines := []string{}
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[name] {
+			if secretName.MatchString(name) {
+				scheme, _, _ := strings.Cut(value, " ")
+				value = hidden
+				if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "Basic") {
+					value = scheme + " " + hidden
+				}
+			}
+			lines = append(lines, name+": "+withoutSecrets(value))
+		}
+	}
+	return lines
 }

@@ -200,7 +200,7 @@ func (s *sandbox) log(r customizerstest.Request) {
 	}
 	path := r.Path
 	if r.Query != "" {
-		path += "?" + r.Query
+		path += "?" + withoutSecrets(r.Query)
 	}
 	status := strconv.Itoa(r.Status)
 	if r.Status == 0 {

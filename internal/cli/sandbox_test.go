@@ -180,64 +180,6 @@ func TestSandboxObeysItsFlags(t *testing.T) {
 	assert.NotContains(t, s.logs(), s.env["SAIL_CLIENT_SECRET"])
 }
 
-func TestSandboxPage(t *testing.T) {
-	t.Parallel()
-	s := serve(t, "--seed", "250", "--fault", "get:cut,skip=3")
-	url := s.env["SAIL_BASE_URL"]
-	_, err := s.client(t).CreateVersion(t.Context(), idOf(t, s), nil)
-	require.NoError(t, err)
-	fetch := func(path, host string) (*http.Response, string) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
-		require.NoError(t, err)
-		if host != "" {
-			req.Host = host
-		}
-		resp, err := http.DefaultClient.Do(req)
-		require.NoError(t, err)
-		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		return resp, string(body)
-	}
-	resp, page := fetch("/", "")
-	assert.Equal(t, 200, resp.StatusCode)
-	assert.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'none'")
-	assert.NotContains(t, page, "{{nonce}}")
-	_, again := fetch("/", "")
-	assert.NotEqual(t, page, again, "a nonce is used once")
-	for _, elsewhere := range []string{"http://", "https://", "//cdn", "@import"} {
-		assert.NotContains(t, page, elsewhere)
-	}
-
-	_, data := fetch("/_sandbox/state", "")
-	var st pageState
-	require.NoError(t, json.Unmarshal([]byte(data), &st))
-	assert.Equal(t, 250, st.Total)
-	assert.Len(t, st.Customizers, 200)
-	assert.Equal(t, []string{"get:cut,skip=3,times=1"}, st.Faults)
-	assert.Equal(t, s.env["SAIL_CLIENT_SECRET"], st.ClientSecret)
-	assert.Equal(t, 2, st.Used)
-	assert.Equal(t, "POST", st.Requests[0].Method)
-
-	// A name from elsewhere that points here gets neither page nor secret.
-	for _, path := range []string{"/", "/_sandbox/state"} {
-		resp, body := fetch(path, "evil.example:8787")
-		assert.Equal(t, 403, resp.StatusCode)
-		assert.NotContains(t, body, s.env["SAIL_CLIENT_SECRET"])
-	}
-	resp, _ = fetch("/", "localhost:8787")
-	assert.Equal(t, 200, resp.StatusCode)
-	resp, _ = fetch("/oauth/info", "")
-	assert.Equal(t, 200, resp.StatusCode)
-}
-
-func idOf(t *testing.T, s *served) string {
-	t.Helper()
-	p, err := s.client(t).List(t.Context(), customizers.ListOptions{Limit: 1})
-	require.NoError(t, err)
-	return p.Items[0].ID
-}
-
 func TestParseRate(t *testing.T) {
 	t.Parallel()
 	n, per, err := parseRate("100/10s")
