@@ -35,11 +35,12 @@ interop: ## test against TypeScript clients, one of them SailPoint's, a Prism mo
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml, and that of examples/otherapi from its own
+generate: ## generate code from openapi.yaml, that of examples/otherapi from its own, and docs/command.md
 	go generate ./...
 	go generate -C examples/otherapi ./...
+	go run -C internal/tools/docs -trimpath . -page ../../../docs/command.md
 
-drift: ## fail if generated code differs from what openapi.yaml gives
+drift: ## fail if a generated file differs from what make generate makes
 	@internal/tools/drift.sh
 
 published = testdata/published.v2024.json

@@ -183,6 +183,26 @@ func TestPagesCommands(t *testing.T) {
 	assert.Greater(t, n, 20)
 }
 
+// docs/command.md and the man pages have the variables that the command reads.
+func TestPagesVariables(t *testing.T) {
+	t.Parallel()
+	page := pages(t)["docs/command.md"]
+	for _, pattern := range []string{"internal/config/*.go", "internal/cli/*.go"} {
+		sources, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range sources {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			for _, m := range regexp.MustCompile(`"(SAIL_\w+|NO_COLOR|TERM)"`).FindAllStringSubmatch(string(text), -1) {
+				assert.Contains(t, page, "`"+m[1]+"`", path)
+			}
+		}
+	}
+}
+
 // Links to files of the module, and to their headings, lead somewhere.
 func TestPagesLinks(t *testing.T) {
 	t.Parallel()

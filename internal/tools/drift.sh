@@ -1,18 +1,21 @@
 #!/bin/sh
-# Fails if the generated files, *.gen.go, differ from what make generate makes. Lists each
-# file that was changed, is missing or is no longer generated. Changes no file.
+# Fails if the generated files, *.gen.go and docs/command.md, differ from what make generate
+# makes. Lists each file that was changed, is missing or is no longer generated. Changes no file.
 set -eu
 cd "$(dirname "$0")/../.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
+generated() {
+	find . \( -name '*.gen.go' -o -path ./docs/command.md \) "$@"
+}
 sums() {
-	find . -name '*.gen.go' -exec cksum {} + | sort -k 3
+	generated -exec cksum {} + | sort -k 3
 }
 sums >"$copy/found"
 mkdir "$copy/tree"
 tar -cf - --exclude .git --exclude node_modules . | tar -xf - -C "$copy/tree"
-(cd "$copy/tree" && find . -name '*.gen.go' -exec rm {} + && make -s generate && sums >"$copy/generated")
+(cd "$copy/tree" && generated -exec rm {} + && make -s generate && sums >"$copy/generated")
 diff "$copy/found" "$copy/generated" >&2 || {
 	echo "generated files differ: run 'make generate' and commit the result" >&2
 	exit 1
