@@ -21,7 +21,7 @@ var environment = []term{
 	{"SAIL_ACTIVEENVIRONMENT", "Environment of ~/.sailpoint/config.yaml to use, unless a variable above is set."},
 	{"SAIL_AUTHTYPE", "Overrides authtype of ~/.sailpoint/config.yaml. It must be pat."},
 	{"HTTPS_PROXY, NO_PROXY", "Proxy to use, and hosts to reach without it."},
-	{"SSL_CERT_FILE, SSL_CERT_DIR", "Certificates of the authorities to trust, in place of the system's. Not on Windows and macOS."},
+	{"SSL_CERT_FILE, SSL_CERT_DIR", "File and folders with the certificates of trusted authorities. Not on Windows and macOS."},
 	{"NO_COLOR", "If set and not empty, the output has no colors."},
 	{"TERM", "If it is dumb, the output has no colors and no progress."},
 }
@@ -30,7 +30,7 @@ var environment = []term{
 var files = []term{
 	{"./config.json", "Tenant and credentials, as BaseURL, ClientId and ClientSecret."},
 	{"~/.sailpoint/config.yaml", "Tenants and credentials of SailPoint's CLI. It keeps secrets in the system's keyring, under the environment's name in lower case."},
-	{"customizers/deployed.json in the user's cache folder", "Record of deploy, unless --record names another. The folder is $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS and %LocalAppData% on Windows."},
+	{"customizers/deployed.json", "Record of deploy, unless --record names another. It is in $XDG_CACHE_HOME or ~/.cache on Linux, in ~/Library/Caches on macOS and in %LocalAppData% on Windows."},
 }
 
 // takeExitCodes returns the exit codes from the help of root, and removes them from there.
