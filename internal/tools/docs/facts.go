@@ -33,27 +33,34 @@ var files = []term{
 	{"customizers/deployed.json", "Record of deploy, unless --record names another. It is in $XDG_CACHE_HOME or ~/.cache on Linux, in ~/Library/Caches on macOS and in %LocalAppData% on Windows."},
 }
 
-// takeExitCodes returns the exit codes from the help of root, and removes them from there.
+// takeExitCodes returns the exit codes from the help of root or of one of its topics, and
+// removes them from there. They are a paragraph of the form "Exit codes: 0 done; 1 failed",
+// or have a line each.
 func takeExitCodes(root *cobra.Command) ([]term, error) {
-	paragraph := regexp.MustCompile(`(?s)\n\nExit codes: .*?(\n\n|$)`)
-	text := paragraph.FindString(root.Long)
-	root.Long = strings.TrimSpace(paragraph.ReplaceAllString(root.Long, "\n\n"))
-	_, list, _ := strings.Cut(strings.Join(strings.Fields(text), " "), "Exit codes: ")
-	var codes []term
-	code := regexp.MustCompile(`(?:^|; )(\d+) `)
-	starts := code.FindAllStringSubmatchIndex(list, -1)
+	paragraph := regexp.MustCompile(`(?s)Exit codes:\s+(0 .*?)(\n\n|$)`)
+	for _, c := range append(root.Commands(), root) {
+		found := paragraph.FindStringSubmatch(c.Long)
+		if found == nil {
+			continue
+		}
+		c.Long = strings.TrimSpace(strings.Replace(c.Long, found[0], "", 1))
+		return exitCodes(found[1])
+	}
+	return nil, fmt.Errorf("the help of %s has no exit codes", root.Name())
+}
+
+func exitCodes(list string) (codes []term, err error) {
+	starts := regexp.MustCompile(`(?:^|[;\n])\s*(\d+)\s+`).FindAllStringSubmatchIndex(list, -1)
 	for i, at := range starts {
 		end := len(list)
 		if i+1 < len(starts) {
 			end = starts[i+1][0]
 		}
-		codes = append(codes, term{list[at[2]:at[3]], strings.TrimSuffix(list[at[1]:end], ".")})
+		meaning := strings.Join(strings.Fields(list[at[1]:end]), " ")
+		codes = append(codes, term{list[at[2]:at[3]], strings.TrimSuffix(meaning, ".")})
 		if codes[i].word != strconv.Itoa(i) {
 			return nil, fmt.Errorf("exit code %s in the help is at the position of %d", codes[i].word, i)
 		}
-	}
-	if len(codes) == 0 {
-		return nil, fmt.Errorf("the help of %s has no exit codes", root.Name())
 	}
 	return codes, nil
 }
