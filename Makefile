@@ -35,11 +35,12 @@ interop: ## test with TypeScript clients, Prism and a project created by init (n
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml and examples/otherapi/openapi.yaml
+generate: ## generate code from openapi.yaml and examples/otherapi/openapi.yaml, and docs/command.md
 	go generate ./...
 	go generate -C examples/otherapi ./...
+	go run -C internal/tools/docs -trimpath . -page ../../../docs/command.md
 
-drift: ## fail if generated code is out of date
+drift: ## fail if a generated file is out of date
 	@internal/tools/drift.sh
 
 published = testdata/published.v2024.json

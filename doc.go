@@ -63,9 +63,16 @@
 //
 // # Other packages
 //
-// Package customizerstest provides a fake tenant for tests, and package deploy does what a
-// pipeline does on each merge. The command customizers does both from a shell. Package api
-// holds what is generated from the contract.
+//   - [github.com/connector-customizers/customizers/deploy] does what a pipeline does on each
+//     merge: it creates a customizer, uploads new content and links connector instances.
+//   - [github.com/connector-customizers/customizers/instances] lists connector instances, and
+//     links a customizer to them.
+//   - [github.com/connector-customizers/customizers/customizerstest] provides a fake tenant
+//     for tests.
+//   - [github.com/connector-customizers/customizers/api] holds the types and request builders
+//     that are generated from the contract.
+//   - The command github.com/connector-customizers/customizers/cmd/customizers does all of it
+//     from a shell.
 //
 // # Sources
 //

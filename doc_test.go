@@ -1,22 +1,32 @@
 package customizers_test
 
 import (
+	"context"
+	"crypto/x509"
 	"fmt"
 	"go/doc"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
@@ -99,9 +109,11 @@ const snippetHead = `package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -123,6 +135,7 @@ var (
 	_ = errors.New
 	_ = fmt.Println
 	_ = log.Fatal
+	_ net.Error
 	_ http.Header
 	_ = os.Open
 	_ = strings.Cut
@@ -135,6 +148,7 @@ var (
 	_ *customizerstest.Server
 	_ deploy.Options
 	_ instances.Instance
+	_ x509.UnknownAuthorityError
 )
 
 `
@@ -181,6 +195,107 @@ func TestPagesCommands(t *testing.T) {
 		each(text, `go (?:run|install) \./(\S+?)[\s`+"`]", func(name string) { assert.DirExists(t, name, path) })
 	}
 	assert.Greater(t, n, 20)
+}
+
+// docs/troubleshooting.md shows messages as the SDK writes them.
+func TestTroubleshooting(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, customizerstest.WithCustomizers(customizers.Customizer{ID: "one"}))
+	faulty := func(f fault) *customizers.Client {
+		srv.Inject(f)
+		return srv.Client()
+	}
+	over := func(rt http.RoundTripper) *customizers.Client { // the token request fails
+		return newClient(t, "acme", customizers.ClientCredentials("id", "secret"), noRetry, customizers.WithHTTPClient(&http.Client{Transport: rt}))
+	}
+	through := func(change func(*http.Transport)) *customizers.Client {
+		rt, ok := customizers.DefaultTransport().(*http.Transport)
+		require.True(t, ok)
+		rt = rt.Clone()
+		change(rt)
+		return over(rt)
+	}
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, secure.Listener.Addr().String())
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(secure.Certificate())
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	t.Cleanup(proxy.Close)
+	lookup := func(host string) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+	}
+	fail := func(err error) roundTripper {
+		return func(*http.Request) (*http.Response, error) { return nil, err }
+	}
+
+	var messages []string
+	for _, err := range []error{
+		list(t.Context(), newClient(t, srv.URL, customizers.ClientCredentials("id", "wrong"), noRetry)),
+		list(t.Context(), faulty(fault{Operation: customizerstest.List, Status: 401, Times: 2})),
+		operations[4].call(t.Context(), faulty(fault{Operation: customizerstest.Create, Status: 403})),
+		func() error {
+			_, err := srv.Client().Get(t.Context(), "ea09e09f-4147-46cf-9c2d-636101ab11ab")
+			return err
+		}(),
+		list(t.Context(), clientOver(t, respond(404, "<html><title>Page not found</title></html>", "Content-Type", "text/html"))),
+		list(t.Context(), faulty(fault{Operation: customizerstest.List, Status: 429, Header: header("Retry-After", "1200"), Body: `{"message":" Rate Limit Exceeded "}`})),
+		list(t.Context(), through(func(rt *http.Transport) {
+			rt.Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: url.UserPassword("user", "password"), Host: proxy.Listener.Addr().String()})
+		})),
+		list(t.Context(), over(fail(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: lookup("proxy.acme.com")}))),
+		list(t.Context(), through(func(rt *http.Transport) { rt.DialContext, rt.TLSClientConfig.ServerName = dial, "example.com" })),
+		list(t.Context(), through(func(rt *http.Transport) { rt.DialContext, rt.TLSClientConfig.RootCAs = dial, trusted })),
+		list(t.Context(), through(func(rt *http.Transport) {
+			rt.DialContext, rt.TLSClientConfig.RootCAs = dial, trusted
+			rt.TLSClientConfig.Time = func() time.Time { return secure.Certificate().NotAfter.Add(time.Hour) }
+		})),
+		list(t.Context(), over(fail(lookup("acme.api.identitynow.com")))),
+		list(t.Context(), over(respond(404, "404 page not found\n", "Content-Type", "text/plain"))),
+		list(t.Context(), over(respond(200, "<html><title>Sign in</title></html>", "Content-Type", "text/html"))),
+		list(t.Context(), over(respond(302, "", "Location", "https://acme.identitynow.com/ui/login"))),
+	} {
+		require.Error(t, err)
+		messages = append(messages, settled(err.Error()))
+	}
+	shown := strings.Join(blocksOf(pages(t)["docs/troubleshooting.md"], "text"), "")
+	assert.Equal(t, messages, strings.Split(settled(strings.TrimSpace(shown)), "\n"))
+}
+
+// settled replaces the parts of a message that differ from run to run.
+func settled(text string) string {
+	for pattern, constant := range map[string]string{
+		`\b[0-9a-f]{32}\b`:                "b27c5a4d",
+		`http://127\.0\.0\.1:\d+`:         "http://proxy.acme.com:3128",
+		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`: "2126-11-25T07:45:37Z",
+	} {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, constant)
+	}
+	return text
+}
+
+// docs/command.md and the man pages have the variables that the command reads.
+func TestPagesVariables(t *testing.T) {
+	t.Parallel()
+	page := pages(t)["docs/command.md"]
+	for _, pattern := range []string{"internal/config/*.go", "internal/cli/*.go"} {
+		sources, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range sources {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			for _, m := range regexp.MustCompile(`"(SAIL_\w+|NO_COLOR|TERM)"`).FindAllStringSubmatch(string(text), -1) {
+				assert.Contains(t, page, "`"+m[1]+"`", path)
+			}
+		}
+	}
 }
 
 // Links to files of the module, and to their headings, lead somewhere.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -170,55 +169,69 @@ func ExampleDefaultTransport() {
 }
 
 // Makes the tenant match a list of names, as Terraform would. It changes nothing if the
-// tenant matches already, and can be run again after any failure.
+// tenant matches already, and can be run again after any failure. If several customizers
+// have a wanted name, it keeps them all and returns an AmbiguousError with their IDs.
 func Example_reconcile() {
-	srv := customizerstest.NewServer()
+	srv := customizerstest.NewServer(customizerstest.WithCustomizers(
+		customizers.Customizer{ID: "c1", Name: "hr-feed"},
+		customizers.Customizer{ID: "c2", Name: "hr-feed"},
+		customizers.Customizer{ID: "c3", Name: "left-over"},
+		customizers.Customizer{ID: "c4", Name: "left-over"},
+	))
 	defer srv.Close()
-	srv.Add("hr-feed", "left-over")
 
 	reconcile := func(ctx context.Context, client *customizers.Client, wanted ...string) error {
-		there := map[string]customizers.Customizer{}
+		found := map[string][]customizers.Customizer{}
+		var unwanted []customizers.Customizer
 		for c, err := range client.All(ctx, customizers.ListOptions{}) {
+			switch {
+			case err != nil:
+				return err
+			case slices.Contains(wanted, c.Name):
+				found[c.Name] = append(found[c.Name], c)
+			default:
+				unwanted = append(unwanted, c)
+			}
+		}
+		var ambiguous error
+		for _, name := range wanted {
+			if there := found[name]; len(there) > 1 {
+				ambiguous = errors.Join(ambiguous, &customizers.AmbiguousError{Name: name, Customizers: there})
+			}
+			if len(found[name]) > 0 {
+				continue
+			}
+			c, err := client.Create(ctx, customizers.CreateRequest{Name: name})
+			if errors.Is(err, customizers.ErrOutcomeUnknown) {
+				return fmt.Errorf("%s may have been created, the next run will see: %w", name, err)
+			}
 			if err != nil {
 				return err
 			}
-			there[c.Name] = c
-		}
-		for _, name := range wanted {
-			if _, ok := there[name]; ok {
-				delete(there, name)
-				continue
-			}
-			switch _, err := client.Create(ctx, customizers.CreateRequest{Name: name}); {
-			case errors.Is(err, customizers.ErrOutcomeUnknown):
-				return fmt.Errorf("%s may have been created (the next run will see): %w", name, err)
-			case err != nil:
-				return err
-			}
+			found[name] = append(found[name], *c) // in case wanted has the name twice
 			fmt.Println("created", name)
 		}
-		for _, name := range slices.Sorted(maps.Keys(there)) {
-			err := client.Delete(ctx, there[name].ID)
+		for _, c := range unwanted {
+			err := client.Delete(ctx, c.ID)
 			if err != nil && !errors.Is(err, customizers.ErrNotFound) { // deleted by another program
 				return err
 			}
-			fmt.Println("deleted", name)
+			fmt.Println("deleted", c.ID, c.Name)
 		}
-		return nil
+		return ambiguous
 	}
 
 	ctx := context.Background()
 	for range 2 {
-		if err := reconcile(ctx, srv.Client(), "hr-feed", "badge-sync"); err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println("done")
+		err := reconcile(ctx, srv.Client(), "hr-feed", "badge-sync")
+		fmt.Println("done:", err)
 	}
 	// Output:
 	// created badge-sync
-	// deleted left-over
-	// done
-	// done
+	// deleted c3 left-over
+	// deleted c4 left-over
+	// done: customizers: ambiguous name "hr-feed": c1, c2
+	// done: customizers: ambiguous name "hr-feed": c1, c2
 }
 
 // Exports all customizers as JSON lines, with the service's field names, in constant

@@ -38,7 +38,7 @@ func TestSessions(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 3, n)
+	assert.Equal(t, 4, n)
 }
 
 // settled replaces the parts of a text that differ from run to run.
@@ -63,7 +63,7 @@ func TestMigratedCommands(t *testing.T) {
 	require.NoError(t, err)
 	_, part, _ := strings.Cut(string(text), "## From the CLI")
 	commands := regexp.MustCompile("(?m)^\\| .* \\| `(customizers [^`]+)`.* \\|$").FindAllStringSubmatch(part, -1)
-	require.Len(t, commands, 10)
+	require.Len(t, commands, 11)
 	dist, run := newShell(t)
 	var archive bytes.Buffer
 	z := zip.NewWriter(&archive)

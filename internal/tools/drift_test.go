@@ -1,4 +1,4 @@
-// Package tools_test tests the generation of code from openapi.yaml.
+// Package tools_test tests the generation of code from openapi.yaml, and of docs/command.md.
 package tools_test
 
 import (
@@ -17,6 +17,7 @@ const (
 	apiFile    = "api/api.gen.go"
 	serverFile = "internal/server/server.gen.go"
 	strayFile  = "api/stray.gen.go"
+	pageFile   = "docs/command.md"
 )
 
 func TestDrift(t *testing.T) {
@@ -32,6 +33,7 @@ func TestDriftOfGeneratedFiles(t *testing.T) {
 	c.replace(apiFile, "\npackage api\n", "\npackage api // edited\n")
 	require.NoError(t, os.Remove(filepath.Join(c.dir, serverFile)))
 	c.write(strayFile, "package api\n")
+	c.replace(pageFile, "# The command\n", "# The program\n")
 
 	output, err := c.run("internal/tools/drift.sh")
 	require.Error(t, err)
@@ -39,6 +41,7 @@ func TestDriftOfGeneratedFiles(t *testing.T) {
 	assert.Regexp(t, `(?m)^> .*/`+apiFile, output)
 	assert.Regexp(t, `(?m)^> .*/`+serverFile, output)
 	assert.Regexp(t, `(?m)^< .*/`+strayFile, output)
+	assert.Regexp(t, `(?m)^> .*/`+pageFile, output)
 	assert.NotContains(t, output, "types.gen.go")
 	assert.Contains(t, output, "make generate")
 	assert.Contains(t, c.read(apiFile), "// edited", "drift.sh changes no file")

@@ -1,5 +1,6 @@
-// Docs writes the man pages and shell completions of a release to a folder. It is a module
-// of its own because cobra/doc has dependencies that users of the SDK don't need.
+// Docs documents the command from the command itself: the man pages and shell completions of
+// a release, or the page docs/command.md. It is a module of its own because cobra/doc has
+// dependencies that users of the SDK don't need.
 package main
 
 import (
@@ -8,33 +9,49 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/cobra/doc"
+	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers/internal/cli"
 )
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: docs <folder>")
+	var err error
+	switch args := os.Args[1:]; {
+	case len(args) == 1 && args[0] != "-page":
+		err = writeFolder(args[0])
+	case len(args) == 2 && args[0] == "-page":
+		err = writePage(args[1])
+	default:
+		log.Fatal("usage: docs <folder>\n       docs -page <file.md>")
 	}
-	if err := write(os.Args[1]); err != nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func write(dir string) error {
+// writeFolder writes man pages and completions to folders in dir.
+func writeFolder(dir string) error {
 	man, completions := filepath.Join(dir, "man"), filepath.Join(dir, "completions")
 	if err := errors.Join(os.MkdirAll(man, 0o755), os.MkdirAll(completions, 0o755)); err != nil {
 		return err
 	}
 	root := cli.Command()
-	root.DisableAutoGenTag = true
 	return errors.Join(
-		doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "customizers", Manual: "User Commands"}, man),
 		root.GenBashCompletionFileV2(filepath.Join(completions, "customizers.bash"), true),
 		root.GenFishCompletionFile(filepath.Join(completions, "customizers.fish"), true),
 		root.GenPowerShellCompletionFileWithDesc(filepath.Join(completions, "customizers.ps1")),
 		root.GenZshCompletionFile(filepath.Join(completions, "_customizers")),
+		writeMan(cli.Command(), man),
 	)
+}
+
+// documented returns the subcommands of root that a reader can run, in the order of its help.
+func documented(root *cobra.Command) (commands []*cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" {
+			commands = append(commands, c)
+		}
+	}
+	return commands
 }
