@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connector-customizers/customizers/customizerstest"
-	"github.com/connector-customizers/customizers/instances"
 )
 
 // A new project can be installed, tested, built and deployed. The uploaded archive customizes a
@@ -60,11 +59,12 @@ func TestInit(t *testing.T) {
 	require.Len(t, built, 1)
 	require.Equal(t, "index.js", built[0].Name())
 
-	run(project, env, command, "deploy", "hr-feed", "dist/", "--no-record")
+	run(project, env, command, "deploy", "hr-feed", "dist/", "--no-record", "--link", "instance-000001")
 	deployed := srv.Customizers()
 	require.Len(t, deployed, 1)
 	assert.Equal(t, "hr-feed", deployed[0].Name)
 	require.Len(t, srv.Versions(deployed[0].ID), 1)
+	assert.Equal(t, deployed[0].ID, srv.Instances()[0].CustomizerID)
 
 	unpacked := filepath.Join(dir, "unpacked")
 	require.NoError(t, os.CopyFS(unpacked, uploads.archive(t)))
@@ -78,13 +78,6 @@ func TestInit(t *testing.T) {
 		"std:account:create": {"email": "ada@example.com"},
 		"std:account:read":   {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
 	}, sent)
-
-	all, err := instances.List(t.Context(), srv.Client())
-	require.NoError(t, err)
-	require.Len(t, all, 1)
-	linked, err := instances.Link(t.Context(), srv.Client(), all[0].ID, deployed[0].ID)
-	require.NoError(t, err)
-	assert.Equal(t, deployed[0].ID, linked.CustomizerID)
 }
 
 // uploads records the bodies of requests that create a version.
