@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -33,12 +34,12 @@ type connection struct {
 
 func (a *app) addConnectionFlags(cmd *cobra.Command) {
 	c, f := &a.connect, cmd.Flags()
-	f.StringVar(&c.tenant, "tenant", "", `tenant, as a name ("acme") or the URL of its API`)
-	f.StringVar(&c.clientID, "client-id", "", "client ID, such as that of a personal access token")
+	f.StringVar(&c.tenant, "tenant", "", "`tenant`, as a name (acme) or the URL of its API")
+	f.StringVar(&c.clientID, "client-id", "", "client `ID`, such as that of a personal access token")
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "API `version`: v2024, v2025, v2026 or v1")
-	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest `wait` that a rate limit may ask for")
+	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait that a rate limit may ask for")
 	a.addQuietFlag(cmd)
 	f.BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, attempt and time")
 	for _, name := range []string{"tenant", "client-id"} {
@@ -152,6 +153,9 @@ func keyringSecret(service, user string) (string, error) {
 	secret, err := keyring.Get(service, user)
 	if errors.Is(err, keyring.ErrNotFound) {
 		return "", nil
+	}
+	if errors.Is(err, exec.ErrNotFound) { // it tried to start a session with dbus-launch
+		return "", errors.New("no D-Bus session is running")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s of %s: %w", service, user, err)

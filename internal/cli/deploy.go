@@ -32,7 +32,7 @@ func (a *app) uploadCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := archive.Open(args[1])
 			if err != nil {
-				return usageErrorf("the archive can't be read: %v", err)
+				return usageErrorf("the archive can't be read: %w", err)
 			}
 			defer func() { _ = f.Close() }()
 			switch warning, err := f.Look(); {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -127,9 +128,12 @@ func (a *app) report(ctx context.Context, err error) int {
 }
 
 // messageOf returns the text of an error in one line. It removes the package's name, which
-// is the program's too.
+// is the program's too, and the name of a system call.
 func messageOf(err error) string {
 	message := strings.TrimPrefix(err.Error(), "customizers: ")
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		message = strings.Replace(message, p.Error(), p.Path+": "+p.Err.Error(), 1)
+	}
 	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(message)
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func (a *app) initCommand() *cobra.Command {
 				err = p.write("github")
 			}
 			if err != nil {
-				return errors.Join(err, p.remove())
+				return errors.Join(fmt.Errorf("the project can't be written: %w", err), p.remove())
 			}
 			a.console.note("Wrote %d files to %s. In this folder, run:", len(p.files), folder)
 			for _, line := range []string{"npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
@@ -95,7 +96,7 @@ func checkNewFolder(folder string) error {
 	case errors.Is(err, fs.ErrNotExist) && folder != "", err == nil:
 		return nil
 	}
-	return usageErrorf("the folder can't be used: %v", err)
+	return usageErrorf("the folder can't be used: %w", err)
 }
 
 // A project is a folder of a new customizer project.

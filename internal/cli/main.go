@@ -104,6 +104,8 @@ func formatOf(args []string) (format string) {
 	return format
 }
 
+func init() { cobra.EnableCommandSorting = false }
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "customizers",

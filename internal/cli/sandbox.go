@@ -130,7 +130,7 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	s.tenant.URL = "http://" + l.Addr().String()
 	s.tenant.Inject(s.faults...)
 	if err := s.file.write(s.tenant.State); err != nil {
-		return errors.Join(err, l.Close())
+		return errors.Join(fmt.Errorf("--state: %w", err), l.Close())
 	}
 
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}

@@ -28,7 +28,7 @@ func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return st, false, nil
 	case err != nil:
-		return st, false, usageErrorf("--state: %v", err)
+		return st, false, usageErrorf("--state: %w", err)
 	}
 	if err := json.Unmarshal(data, &st); err != nil {
 		where := ""
