@@ -219,7 +219,7 @@ func TestTokenSource(t *testing.T) {
 		"expired tokens":     {source: func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "t", Expiry: time.Unix(1, 0)}, nil }, asked: 3, sent: 3},
 		"an error":           {source: func() (*oauth2.Token, error) { return nil, sealed }, asked: 3, says: "the vault is sealed", is: []error{sealed}},
 		"no token":           {source: func() (*oauth2.Token, error) { return nil, nil }, asked: 3, says: "the access token is empty"},
-		"an unusable token":  {source: static("a\nb").Token, asked: 3, says: "characters that a header can't carry"},
+		"an unusable token":  {source: static("a\nb").Token, asked: 3, says: "characters that are invalid in a header"},
 		"a panic":            {source: func() (*oauth2.Token, error) { panic("a bug") }, asked: 3, says: "fetching a token panicked: a bug"},
 		"the same, refused":  {source: static("t").Token, wire: respond(401, `{"error":"JWT is expired"}`), asked: 4, sent: 3, says: "JWT is expired", is: []error{customizers.ErrUnauthorized}},
 		"another, forbidden": {source: static("t").Token, wire: respond(403, `{}`), asked: 1, sent: 3, is: []error{customizers.ErrForbidden}},

@@ -58,7 +58,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		}
 		var f *transport.Error
 		var ended *transport.ContextError
-		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.Stopped, &ended) {
+		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.StopCause, &ended) {
 			return nil, c.newError(err)
 		}
 		resp = f.Response

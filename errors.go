@@ -135,14 +135,14 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 		e.wrap(ErrConnection)
 	}
 	var wait *transport.WaitError
-	if errors.As(f.Err, &wait) || errors.As(f.Stopped, &wait) {
+	if errors.As(f.Err, &wait) || errors.As(f.StopCause, &wait) {
 		e.wrap(ErrRateLimited)
 	}
 	if f.OutcomeUnknown {
 		e.wrap(ErrOutcomeUnknown)
 	}
 	e.wrap(cause)
-	e.wrap(f.Stopped)
+	e.wrap(f.StopCause)
 	return e
 }
 

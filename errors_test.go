@@ -133,7 +133,7 @@ func TestErrorOfABrokenBody(t *testing.T) {
 	}).Create(testContext(t), customizers.CreateRequest{Name: "n"})
 	e := failure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
 	assert.Equal(t, http.StatusCreated, e.StatusCode)
-	require.ErrorContains(t, err, "the body broke off after 6 bytes")
+	require.ErrorContains(t, err, "reading the body failed after 6 bytes")
 	require.ErrorContains(t, err, "check before you repeat it")
 }
 

@@ -64,13 +64,13 @@ const (
 func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 	var h transport.Hooks
 	if log != nil {
-		h.Retrying = c.retrying(log)
+		h.OnRetry = c.onRetry(log)
 	}
 	if log != nil || o.Attempt != nil {
-		h.Attempted = c.attempted(log, o)
+		h.OnAttempt = c.onAttempt(log, o)
 	}
 	if o.Wait != nil {
-		h.Waiting = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
+		h.OnWait = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
 			w := Wait{Operation: call.Operation, Attempt: attempt, Reason: WaitReason(reason), Duration: d}
 			if last != nil {
 				w.Err = c.newError(last)
@@ -81,7 +81,7 @@ func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 	return h
 }
 
-func (c *Client) attempted(log *slog.Logger, o Observer) func(*transport.Call, *transport.Response, *transport.Error, time.Duration) {
+func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *transport.Response, *transport.Error, time.Duration) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -126,7 +126,7 @@ func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) 
 	log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
 }
 
-func (c *Client) retrying(log *slog.Logger) func(*transport.Error, time.Duration) {
+func (c *Client) onRetry(log *slog.Logger) func(*transport.Error, time.Duration) {
 	return func(f *transport.Error, wait time.Duration) {
 		log.LogAttrs(f.Call.Context, slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
 			slog.Int("attempt", f.Call.Attempt), slog.Duration("wait", wait), slog.String("error", c.newError(f).Error()))...)

@@ -180,7 +180,7 @@ func WithUserAgent(product string) Option {
 	return func(s *settings) error {
 		for _, r := range product {
 			if r < ' ' || r > '~' {
-				return fmt.Errorf("the user agent %q has characters that a header can't carry", product)
+				return fmt.Errorf("the user agent %q has characters that are invalid in a header", product)
 			}
 		}
 		if strings.TrimSpace(product) == "" {
