@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -171,6 +173,30 @@ func TestDoWithoutAResponse(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// A slow upload of unknown length is not a stall: http.NewRequest leaves ContentLength at 0.
+func TestDoSlowUpload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+			for range 10 {
+				select {
+				case <-time.After(time.Minute):
+				case <-req.Context().Done():
+					return nil, context.Cause(req.Context())
+				}
+				if _, err := req.Body.Read(make([]byte, 1)); err != nil {
+					return nil, err
+				}
+			}
+			return respond(200, "{}")(req)
+		}))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/beta/x", io.MultiReader(zeros{}))
+		require.NoError(t, err)
+		_, err = c.Do(req)
+		require.NoError(t, err)
+	})
+}
+
 func TestCheckResponseHidesTheToken(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -183,4 +209,14 @@ func TestCheckResponseHidesTheToken(t *testing.T) {
 	require.NoError(t, err)
 	err = customizers.CheckResponse(resp)
 	require.ErrorContains(t, err, "bad Bearer [redacted]")
+
+	// The response of a custom transport may lack the request.
+	c = clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := respond(400, `{"error":"bad `+req.Header.Get("Authorization")+`"}`)(req)
+		resp.Request = nil
+		return resp, err
+	}))
+	resp, err = c.Do(request(t, http.MethodGet, "/x", nil))
+	require.NoError(t, err)
+	require.ErrorContains(t, customizers.CheckResponse(resp), "customizers: GET /x: 400 Bad Request: bad Bearer [redacted]")
 }
