@@ -27,9 +27,9 @@ import (
 // If a setting is missing or invalid, the error is [ErrInvalidArgument] and names the setting
 // and its source.
 func NewFromEnv(opts ...Option) (*Client, error) {
-	found, looked, err := config.Find(config.Setting{}, nil)
-	if looked != nil {
-		err = fmt.Errorf("no tenant and no credentials; looked in %s", strings.Join(looked, ", in "))
+	found, searched, err := config.Find(config.Setting{}, nil)
+	if searched != nil {
+		err = fmt.Errorf("no tenant and no credentials; looked in %s", strings.Join(searched, ", in "))
 	}
 	if err == nil {
 		err = found.Check()
