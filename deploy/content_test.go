@@ -21,7 +21,7 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// A rewriter is a client that writes other bytes into the zip file in place.
+// A rewriter is a client that changes the zip file before, during and after the upload.
 type rewriter struct {
 	deploy.Client
 
@@ -40,7 +40,7 @@ func (r *rewriter) CreateVersion(ctx context.Context, id string, archive io.Read
 	return v, err
 }
 
-// What is recorded is the digest of the bytes that were sent.
+// The record never has the digest of other bytes than those that were sent.
 func TestRunChangedArchive(t *testing.T) {
 	t.Parallel()
 	first, second := zipOf(t, zip.Store, "index.js", "1"), zipOf(t, zip.Store, "index.js", "2")
@@ -96,7 +96,7 @@ func TestRunChangedArchive(t *testing.T) {
 	}
 }
 
-// zipOf makes an archive of names and contents in turn.
+// zipOf returns an archive; files alternates names and contents.
 func zipOf(t *testing.T, method uint16, files ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -127,18 +127,18 @@ func TestDigest(t *testing.T) {
 		assert.Equal(t, base, digest(archive), what)
 	}
 	for what, archive := range map[string][]byte{
-		"another content":    zipOf(t, zip.Store, "a", "1", "b", "3"),
-		"another name":       zipOf(t, zip.Store, "a", "1", "c", "2"),
-		"one less":           zipOf(t, zip.Store, "a", "1"),
-		"one more":           zipOf(t, zip.Store, "a", "1", "b", "2", "c", ""),
-		"exchanged contents": zipOf(t, zip.Store, "a", "2", "b", "1"),
+		"another content":  zipOf(t, zip.Store, "a", "1", "b", "3"),
+		"another name":     zipOf(t, zip.Store, "a", "1", "c", "2"),
+		"one file less":    zipOf(t, zip.Store, "a", "1"),
+		"one file more":    zipOf(t, zip.Store, "a", "1", "b", "2", "c", ""),
+		"swapped contents": zipOf(t, zip.Store, "a", "2", "b", "1"),
 	} {
 		assert.NotEqual(t, base, digest(archive), what)
 	}
 }
 
-// What could be unpacked to something else than was checked is refused.
-func TestDigestRefuses(t *testing.T) {
+// Digest returns an error for an archive that another program may unpack differently.
+func TestDigestInvalidArchive(t *testing.T) {
 	t.Parallel()
 	header := func(h zip.FileHeader) []byte {
 		var b bytes.Buffer
@@ -185,7 +185,7 @@ func TestDigestRefuses(t *testing.T) {
 	}
 }
 
-func TestDigestOfADamagedArchive(t *testing.T) {
+func TestDigestDamagedArchive(t *testing.T) {
 	t.Parallel()
 	whole := zipOf(t, zip.Store, "a.js", "some content that is long enough to be damaged")
 	damaged := bytes.Replace(whole, []byte("long"), []byte("wrong")[:4], 1)
