@@ -30,12 +30,12 @@ func request(t testing.TB, method, url string, body io.Reader) *http.Request {
 
 var errRedirect = errors.New("a redirect matches no sentinel")
 
-// Each status comes back as a response, after the retries that its method allows.
+// Do returns any status as a response, after the retries that the method allows.
 func TestDo(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		method   string
-		statuses []int // of the responses; the last one stays
+		statuses []int // of the responses; the last one repeats
 		requests int32
 		sentinel error // of CheckResponse
 	}{
@@ -50,8 +50,8 @@ func TestDo(t *testing.T) {
 		"a PATCH after 503":               {http.MethodPatch, []int{503, 200}, 1, customizers.ErrServer},
 		"an expired token":                {http.MethodPatch, []int{401, 200}, 2, nil},
 		"a refused token":                 {http.MethodGet, []int{401}, 2, customizers.ErrUnauthorized},
-		"503 to the end":                  {http.MethodGet, []int{503}, 4, customizers.ErrServer},
-		"429 to the end":                  {http.MethodGet, []int{429}, 4, customizers.ErrRateLimited},
+		"503, every time":                 {http.MethodGet, []int{503}, 4, customizers.ErrServer},
+		"429, every time":                 {http.MethodGet, []int{429}, 4, customizers.ErrRateLimited},
 		"400":                             {http.MethodPatch, []int{400}, 1, customizers.ErrBadRequest},
 		"403":                             {http.MethodGet, []int{403}, 1, customizers.ErrForbidden},
 		"404":                             {http.MethodGet, []int{404}, 1, customizers.ErrNotFound},
@@ -94,7 +94,7 @@ func TestDo(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.statuses[min(int(tt.requests), len(tt.statuses))-1], resp.StatusCode)
 			assert.Equal(t, tt.requests, n.Load())
-			assert.Empty(t, req.Header.Get("Authorization"), "the request is the caller's")
+			assert.Empty(t, req.Header.Get("Authorization"), "the caller's request is unchanged")
 			assert.Empty(t, req.URL.Host)
 			err = customizers.CheckResponse(resp)
 			data, readErr := io.ReadAll(resp.Body)
@@ -118,7 +118,7 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// No token leaves for another host.
+// No token is sent to another host.
 func TestDoStaysOnTheTenant(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -140,7 +140,7 @@ func TestDoStaysOnTheTenant(t *testing.T) {
 	assert.EqualValues(t, 1, n.Load())
 }
 
-func TestDoTakesTheTenantsOwnURL(t *testing.T) {
+func TestDoWithTheTenantsURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	t.Cleanup(srv.Close)

@@ -11,11 +11,13 @@
 //
 // # Errors
 //
+// The functions return
+//
 //   - [customizers.ErrInvalidArgument] if an ID is empty, is "." or "..", or contains a slash,
-//     white space or control characters. Nothing was sent.
-//   - The error of the [Doer] if it returns one.
-//   - The [*customizers.Error] of [customizers.CheckResponse] if the status is not 2xx.
-//   - An error that describes the body if the status is 2xx but the body is unexpected.
+//     white space or control characters; nothing was sent;
+//   - the error of the [Doer] if it returns one;
+//   - the [*customizers.Error] of [customizers.CheckResponse] if the status is not 2xx;
+//   - an error that describes the body if the status is 2xx but the body is unexpected.
 package instances
 
 import (
@@ -49,9 +51,9 @@ type Instance struct {
 
 const collection = "/beta/connector-instances"
 
-// List returns all connector instances; the endpoint is not known to page. List needs the
-// scope sp:connector:read, and [customizers.Client] retries it. If the tenant lacks the
-// endpoint, List returns an error that does not match [customizers.ErrNotFound].
+// List returns all connector instances. As far as is known, the endpoint has no pages. List
+// needs the scope sp:connector:read, and [customizers.Client] retries it. If the tenant lacks
+// the endpoint, List returns an error that does not match [customizers.ErrNotFound].
 func List(ctx context.Context, doer Doer) ([]Instance, error) {
 	var all []Instance
 	err := send(ctx, doer, http.MethodGet, collection, nil, &all, func() error {
