@@ -12,7 +12,7 @@ import (
 
 const tokenPath = "/oauth/token" //nolint:gosec // an address
 
-// An Auth is the way a client authenticates: [ClientCredentials] or a [TokenSource].
+// An Auth is a way to authenticate. [ClientCredentials] and [TokenSource] return one.
 type Auth struct {
 	credentials func() credentials // a function, so that printing an Auth shows no secret
 }

@@ -103,9 +103,9 @@ func (o ListOptions) limit() int {
 	return o.Limit
 }
 
-// List returns one page. If the offset is past the end, the page is empty or, if the service
-// responds with 400, the error is [ErrBadRequest]. List needs the scope sp:connector:read,
-// and is retried.
+// List returns one page. Past the end of the list, it returns an empty page or, if the
+// service responds with 400, [ErrBadRequest]. It needs the scope sp:connector:read, and is
+// retried.
 func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -161,10 +161,10 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 // control characters. The service allows several customizers with the same name. Create
 // needs the scope sp:connector:manage.
 //
-// Create is retried only if the service cannot have acted on it: after a 429, after a 401
-// with a new token, or if no connection was made. If the service may have acted, the error
-// is [ErrOutcomeUnknown]. Then look for the customizer, for example with [Client.All], before
-// you create it again.
+// Create is retried only if the service cannot have acted on it: if no connection was made,
+// after a 429, and once after a 401, with a new token. If the service may have acted, the
+// error is [ErrOutcomeUnknown]. Then look for the customizer, for example with [Client.All],
+// before you create it again.
 func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, error) {
 	if err := checkName("CreateRequest.Name", r.Name); err != nil {
 		return nil, err

@@ -44,8 +44,8 @@ var (
 	// ErrConnection.
 	ErrConnection = errors.New("customizers: no response")
 	// ErrOutcomeUnknown means that a create of a customizer or a version, or a POST or PATCH
-	// of [Client.Do], failed, but the service may have carried it out. After such a failure
-	// there is no retry.
+	// of [Client.Do], failed, but the service may have carried it out. Such a failure is not
+	// retried.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
 	// ErrAmbiguous means that several customizers have the name. Every such error is an
 	// [*AmbiguousError], which lists them.
@@ -76,7 +76,7 @@ type Error struct {
 	reason  string  // why the call was not retried; empty if obvious
 }
 
-// A Message is one text of an [Error].
+// A Message is one of the service's messages in an [Error].
 type Message struct {
 	Locale       string // language of the text as a BCP 47 tag; may be empty
 	LocaleOrigin string // DEFAULT, REQUEST, a value added since, or empty
@@ -167,7 +167,7 @@ func redactor(secret string) func(token string) func(string) string {
 	}
 }
 
-// Error returns, on one line, the request, the status, the service's messages and IDs, the
+// Error returns one line with the request, the status, the service's messages and IDs, the
 // number of attempts and advice.
 func (e *Error) Error() string {
 	var b strings.Builder

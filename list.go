@@ -23,9 +23,9 @@ import (
 // deleted between two requests, records may be yielded twice, or an error may report that the
 // position was lost.
 //
-// The list ends with a page shorter than asked for, as the service documents. With Count, it
-// ends only when Total records have been read or a page is empty. Then every page has the
-// Total of the first, and an empty first page with a positive Total is an error.
+// The list ends with a page shorter than the Limit, as the service documents. With Count, it
+// ends only when Total records have been read or a page is empty; an empty first page with a
+// Total above 0 is an error. Every page has the Total of the first.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		if err := opts.check(); err != nil {

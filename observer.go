@@ -18,8 +18,8 @@ import (
 // The functions run in the goroutine of the call, with its context, so several may run at
 // once. A token request has the context of the call that needed it first. The call waits for
 // the functions, and calls behind it in the queue for the rate limit may wait too. The
-// functions must not call the client. A panic reaches the caller, except during a token
-// request: there it becomes the error of the calls that need the token.
+// functions must not call the client. A panic reaches the caller; during a token request, it
+// becomes an error of all calls that wait for the token.
 type Observer struct {
 	// Attempt is called after each attempt of a request, token requests included.
 	Attempt func(context.Context, Attempt)
@@ -37,13 +37,13 @@ type Attempt struct {
 	Path       string        // of the URL, with the API version and the ID
 	Attempt    int           // counts from 1
 	StatusCode int           // 0 if no response was received
-	Duration   time.Duration // until the body was read, or the failure
+	Duration   time.Duration // until the body was read or the attempt failed
 	RequestID  string        // service's ID of the request; may be empty
 	Deprecated bool          // whether the response has X-Deprecated
 	Err        *Error        // nil if it succeeded; never ErrOutcomeUnknown, which is decided later
 }
 
-// A Wait is a wait of a call before an attempt.
+// A Wait is the time that a call waits before an attempt.
 type Wait struct {
 	Operation string // method of Client, or Token
 	Attempt   int    // number of the attempt that follows, from 1
@@ -57,7 +57,7 @@ type WaitReason string
 
 // The reasons for a wait.
 const (
-	WaitBackoff    WaitReason = "backoff"     // the retry policy
+	WaitBackoff    WaitReason = "backoff"     // the retry policy, after a failure
 	WaitRetryAfter WaitReason = "retry_after" // a Retry-After, of a response to this call or another
 	WaitRateLimit  WaitReason = "rate_limit"  // the client's own rate limit
 )

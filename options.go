@@ -132,7 +132,7 @@ func WithRateLimit(n int, per time.Duration) Option {
 	}
 }
 
-// WithRateLimiter replaces the client's own rate limit by l, which several processes may
+// WithRateLimiter replaces the client's own rate limit with l, which several processes may
 // share, as in examples/redis. Of WithRateLimiter and [WithRateLimit], the last one wins.
 // Token requests are not counted.
 func WithRateLimiter(l RateLimiter) Option {

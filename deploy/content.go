@@ -69,7 +69,7 @@ func (c *content) close() {
 //
 //   - is not a zip archive, is damaged, or has no files;
 //   - is encrypted;
-//   - is compressed with a method other than Deflate;
+//   - has a file that is compressed with a method other than Deflate;
 //   - has an entry that is neither a file nor a folder;
 //   - has the same name twice; names that differ in case are different;
 //   - has an unsafe name: one that is absolute, begins with a drive letter, or contains "..",

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An Error is the failure of a call, whether or not a request was sent.
+// An Error is the failure of a call, even if no request was sent.
 type Error struct {
 	Call       *Call
 	Response   *Response // last response; nil if none was received
@@ -20,7 +20,7 @@ type Error struct {
 	Attempts   int // number of requests sent
 
 	Reason         string // why the call was not retried; empty if obvious
-	StopCause      error  // further cause: what ended the retries, or failed the token source
+	StopCause      error  // error that ended the retries, or of the token source
 	OutcomeUnknown bool   // whether the service may have carried out a call that is not idempotent
 }
 

@@ -55,7 +55,7 @@ func newGate(o Options) *gate {
 	}
 }
 
-// acquire waits for a slot, and until no pause is in effect.
+// acquire waits for a slot and for the end of any pause.
 func (g *gate) acquire(c *Call) error {
 	if err := g.waitPause(c); err != nil || g.window == nil && g.limiter == nil {
 		return err
@@ -242,9 +242,8 @@ func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	}
 }
 
-// A Window admits at most n requests in any period. A slot frees up one period after the
-// attempt ends. So the limit also holds by the service's clock, whenever within the attempt
-// the service counts the request.
+// A Window admits at most n requests in any period. A slot frees up one period after the end
+// of the attempt, because the service may count the request at any time during the attempt.
 type Window struct {
 	per time.Duration
 

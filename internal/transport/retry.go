@@ -77,7 +77,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 	}
 }
 
-// history holds the facts about a call's failed attempts that decide what follows.
+// A history holds what later attempts of a call need to know about the failed ones.
 type history struct {
 	*retrier
 
@@ -88,7 +88,7 @@ type history struct {
 	mayHaveActed bool // whether the service may have carried out an attempt
 }
 
-// newAttempt returns the attempt after last, which failed with e. Its body starts anew.
+// newAttempt returns the attempt after last, which failed with e, with the body rewound.
 func (h *history) newAttempt(last *Call, e *Error) (*Call, error) {
 	c := &Call{
 		Context: last.Context, Operation: last.Operation, Idempotent: last.Idempotent, Streamed: last.Streamed,
@@ -107,8 +107,8 @@ func (h *history) deletedBefore(e *Error) bool {
 	return h.mayHaveActed && e.Status() == http.StatusNotFound && h.req.Method == http.MethodDelete
 }
 
-// decide reports whether to retry after e, and how long to wait before. If not, it sets the
-// reason in e.
+// decide reports whether to retry after e, and returns the wait. If there is no retry, it
+// sets the reason in e.
 func (h *history) decide(e *Error) (wait time.Duration, retry bool) {
 	h.counted++
 	v := classify(e.Call.Idempotent, e.Status(), e.Err)

@@ -120,8 +120,8 @@ func (t *tokens) drop(token *oauth2.Token) {
 	}
 }
 
-// renewalTime returns when to replace a token that was fetched at now: 30 seconds before it
-// expires, or a tenth of its lifetime before if that is less.
+// renewalTime returns when to replace a token that was fetched at now: before its expiry by 30
+// seconds or a tenth of its lifetime, whichever is less.
 func renewalTime(t *oauth2.Token, now time.Time) time.Time {
 	if t.Expiry.IsZero() {
 		return time.Time{}

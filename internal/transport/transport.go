@@ -91,10 +91,10 @@ type Hooks struct {
 	OnRetry func(*Error, time.Duration)
 }
 
-// A Reason says why a call waits.
+// A Reason is the reason for a wait.
 type Reason string
 
-// The reasons to wait.
+// The reasons for a wait.
 const (
 	Backoff    Reason = "backoff"
 	RetryAfter Reason = "retry_after"

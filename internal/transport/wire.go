@@ -23,7 +23,7 @@ func observe(next Handler, hooks Hooks) Handler {
 	})
 }
 
-// status turns a failed attempt, or a response that is not a success, into an [*Error].
+// status turns a failed attempt, or a response that is not 2xx, into an [*Error].
 func status(next Handler) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		resp, err := next.Do(c)
@@ -37,12 +37,12 @@ func status(next Handler) Handler {
 	})
 }
 
-// StatusError returns the error of a response that is not a success.
+// StatusError returns the error for a response that is not 2xx.
 func StatusError(c *Call, resp *Response) *Error {
 	return &Error{Call: c, Response: resp, Attempts: c.Attempt, RetryAfter: retryAfter(resp.Header, time.Now())}
 }
 
-// MaxErrorBody is how many bytes are read of the body of a response that is not a success.
+// MaxErrorBody is the maximum number of bytes read from the body of a response that is not 2xx.
 const MaxErrorBody = 64 << 10
 
 const (
