@@ -57,17 +57,13 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if s.version != APIVersion1 {
 		c.server += string(s.version) + "/"
 	}
-	o := transport.Options{
+	c.chain = transport.New(transport.Options{
 		HTTP: s.transport, Timeout: s.timeout,
 		Retry:  s.retry.withDefaults(),
-		Window: s.window,
-		Hooks:  c.hooks(s.log, s.observer),
-		Fetch:  credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
-	}
-	if s.limiter != nil {
-		o.Limiter = s.limiter
-	}
-	c.chain = transport.New(o)
+		Window: s.window, Limiter: s.limiter,
+		Hooks: c.hooks(s.log, s.observer),
+		Fetch: credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
+	})
 	return c, nil
 }
 
@@ -128,7 +124,7 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 		return nil, err
 	}
 	if items == nil {
-		return nil, c.unusable(resp, errors.New("it is null, not a list"))
+		return nil, c.unusable(resp, errors.New("null instead of a list"))
 	}
 	for i := range items {
 		if items[i].ID == "" {

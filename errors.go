@@ -116,7 +116,7 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 	case f.Err != nil:
 		e.problem = f.Err.Error()
 	case isRedirect(f.Response):
-		e.problem = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(f.Response))
+		e.problem = fmt.Sprintf("redirects to %s are not followed, because credentials would be sent there", locationOf(f.Response))
 	default:
 		if e.StatusCode < http.StatusBadRequest {
 			e.problem = "unexpected status"

@@ -58,7 +58,7 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 	var all []Instance
 	err := send(ctx, doer, http.MethodGet, collection, nil, &all, func() error {
 		if all == nil {
-			return errors.New("it is null, not a list")
+			return errors.New("null instead of a list")
 		}
 		if i := slices.IndexFunc(all, func(i Instance) bool { return i.ID == "" }); i >= 0 {
 			return fmt.Errorf("record %d has no id", i)

@@ -116,7 +116,7 @@ func TestListFails(t *testing.T) {
 		"no such endpoint": {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
 		"HTML":             {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes of "text/html"): invalid character`},
 		"no body":          {customizerstest.Fault{Status: 200, EmptyBody: true}, nil, "unexpected body (0 bytes"},
-		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "it is null, not a list"},
+		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "null instead of a list"},
 		"object":           {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
 		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "record 1 has no id"},
 	} {
