@@ -156,6 +156,9 @@ func (h *history) decide(e *Error) (wait time.Duration, retry bool) {
 // notSent returns the error of a call whose attempt c was not sent because of err. That is
 // the failure of the previous attempt, if there was one.
 func notSent(c *Call, err error) *Error {
+	if c.Previous != nil && c.Request.Body != nil {
+		_ = c.Request.Body.Close() // of newAttempt
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e // of the token request, or of the previous attempt with the same token

@@ -198,6 +198,37 @@ func TestBodyThatCanBeReadOnlyOnce(t *testing.T) {
 	assert.Equal(t, "not retried: the file is gone", e.Reason)
 }
 
+// The body of an attempt that is not sent is closed.
+func TestBodyOfUnsentAttemptIsClosed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"during the wait for the retry": func(*Options) {},
+		"before the slot":               withWindow(1, time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				opened, closed := 0, 0
+				ctx, cancel := context.WithCancel(t.Context())
+				c := newCall(ctx, http.MethodPut)
+				c.Request.GetBody = func() (io.ReadCloser, error) {
+					opened++
+					return &body{Reader: bytes.NewReader(nil), closed: &closed}, nil
+				}
+				time.AfterFunc(35*time.Second, cancel)
+				_, err := newChain(always(503, "Retry-After", "40"), change, func(o *Options) {
+					if o.Window != nil {
+						o.HTTP = always(503)
+					}
+				}).Do(c)
+				require.ErrorIs(t, err, context.Canceled)
+				assert.Equal(t, 1, opened)
+				assert.Equal(t, 1, closed)
+			})
+		})
+	}
+}
+
 // After a 417 the request is sent once more, without Expect.
 func TestExpectationFailed(t *testing.T) {
 	t.Parallel()
