@@ -67,7 +67,10 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if resp.Request == nil { // net/http's transport sets it, but another may not
 		resp.Request = resp.Call.Request
 	}
-	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(resp.Data)), int64(len(resp.Data))
+	resp.Body = io.NopCloser(bytes.NewReader(resp.Data))
+	if out.Method != http.MethodHead { // which keeps the length of a GET
+		resp.ContentLength = int64(len(resp.Data))
+	}
 	return resp.Response, nil
 }
 

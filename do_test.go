@@ -173,6 +173,14 @@ func TestDoWithoutAResponse(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+func TestDoHeadKeepsContentLength(t *testing.T) {
+	t.Parallel()
+	c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "1000") })
+	resp, err := c.Do(request(t, http.MethodHead, "/beta/x", nil))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1000, resp.ContentLength)
+}
+
 // A slow upload of unknown length is not a stall: http.NewRequest leaves ContentLength at 0.
 func TestDoSlowUpload(t *testing.T) {
 	t.Parallel()
