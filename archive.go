@@ -7,19 +7,19 @@ import (
 	"os"
 )
 
-// An upload of this size or more asks the service whether it wants the body before sending
-// it. Otherwise a service that refuses early (429, an expired token) closes the connection
-// while the client is still writing, and its response is lost.
+// An upload of at least this size waits for 100 Continue before it sends the body. Otherwise
+// a service that refuses early (429, an expired token) closes the connection while the
+// client is still writing, and its response is lost.
 const expectContinueFrom = 1 << 20
 
-// An archive is the body of a CreateVersion.
+// An archive is the body of a CreateVersion request.
 type archive struct {
 	open   func() io.ReadCloser // nil if there is none
 	size   int64                // -1 if unknown
 	replay bool                 // whether open can be called again
 }
 
-// newArchive looks at what CreateVersion was given.
+// newArchive returns the body that sends r. It is empty if r is nil.
 func newArchive(r io.Reader) (*archive, error) {
 	if r == nil {
 		return &archive{}, nil
@@ -59,7 +59,7 @@ func newArchive(r io.Reader) (*archive, error) {
 		return nil, fmt.Errorf("%w: the archive's size is unknown: %w", ErrInvalidArgument, err)
 	}
 	if end <= start {
-		return nil, fmt.Errorf("%w: the archive has %d bytes and its offset is %d, so nothing is left to send (seek to its start first?)",
+		return nil, fmt.Errorf("%w: the archive has %d bytes and its offset is %d, so there is nothing to send (seek to its start first?)",
 			ErrInvalidArgument, end, start)
 	}
 	return &archive{

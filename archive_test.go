@@ -20,8 +20,8 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// Each attempt sends a reader that can be read again from where it was, and leaves it there.
-func TestArchiveIsSentAgain(t *testing.T) {
+// Each attempt sends the archive from its current offset, which does not change.
+func TestArchiveRetries(t *testing.T) {
 	t.Parallel()
 	data := zipArchive(t)
 	path := filepath.Join(t.TempDir(), "a.zip")
@@ -60,7 +60,7 @@ func TestArchiveIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestArchiveThatCanBeReadOnce(t *testing.T) {
+func TestArchiveThatCanBeReadOnlyOnce(t *testing.T) {
 	t.Parallel()
 	data := zipArchive(t)
 	srv := newServer(t, withOne())
@@ -78,7 +78,7 @@ func TestArchiveThatCanBeReadOnce(t *testing.T) {
 	assert.Len(t, srv.Requests(customizerstest.CreateVersion), 3)
 }
 
-func TestArchiveThatCannotBeSent(t *testing.T) {
+func TestInvalidArchive(t *testing.T) {
 	t.Parallel()
 	dir, err := os.Open(t.TempDir())
 	require.NoError(t, err)
@@ -112,8 +112,8 @@ func TestNoArchive(t *testing.T) {
 	assert.Zero(t, r.BodySize)
 }
 
-// A large archive waits for the service to ask for it, so that an early refusal is read. A
-// proxy that does not know Expect gets the archive without it.
+// A large archive is not sent before 100 Continue, so that an early refusal is read. After a
+// 417 it is sent without Expect.
 func TestLargeArchiveExpectsContinue(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -144,8 +144,8 @@ func TestLargeArchiveExpectsContinue(t *testing.T) {
 	assert.Equal(t, []int64{2 << 20}, sizes)
 }
 
-// net/http reads an archive again if an idle connection turns out to be closed. Those reads
-// count as progress too, and end with the call.
+// net/http reads an archive again if an idle connection was closed. Those reads count as
+// progress too, and end with the call.
 func TestArchiveReadAgainByNetHTTP(t *testing.T) {
 	t.Parallel()
 	for timeout, want := range map[time.Duration]error{time.Hour: nil, 5 * time.Minute: context.DeadlineExceeded} {
@@ -180,7 +180,7 @@ func TestArchiveReadAgainByNetHTTP(t *testing.T) {
 			require.ErrorIs(t, err, want)
 			before := archive.reads.Load()
 			time.Sleep(time.Hour)
-			assert.Equal(t, before, archive.reads.Load(), "the archive is the caller's again")
+			assert.Equal(t, before, archive.reads.Load(), "no reads after the call")
 		})
 	}
 }

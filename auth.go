@@ -12,7 +12,7 @@ import (
 
 const tokenPath = "/oauth/token" //nolint:gosec // an address
 
-// Auth says how a client authenticates. [ClientCredentials] and [TokenSource] make one.
+// An Auth is a way to authenticate. [ClientCredentials] and [TokenSource] return one.
 type Auth struct {
 	credentials func() credentials // a function, so that printing an Auth shows no secret
 }
@@ -23,28 +23,28 @@ type credentials struct {
 	fromSource             bool
 }
 
-// ClientCredentials authenticates with a client ID and its secret, such as a personal
-// access token. The client requests access tokens with the OAuth 2.0 client-credentials
-// grant at the tenant's /oauth/token. It renews a token shortly before it expires, and
-// once more if the service refuses it.
+// ClientCredentials authenticates with a client ID and its secret, such as those of a
+// personal access token. The client requests access tokens with the OAuth 2.0
+// client-credentials grant at the tenant's /oauth/token. It renews a token shortly before it
+// expires. If the service refuses a token, the client renews it once.
 //
-// [New] returns [ErrInvalidArgument] if either is empty or has characters other than
-// printable ASCII without spaces.
+// [New] returns [ErrInvalidArgument] if either is empty, or contains anything but printable
+// ASCII without spaces.
 func ClientCredentials(clientID, clientSecret string) Auth {
 	return Auth{func() credentials { return credentials{clientID: clientID, clientSecret: clientSecret} }}
 }
 
-// TokenSource authenticates with the tokens of src. The client asks for a token when it
-// first needs one, keeps it until shortly before its Expiry (forever if that is zero), and
-// asks again if the service refuses it.
+// TokenSource authenticates with the tokens of src. The client calls src.Token when it first
+// needs a token, shortly before the token's Expiry (never if that is zero), and once if the
+// service refuses a token.
 //
-// Token takes no context: a call whose context ends while src is busy returns, and src
-// keeps running.
+// Token takes no context: if a call's context ends while src.Token runs, the call returns
+// and src.Token keeps running. [New] returns [ErrInvalidArgument] if src is nil.
 func TokenSource(src oauth2.TokenSource) Auth {
 	return Auth{func() credentials { return credentials{source: src, fromSource: true} }}
 }
 
-// check returns the credentials, if they can be used.
+// check returns the credentials, or an error if they are invalid.
 func (a Auth) check() (credentials, error) {
 	if a.credentials == nil {
 		return credentials{}, fmt.Errorf("%w: no credentials (want ClientCredentials or TokenSource)", ErrInvalidArgument)
@@ -67,7 +67,7 @@ func (a Auth) check() (credentials, error) {
 	return c, nil
 }
 
-// fetcher returns what fetches the tokens of the tenant at base.
+// fetcher returns the token fetcher for the tenant at base.
 func (c credentials) fetcher(base string, header http.Header) transport.TokenFetcher {
 	if c.fromSource {
 		return transport.FromSource(c.source)

@@ -21,7 +21,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-func TestAuthThatCannotBeUsed(t *testing.T) {
+func TestInvalidAuth(t *testing.T) {
 	t.Parallel()
 	for says, auth := range map[string]customizers.Auth{
 		"no credentials":                                {},
@@ -102,9 +102,9 @@ func TestTokenEndpointFails(t *testing.T) {
 		"no token":         {200, `{"token_type":"bearer"}`, nil, 1, []string{"no usable access_token"}},
 		"HTML":             {200, `<html>the-secret+&</html>`, nil, 1, []string{"no usable access_token in 25 bytes"}},
 		"error with 200":   {200, `{"error":"invalid_client","error_description":"Locked"}`, customizers.ErrUnauthorized, 1, []string{"Locked", "invalid_client"}},
-		"unusable":         {200, `{"access_token":"a\nb"}`, nil, 1, []string{"no usable access_token"}},
+		"invalid token":    {200, `{"access_token":"a\nb"}`, nil, 1, []string{"no usable access_token"}},
 		"redirect":         {302, ``, nil, 1, []string{"redirects to https://elsewhere.example are not followed"}},
-		"error no strings": {400, `{"error":{"code":7}}`, customizers.ErrUnauthorized, 1, []string{"400 Bad Request"}},
+		"error, an object": {400, `{"error":{"code":7}}`, customizers.ErrUnauthorized, 1, []string{"400 Bad Request"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +134,7 @@ func TestTokenEndpointFails(t *testing.T) {
 	}
 }
 
-// Calls of 13 minutes with tokens of 749 seconds need two tokens, and none is refused.
+// Calls over 13 minutes, with a token lifetime of 749 seconds, need two tokens. None is refused.
 func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,9 +149,9 @@ func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
 	})
 }
 
-// Renewing a refused token is no retry, so it needs neither an attempt nor a second reading
-// of the policy; a 401 is proof that nothing was done.
-func TestRefusedTokenIsRenewedWithoutRetries(t *testing.T) {
+// A create is sent again with a new token after a 401, even if retries are off: the 401 proves
+// that nothing was done.
+func TestTokenIsRenewedWithoutRetries(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
 	c := checkedClient(t, srv, noRetry)
@@ -162,8 +162,9 @@ func TestRefusedTokenIsRenewedWithoutRetries(t *testing.T) {
 	}
 }
 
-// A fetch ends with the context of the call that began it; the other calls begin anew.
-func TestTokenFetchIsSharedNotItsContext(t *testing.T) {
+// If the context of the call that started a token request ends, the other calls start a new
+// one.
+func TestTokenFetchOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, customizerstest.WithoutSocket())
@@ -208,31 +209,31 @@ func TestTokenSource(t *testing.T) {
 	t.Parallel()
 	sealed := errors.New("the vault is sealed")
 	for name, tt := range map[string]struct {
-		source tokenSource
-		wire   roundTripper
-		asked  int // in three calls
-		sent   int
-		says   string
-		is     []error
+		source  tokenSource
+		wire    roundTripper
+		fetches int // in three calls
+		sent    int
+		says    string
+		is      []error
 	}{
-		"a token":            {source: static("t").Token, asked: 1, sent: 3},
-		"expired tokens":     {source: func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "t", Expiry: time.Unix(1, 0)}, nil }, asked: 3, sent: 3},
-		"an error":           {source: func() (*oauth2.Token, error) { return nil, sealed }, asked: 3, says: "the vault is sealed", is: []error{sealed}},
-		"no token":           {source: func() (*oauth2.Token, error) { return nil, nil }, asked: 3, says: "the access token is empty"},
-		"an unusable token":  {source: static("a\nb").Token, asked: 3, says: "characters that a header can't carry"},
-		"a panic":            {source: func() (*oauth2.Token, error) { panic("a bug") }, asked: 3, says: "fetching a token panicked: a bug"},
-		"the same, refused":  {source: static("t").Token, wire: respond(401, `{"error":"JWT is expired"}`), asked: 4, sent: 3, says: "JWT is expired", is: []error{customizers.ErrUnauthorized}},
-		"another, forbidden": {source: static("t").Token, wire: respond(403, `{}`), asked: 1, sent: 3, is: []error{customizers.ErrForbidden}},
+		"a token":          {source: static("t").Token, fetches: 1, sent: 3},
+		"expired tokens":   {source: func() (*oauth2.Token, error) { return &oauth2.Token{AccessToken: "t", Expiry: time.Unix(1, 0)}, nil }, fetches: 3, sent: 3},
+		"an error":         {source: func() (*oauth2.Token, error) { return nil, sealed }, fetches: 3, says: "the vault is sealed", is: []error{sealed}},
+		"no token":         {source: func() (*oauth2.Token, error) { return nil, nil }, fetches: 3, says: "the access token is empty"},
+		"an invalid token": {source: static("a\nb").Token, fetches: 3, says: "characters that are invalid in a header"},
+		"a panic":          {source: func() (*oauth2.Token, error) { panic("a bug") }, fetches: 3, says: "fetching a token panicked: a bug"},
+		"a refused token":  {source: static("t").Token, wire: respond(401, `{"error":"JWT is expired"}`), fetches: 4, sent: 3, says: "JWT is expired", is: []error{customizers.ErrUnauthorized}},
+		"forbidden":        {source: static("t").Token, wire: respond(403, `{}`), fetches: 1, sent: 3, is: []error{customizers.ErrForbidden}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			asked := 0
+			fetches := 0
 			if tt.wire == nil {
 				tt.wire = respond(200, "[]")
 			}
 			wire := newScript(tt.wire)
 			c := newClient(t, "acme", customizers.TokenSource(tokenSource(func() (*oauth2.Token, error) {
-				asked++
+				fetches++
 				return tt.source()
 			})), customizers.WithHTTPClient(&http.Client{Transport: wire}))
 			for range 3 {
@@ -246,7 +247,7 @@ func TestTokenSource(t *testing.T) {
 					require.ErrorIs(t, err, is)
 				}
 			}
-			assert.Equal(t, tt.asked, asked)
+			assert.Equal(t, tt.fetches, fetches)
 			assert.Len(t, wire.requests, tt.sent)
 			for _, req := range wire.requests {
 				assert.True(t, strings.HasPrefix(req.Header.Get("Authorization"), "Bearer t"))

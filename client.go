@@ -21,8 +21,7 @@ import (
 )
 
 // A Client calls the connector-customizer operations of one tenant. It is safe for
-// concurrent use by any number of goroutines, which share its token, its rate limit and its
-// connections. There is nothing to close.
+// concurrent use. Goroutines share its token, rate limit and connections. It needs no Close.
 type Client struct {
 	chain   transport.Handler
 	tenant  *url.URL // scheme and host
@@ -32,11 +31,11 @@ type Client struct {
 	redact  func(token string) func(string) string // keeps secrets out of errors
 }
 
-// New returns a client of a tenant: its name ("acme"), or the URL of its API
+// New returns a client of a tenant, given its name ("acme") or the URL of its API
 // ("https://acme.api.identitynow.com"). Plain http is accepted for loopback hosts only.
 //
-// New sends nothing: wrong credentials show at the first call. It returns
-// [ErrInvalidArgument] for a tenant, credentials or an option that can't be used.
+// New sends nothing: wrong credentials make the first call fail. It returns
+// [ErrInvalidArgument] if the tenant, the credentials or an option is invalid.
 func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	s, err := newSettings(opts)
 	if err != nil {
@@ -58,33 +57,29 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if s.version != APIVersion1 {
 		c.server += string(s.version) + "/"
 	}
-	o := transport.Options{
+	c.chain = transport.New(transport.Options{
 		HTTP: s.transport, Timeout: s.timeout,
 		Retry:  s.retry.withDefaults(),
-		Window: s.window,
-		Hooks:  c.hooks(s.log, s.observer),
-		Fetch:  credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
-	}
-	if s.limiter != nil {
-		o.Limiter = s.limiter
-	}
-	c.chain = transport.New(o)
+		Window: s.window, Limiter: s.limiter,
+		Hooks: c.hooks(s.log, s.observer),
+		Fetch: credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
+	})
 	return c, nil
 }
 
 // ListOptions select a part of a list. The zero value starts at the first record and asks
-// for 250 a page.
+// for 250 records per page.
 type ListOptions struct {
 	Offset int  // number of records to skip
-	Limit  int  // most records of a page, 1 to 250; 0 means 250
-	Count  bool // ask for the number of all records, which costs the service time; Pages and All ask once
+	Limit  int  // maximum number of records per page, 1 to 250; 0 means 250
+	Count  bool // ask for the total number of records, which costs the service time; Pages and All ask once
 }
 
 // A Page is a part of a list.
 type Page struct {
 	Items  []Customizer
 	Offset int // offset of the first item
-	Total  int // number of all records, or -1 if not asked for or not given
+	Total  int // total number of records, or -1 without Count or if the response lacks it
 }
 
 func (o ListOptions) check() error {
@@ -104,8 +99,9 @@ func (o ListOptions) limit() int {
 	return o.Limit
 }
 
-// List returns one page. Past the end it is empty, or the service answers 400, which is
-// [ErrBadRequest]. It needs the scope sp:connector:read, and is retried.
+// List returns one page. Past the end of the list, it returns an empty page or, if the
+// service responds with 400, [ErrBadRequest]. It needs the scope sp:connector:read, and is
+// retried.
 func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -128,7 +124,7 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 		return nil, err
 	}
 	if items == nil {
-		return nil, c.unusable(resp, errors.New("it is null, not a list"))
+		return nil, c.unusable(resp, errors.New("null instead of a list"))
 	}
 	for i := range items {
 		if items[i].ID == "" {
@@ -145,8 +141,8 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 // Get returns the customizer with the given ID, or [ErrNotFound]. It needs the scope
 // sp:connector:read, and is retried.
 //
-// Get and the other methods return [ErrInvalidArgument], and send nothing, for an ID that
-// is empty, is "." or "..", or has a slash, white space or control characters.
+// Get and the other methods return [ErrInvalidArgument], and send nothing, if the ID is
+// empty, is "." or "..", or contains a slash, white space or control characters.
 func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -156,13 +152,15 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	return c.customizer(resp, err)
 }
 
-// Create creates a customizer without a version, and returns it. A name that is empty, has
-// white space at its ends or has control characters is [ErrInvalidArgument]. The service may
-// have several customizers of one name. Create needs the scope sp:connector:manage.
+// Create creates a customizer without a version, and returns it. It returns
+// [ErrInvalidArgument] if the name is empty, begins or ends with white space, or contains
+// control characters. The service allows several customizers with the same name. Create
+// needs the scope sp:connector:manage.
 //
-// Create is retried only if the service cannot have acted: after a 429, or if no
-// connection was made. If it may have acted, the error is [ErrOutcomeUnknown]: look for the
-// customizer, for example with [Client.All], before creating it again.
+// Create is retried only if the service cannot have acted on it: if no connection was made,
+// after a 429, and once after a 401, with a new token. If the service may have acted, the
+// error is [ErrOutcomeUnknown]. Then look for the customizer, for example with [Client.All],
+// before you create it again.
 func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, error) {
 	if err := checkName("CreateRequest.Name", r.Name); err != nil {
 		return nil, err
@@ -172,8 +170,8 @@ func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, erro
 	return c.customizer(resp, err)
 }
 
-// Update changes the customizer with the given ID and returns it as it is afterwards, or
-// [ErrNotFound]. The name must be one that [Client.Create] accepts. Update needs the scope
+// Update changes the customizer with the given ID and returns the result, or [ErrNotFound].
+// The name must be one that [Client.Create] accepts. Update needs the scope
 // sp:connector:manage, and is retried.
 func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Customizer, error) {
 	if err := checkID(id); err != nil {
@@ -188,8 +186,8 @@ func (c *Client) Update(ctx context.Context, id string, r UpdateRequest) (*Custo
 }
 
 // Delete deletes the customizer with the given ID, or returns [ErrNotFound]. It needs the
-// scope sp:connector:manage, and is retried. If the response to an attempt was lost or was
-// 408 or 5xx, and a later attempt finds nothing, the delete has succeeded.
+// scope sp:connector:manage, and is retried. If an attempt gets no response, a 408 or a 5xx,
+// and a later one gets a 404, Delete succeeds: the earlier attempt may have deleted it.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -199,22 +197,25 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	if err != nil || len(resp.Data) == 0 || resp.StatusCode == http.StatusNotFound {
 		return err
 	}
-	return c.decode(resp, new(json.RawMessage)) // a page of HTML is not the service's
+	return c.decode(resp, new(json.RawMessage)) // fails for HTML, which a proxy may have sent
 }
 
 // CreateVersion creates the next version of the customizer with the given ID from a zip
 // archive, or without a body if archive is nil. The published specification has no body;
-// clients in use send the archive as application/zip. The service checks the archive, the
-// client does not. It needs the scope sp:connector:manage.
+// clients in use send the archive as application/zip. The client does not check the archive.
+// CreateVersion needs the scope sp:connector:manage.
 //
 // An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
-// [*bytes.Reader], is sent from its current offset to its end. Each attempt reads it anew,
-// and the offset does not change. Any other reader is read once, so a request that has
-// begun to read it is not retried. Either way it is streamed, never held in memory, and
-// not closed.
+// [*bytes.Reader], is sent from its current offset to its end. Each attempt reads it again,
+// and the offset does not change. Any other reader is read once, so its request is not
+// retried. The archive is streamed, never held in memory, and not closed.
 //
-// CreateVersion is retried as [Client.Create] is. After [ErrOutcomeUnknown], compare
-// [Customizer.ImageVersion] with its value before.
+// CreateVersion is retried like [Client.Create]. It returns
+//
+//   - [ErrInvalidArgument] for a folder, a closed file, or an offset at the archive's end;
+//   - [ErrNotFound] if there is no such customizer;
+//   - [ErrOutcomeUnknown] if the service may have created the version. Then compare
+//     [Customizer.ImageVersion] with its earlier value.
 func (c *Client) CreateVersion(ctx context.Context, id string, archive io.Reader) (*Version, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -232,7 +233,7 @@ func (c *Client) CreateVersion(ctx context.Context, id string, archive io.Reader
 		return nil, err
 	}
 	var v struct {
-		Version // case does not matter, so imageId is read too
+		Version // also decodes imageId, because encoding/json ignores case
 
 		CustomizerIDInUse string `json:"connectorCustomizerId"`
 	}
@@ -247,7 +248,7 @@ const zipType = "application/zip"
 
 var acceptJSON = []string{"application/json"}
 
-// send sends a request that a generated builder made, or returns the builder's error.
+// send sends a request of a generated builder, or returns the builder's error.
 func (c *Client) send(ctx context.Context, operation string, req *http.Request, err error) (*transport.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
@@ -293,12 +294,12 @@ func (c *Client) customizer(resp *transport.Response, err error) (*Customizer, e
 		return nil, err
 	}
 	if out.ID == "" {
-		return nil, c.unusable(resp, errors.New("it holds no customizer with an id"))
+		return nil, c.unusable(resp, errors.New("it has no id"))
 	}
 	return &out, nil
 }
 
-// decode decodes the body of a success.
+// decode decodes the body of a 2xx response.
 func (c *Client) decode(resp *transport.Response, out any) error {
 	if len(resp.Data) == 0 {
 		return c.unusable(resp, nil)
@@ -309,8 +310,8 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 	return nil
 }
 
-// unusable returns the error of a success without the body that the operation returns.
-// It may come from a proxy, so the outcome of a create is unknown.
+// unusable returns the error for a 2xx response with an unexpected body. A proxy may have
+// sent it, so the outcome of a create is unknown.
 func (c *Client) unusable(resp *transport.Response, cause error) error {
 	err := fmt.Errorf("unexpected body (%s)", describeBody(resp))
 	if cause != nil {

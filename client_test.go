@@ -60,7 +60,7 @@ func TestAPIVersions(t *testing.T) {
 	}
 }
 
-func TestOperationsReturnWhatTheTenantHolds(t *testing.T) {
+func TestOperations(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201} {
 		srv := newServer(t, customizerstest.WithCreateStatus(status))
@@ -86,7 +86,7 @@ func TestOperationsReturnWhatTheTenantHolds(t *testing.T) {
 	}
 }
 
-// An ID comes through as it is, also if it looks like a part of the address.
+// Any ID works, even if it looks like a part of the URL.
 func TestUnusualIDs(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"connector-customizers", "v1", "versions", "a?b", "a#b", "100%", "é", "a%2Fb", "a;b=c", "..."} {
@@ -102,7 +102,7 @@ func TestUnusualIDs(t *testing.T) {
 	}
 }
 
-func TestArgumentsThatCannotBeUsed(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
 	c := srv.Client()
@@ -122,7 +122,7 @@ func TestArgumentsThatCannotBeUsed(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// maxOffset is a variable because one more than it does not fit an int of 32 bits.
+// maxOffset is a variable because the constant maxOffset+1 would not fit a 32-bit int.
 var maxOffset uint32 = 1<<31 - 1
 
 func TestListQuery(t *testing.T) {
@@ -150,15 +150,15 @@ func TestListQuery(t *testing.T) {
 	}
 	page, err := clientOver(t, respond(200, "[]", "X-Total-Count", "7")).List(t.Context(), customizers.ListOptions{})
 	require.NoError(t, err)
-	assert.Equal(t, -1, page.Total, "not asked for")
+	assert.Equal(t, -1, page.Total, "without Count")
 }
 
-// A success whose body can't be used is an error. The matrix has HTML and no body at all.
-func TestUnusableBodies(t *testing.T) {
+// A 2xx response with an unexpected body is an error. TestMatrix has HTML and no body at all.
+func TestUnexpectedBodies(t *testing.T) {
 	t.Parallel()
 	for body, tt := range map[string]struct {
 		says string
-		ok   string // operations that take it
+		ok   string // operations that accept it
 	}{
 		`<html>Sign in</html>`:             {"unexpected body (20 bytes of application/json)", ""},
 		`{"id":"1"`:                        {"unexpected end of JSON input", ""},
@@ -201,7 +201,7 @@ func TestVersionFields(t *testing.T) {
 	}
 }
 
-// Every body is closed: of successes, failures and bodies over the bound.
+// Every body is closed, whatever its status and size.
 func TestBodiesAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
@@ -228,8 +228,8 @@ func (c closeFunc) Close() error {
 	return nil
 }
 
-// A request is one write, with its body, and so mostly one packet: net/http sends the
-// header alone if it can't see that the body is in memory.
+// A request and its body are one write, and so usually one packet. For other bodies than those
+// in memory, net/http writes the header first.
 func TestRequestIsOneWrite(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())

@@ -14,18 +14,19 @@ import (
 
 // Do sends a request to any other endpoint of the tenant, with this client's token, rate
 // limit, retries and logging. The URL is a path, such as "/beta/connector-instances", or
-// absolute with the tenant's own scheme, host and port. Do does not change req; it sends its
-// own Authorization header, and adds User-Agent, and Accept for JSON, if they are missing.
+// absolute with the tenant's own scheme, host and port. Do does not change req. It sets the
+// Authorization header, and User-Agent and Accept (application/json) if they are missing.
 //
-// Any status comes back as a response with a nil error, even a 503 or a redirect, after
-// the retries that the method allows: those of [Client.Create] for POST and PATCH, those of
-// [Client.Get] for other methods. Use [CheckResponse] for its error. A request whose body
-// has no GetBody is not retried once it has been sent. The body of the response is in
-// memory, at most 16 MiB, or 64 KiB if the status is not 2xx; closing it is optional.
+// Do returns a response of any status with a nil error, even a 503 or a redirect; use
+// [CheckResponse] to turn the status into an error. It first makes the retries that the
+// method allows: POST and PATCH are retried like [Client.Create], other methods like
+// [Client.Get]. A request with a body but no GetBody is not retried. The body of the response
+// is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
 //
-// Do returns [ErrInvalidArgument] for any other URL, and sends nothing: no token leaves for
-// another host. Any other error is an [*Error], and means that there is no response. It
-// matches [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
+// Do returns [ErrInvalidArgument] for any other URL, and sends nothing, so that no token
+// reaches another host. Any other error is an [*Error]: no complete response was received,
+// or the context ended. It matches [ErrOutcomeUnknown] if the service may have carried out a
+// POST or a PATCH.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)
@@ -50,20 +51,26 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		Operation:  "Do",
 		Request:    out,
 		Idempotent: out.Method != http.MethodPost && out.Method != http.MethodPatch,
-		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength < 0 || out.ContentLength >= expectContinueFrom),
+		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
 		if out.Body != nil {
-			_ = out.Body.Close() // as net/http does, also if it was never sent
+			_ = out.Body.Close() // as net/http does, even if nothing was sent
 		}
 		var f *transport.Error
 		var ended *transport.ContextError
-		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.Stopped, &ended) {
+		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.StopCause, &ended) {
 			return nil, c.newError(err)
 		}
 		resp = f.Response
 	}
-	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(resp.Data)), int64(len(resp.Data))
+	if resp.Request == nil { // net/http's transport sets it, but another may not
+		resp.Request = resp.Call.Request
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(resp.Data))
+	if out.Method != http.MethodHead { // which keeps the length of a GET
+		resp.ContentLength = int64(len(resp.Data))
+	}
 	return resp.Response, nil
 }
 
@@ -74,7 +81,7 @@ func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	}
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
-		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want /beta/connector-instances, for example)", ErrInvalidArgument, u.Redacted())
+		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, u.Redacted())
 	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(u.Hostname(), c.tenant.Hostname()) || portOf(&u) != portOf(c.tenant):
 		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, u.Redacted(), c.tenant)
 	}
@@ -91,8 +98,9 @@ func portOf(u *url.URL) string {
 	return u.Port()
 }
 
-// CheckResponse returns nil for a status of 2xx, and otherwise the [*Error] that the body of
-// a response to [Client.Do] makes. A 404 is [ErrNotFound]. The body can be read again.
+// CheckResponse returns nil if the status of a response of [Client.Do] is 2xx. Otherwise it
+// returns an [*Error] with the details in the body. A 404 or 410 is [ErrNotFound]. The body
+// can still be read afterwards.
 func CheckResponse(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil

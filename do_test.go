@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,12 +30,12 @@ func request(t testing.TB, method, url string, body io.Reader) *http.Request {
 
 var errRedirect = errors.New("a redirect matches no sentinel")
 
-// Each status comes back as a response, after the retries that its method allows.
+// Do returns any status as a response, after the retries that the method allows.
 func TestDo(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		method   string
-		statuses []int // of the responses; the last one stays
+		statuses []int // of the responses; the last one repeats
 		requests int32
 		sentinel error // of CheckResponse
 	}{
@@ -48,8 +50,8 @@ func TestDo(t *testing.T) {
 		"a PATCH after 503":               {http.MethodPatch, []int{503, 200}, 1, customizers.ErrServer},
 		"an expired token":                {http.MethodPatch, []int{401, 200}, 2, nil},
 		"a refused token":                 {http.MethodGet, []int{401}, 2, customizers.ErrUnauthorized},
-		"503 to the end":                  {http.MethodGet, []int{503}, 4, customizers.ErrServer},
-		"429 to the end":                  {http.MethodGet, []int{429}, 4, customizers.ErrRateLimited},
+		"503, every time":                 {http.MethodGet, []int{503}, 4, customizers.ErrServer},
+		"429, every time":                 {http.MethodGet, []int{429}, 4, customizers.ErrRateLimited},
 		"400":                             {http.MethodPatch, []int{400}, 1, customizers.ErrBadRequest},
 		"403":                             {http.MethodGet, []int{403}, 1, customizers.ErrForbidden},
 		"404":                             {http.MethodGet, []int{404}, 1, customizers.ErrNotFound},
@@ -92,7 +94,7 @@ func TestDo(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.statuses[min(int(tt.requests), len(tt.statuses))-1], resp.StatusCode)
 			assert.Equal(t, tt.requests, n.Load())
-			assert.Empty(t, req.Header.Get("Authorization"), "the request is the caller's")
+			assert.Empty(t, req.Header.Get("Authorization"), "the caller's request is unchanged")
 			assert.Empty(t, req.URL.Host)
 			err = customizers.CheckResponse(resp)
 			data, readErr := io.ReadAll(resp.Body)
@@ -116,7 +118,7 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// No token leaves for another host.
+// No token is sent to another host.
 func TestDoStaysOnTheTenant(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -138,7 +140,7 @@ func TestDoStaysOnTheTenant(t *testing.T) {
 	assert.EqualValues(t, 1, n.Load())
 }
 
-func TestDoTakesTheTenantsOwnURL(t *testing.T) {
+func TestDoWithTheTenantsURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	t.Cleanup(srv.Close)
@@ -171,6 +173,38 @@ func TestDoWithoutAResponse(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+func TestDoHeadKeepsContentLength(t *testing.T) {
+	t.Parallel()
+	c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "1000") })
+	resp, err := c.Do(request(t, http.MethodHead, "/beta/x", nil))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1000, resp.ContentLength)
+}
+
+// A slow upload of unknown length is not a stall: http.NewRequest leaves ContentLength at 0.
+func TestDoSlowUpload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+			for range 10 {
+				select {
+				case <-time.After(time.Minute):
+				case <-req.Context().Done():
+					return nil, context.Cause(req.Context())
+				}
+				if _, err := req.Body.Read(make([]byte, 1)); err != nil {
+					return nil, err
+				}
+			}
+			return respond(200, "{}")(req)
+		}))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/beta/x", io.MultiReader(zeros{}))
+		require.NoError(t, err)
+		_, err = c.Do(req)
+		require.NoError(t, err)
+	})
+}
+
 func TestCheckResponseHidesTheToken(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -183,4 +217,14 @@ func TestCheckResponseHidesTheToken(t *testing.T) {
 	require.NoError(t, err)
 	err = customizers.CheckResponse(resp)
 	require.ErrorContains(t, err, "bad Bearer [redacted]")
+
+	// The response of a custom transport may lack the request.
+	c = clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := respond(400, `{"error":"bad `+req.Header.Get("Authorization")+`"}`)(req)
+		resp.Request = nil
+		return resp, err
+	}))
+	resp, err = c.Do(request(t, http.MethodGet, "/x", nil))
+	require.NoError(t, err)
+	require.ErrorContains(t, customizers.CheckResponse(resp), "customizers: GET /x: 400 Bad Request: bad Bearer [redacted]")
 }

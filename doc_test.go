@@ -30,7 +30,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// pages returns README, the docs and the other pages, by path.
+// pages returns the Markdown pages by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -55,8 +55,8 @@ func blocksOf(text, language string) (out []string) {
 	return out
 }
 
-// The Go code of README and docs compiles in a module that requires this one, README's
-// program lists a tenant, and the tests of the docs pass. All are one test binary.
+// The Go code of the pages compiles in a module that requires this one, the program in README
+// lists a tenant, and the tests in the docs pass. All are built as one test binary.
 func TestPagesCompile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -153,8 +153,8 @@ var (
 
 `
 
-// Code of other SDKs can't be compiled here. It has no errors of syntax.
-func TestOthersCode(t *testing.T) {
+// Code that uses other SDKs can't be compiled here, but it can be parsed.
+func TestPagesParseOtherSDKs(t *testing.T) {
 	t.Parallel()
 	for _, block := range blocksOf(pages(t)["docs/migrating.md"], "go sailpoint") {
 		_, err := parser.ParseFile(token.NewFileSet(), "theirs.go", "package p\nfunc _() {\n"+block+"}\n", parser.AllErrors)
@@ -184,7 +184,7 @@ func TestPagesCommands(t *testing.T) {
 	}
 	for path, text := range pages(t) {
 		if path == "CHANGELOG.md" {
-			continue // it names what was
+			continue // it names commands that no longer exist
 		}
 		each(text, "(?m)(?:^|`)make ([a-z0-9-]+)", func(name string) {
 			assert.True(t, regexp.MustCompile(`(?m)^`+name+`:`).Match(makefile), "%s: make %s", path, name)
@@ -333,7 +333,8 @@ func anchors(text string) (out []string) {
 	return out
 }
 
-// The [links] of all comments resolve. The linter requires comments on what is exported.
+// The [links] in all comments resolve. The linter checks that exported identifiers have
+// comments.
 func TestDocLinks(t *testing.T) {
 	t.Parallel()
 	n := 0

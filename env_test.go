@@ -16,18 +16,18 @@ import (
 
 const yamlPath = "~/.sailpoint/config.yaml"
 
-// A place is an environment, a working directory and a home directory without settings.
-type place struct {
+// A testEnv has variables, a working directory and a home directory without settings.
+type testEnv struct {
 	t         *testing.T
 	dir, home string
 }
 
-func newPlace(t *testing.T) *place {
+func newTestEnv(t *testing.T) *testEnv {
 	t.Helper()
 	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET", "SAIL_ACCESS_TOKEN", "SAIL_ACTIVEENVIRONMENT"} {
 		t.Setenv(name, "")
 	}
-	p := &place{t, t.TempDir(), t.TempDir()}
+	p := &testEnv{t, t.TempDir(), t.TempDir()}
 	t.Chdir(p.dir)
 	t.Setenv("HOME", p.home)
 	t.Setenv("USERPROFILE", p.home)
@@ -35,19 +35,19 @@ func newPlace(t *testing.T) *place {
 }
 
 // env sets variables: "SAIL_BASE_URL=…".
-func (p *place) env(settings ...string) {
+func (p *testEnv) env(settings ...string) {
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
 		p.t.Setenv(name, value)
 	}
 }
 
-func (p *place) json(content string) { p.write(filepath.Join(p.dir, "config.json"), content) }
-func (p *place) yaml(content string) {
+func (p *testEnv) json(content string) { p.write(filepath.Join(p.dir, "config.json"), content) }
+func (p *testEnv) yaml(content string) {
 	p.write(filepath.Join(p.home, ".sailpoint", "config.yaml"), content)
 }
 
-func (p *place) write(path, content string) {
+func (p *testEnv) write(path, content string) {
 	p.t.Helper()
 	require.NoError(p.t, os.MkdirAll(filepath.Dir(path), 0o700))
 	require.NoError(p.t, os.WriteFile(path, []byte(content), 0o600))
@@ -72,9 +72,9 @@ environments:
 	return fmt.Sprintf(format, base, id, secret)
 }
 
-// The first source with any setting is used.
+// Only the first source with any setting is used.
 func TestNewFromEnvOrder(t *testing.T) {
-	p := newPlace(t)
+	p := newTestEnv(t)
 	for _, set := range []func(base, id, secret string){
 		func(base, id, secret string) { p.yaml(yamlOf(base, id, secret)) },
 		func(base, id, secret string) { p.json(jsonOf(base+"/", id, secret)) },
@@ -90,13 +90,13 @@ func TestNewFromEnvOrder(t *testing.T) {
 	}
 }
 
-// SAIL_ACCESS_TOKEN wins over the credentials, needs none, and can't be renewed.
+// SAIL_ACCESS_TOKEN takes precedence over the credentials, needs none, and can't be renewed.
 func TestNewFromEnvAccessToken(t *testing.T) {
 	for _, credentials := range []string{"", "ignored"} {
 		srv := newServer(t)
 		require.NoError(t, list(testContext(t), srv.Client()))
 		token := strings.TrimPrefix(srv.Requests(customizerstest.List)[0].Header.Get("Authorization"), "Bearer ")
-		p := newPlace(t)
+		p := newTestEnv(t)
 		p.env(envOf(srv.URL, credentials, credentials)...)
 		p.env("SAIL_ACCESS_TOKEN=" + token)
 		c, err := customizers.NewFromEnv()
@@ -110,69 +110,69 @@ func TestNewFromEnvAccessToken(t *testing.T) {
 	}
 }
 
-func TestNewFromEnvRefused(t *testing.T) {
+func TestNewFromEnvInvalid(t *testing.T) {
 	const base, secret = "https://acme.api.identitynow.com", "hush-hush"
 	for name, tt := range map[string]struct {
-		set  func(*place)
+		set  func(*testEnv)
 		opts []customizers.Option
 		says []string
 		not  []string
 	}{
 		"no settings": {
-			set:  func(*place) {},
+			set:  func(*testEnv) {},
 			says: []string{"no tenant and no credentials", "the environment", "./config.json", yamlPath},
 		},
 		"files without settings": {
-			set:  func(p *place) { p.json(`{"port": 8080}`); p.yaml("authtype: pat\n") },
+			set:  func(p *testEnv) { p.json(`{"port": 8080}`); p.yaml("authtype: pat\n") },
 			says: []string{"no tenant and no credentials"},
 		},
-		"empty YAML": {set: func(p *place) { p.yaml("") }, says: []string{"no tenant and no credentials", yamlPath}},
-		"no home":    {set: func(p *place) { p.env("HOME=", "USERPROFILE=") }, says: []string{"no home directory"}},
-		"option":     {set: func(p *place) { p.env(envOf(base, "an-id", secret)...) }, opts: []customizers.Option{nil}, says: []string{"option 1 of 1 is nil"}},
+		"empty YAML": {set: func(p *testEnv) { p.yaml("") }, says: []string{"no tenant and no credentials", yamlPath}},
+		"no home":    {set: func(p *testEnv) { p.env("HOME=", "USERPROFILE=") }, says: []string{"no home directory"}},
+		"option":     {set: func(p *testEnv) { p.env(envOf(base, "an-id", secret)...) }, opts: []customizers.Option{nil}, says: []string{"option 1 of 1 is nil"}},
 		"env: no secret": {
-			set: func(p *place) { p.env(envOf(base, "an-id", "")...) }, says: []string{"SAIL_CLIENT_SECRET not set in the environment"},
+			set: func(p *testEnv) { p.env(envOf(base, "an-id", "")...) }, says: []string{"SAIL_CLIENT_SECRET not set in the environment"},
 			not: []string{"SAIL_CLIENT_ID"},
 		},
 		"env: no ID": {
-			set: func(p *place) { p.env(envOf(base, "", secret)...) }, says: []string{"SAIL_CLIENT_ID not set in the environment"},
+			set: func(p *testEnv) { p.env(envOf(base, "", secret)...) }, says: []string{"SAIL_CLIENT_ID not set in the environment"},
 			not: []string{"SAIL_CLIENT_SECRET"},
 		},
-		"env: tenant only": {set: func(p *place) { p.env(envOf(base, "", "")...) }, says: []string{"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set"}},
-		"env: token only":  {set: func(p *place) { p.env("SAIL_ACCESS_TOKEN=" + secret) }, says: []string{"SAIL_BASE_URL not set in the environment"}},
+		"env: tenant only": {set: func(p *testEnv) { p.env(envOf(base, "", "")...) }, says: []string{"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set"}},
+		"env: token only":  {set: func(p *testEnv) { p.env("SAIL_ACCESS_TOKEN=" + secret) }, says: []string{"SAIL_BASE_URL not set in the environment"}},
 		"env: token with a line break": {
-			set: func(p *place) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
+			set: func(p *testEnv) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
 		},
-		"env: padded secret": {set: func(p *place) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"SAIL_CLIENT_SECRET in the environment begins or ends with white space"}},
+		"env: padded secret": {set: func(p *testEnv) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"SAIL_CLIENT_SECRET in the environment begins or ends with white space"}},
 		"env: plain http": {
-			set: func(p *place) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "not encrypted"},
+			set: func(p *testEnv) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "not encrypted"},
 		},
 		"env: password in the URL": {
-			set:  func(p *place) { p.env(envOf("https://a:hush-hush@acme.api.identitynow.com", "an-id", "a-secret")...) },
+			set:  func(p *testEnv) { p.env(envOf("https://a:hush-hush@acme.api.identitynow.com", "an-id", "a-secret")...) },
 			says: []string{"SAIL_BASE_URL in the environment", "user name or password"},
 		},
-		"JSON: no secret":   {set: func(p *place) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret not set in ./config.json"}, not: []string{"ClientId"}},
-		"JSON: secret only": {set: func(p *place) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId not set in ./config.json"}},
-		"JSON: UI address":  {set: func(p *place) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
-		"JSON: truncated":   {set: func(p *place) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "byte"}},
-		"JSON: number":      {set: func(p *place) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},
-		"JSON: folder":      {set: func(p *place) { p.write(filepath.Join(p.dir, "config.json", "x"), "") }, says: []string{"config.json"}},
+		"JSON: no secret":   {set: func(p *testEnv) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret not set in ./config.json"}, not: []string{"ClientId"}},
+		"JSON: secret only": {set: func(p *testEnv) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId not set in ./config.json"}},
+		"JSON: UI address":  {set: func(p *testEnv) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
+		"JSON: truncated":   {set: func(p *testEnv) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "byte"}},
+		"JSON: number":      {set: func(p *testEnv) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},
+		"JSON: folder":      {set: func(p *testEnv) { p.write(filepath.Join(p.dir, "config.json", "x"), "") }, says: []string{"config.json"}},
 		"YAML: no secret": {
-			set:  func(p *place) { p.yaml(yamlOf(base, "an-id", "")) },
+			set:  func(p *testEnv) { p.yaml(yamlOf(base, "an-id", "")) },
 			says: []string{"environments.work.pat.clientsecret not set in " + yamlPath, "keyring"}, not: []string{"pat.clientid ", "other-"},
 		},
 		"YAML: no such environment": {
-			set: func(p *place) {
+			set: func(p *testEnv) {
 				p.yaml("activeenvironment: gone\nenvironments: {work: {pat: {clientsecret: hush-hush}}}\n")
 			},
 			says: []string{yamlPath + ` has no environment "gone"; it has work (see activeenvironment`},
 		},
-		"YAML: not YAML": {set: func(p *place) { p.yaml("clientsecret: [hush-hush\n\t: {") }, says: []string{yamlPath, "YAML"}},
+		"YAML: not YAML": {set: func(p *testEnv) { p.yaml("clientsecret: [hush-hush\n\t: {") }, says: []string{yamlPath, "YAML"}},
 		"YAML: path": {
-			set: func(p *place) { p.yaml(yamlOf(base+"/v2024", "an-id", secret)) }, says: []string{"environments.work.baseurl in " + yamlPath, `"/v2024"`},
+			set: func(p *testEnv) { p.yaml(yamlOf(base+"/v2024", "an-id", secret)) }, says: []string{"environments.work.baseurl in " + yamlPath, `"/v2024"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newTestEnv(t)
 			tt.set(p)
 			c, err := customizers.NewFromEnv(tt.opts...)
 			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
@@ -187,17 +187,17 @@ func TestNewFromEnvRefused(t *testing.T) {
 	}
 }
 
-// What a source lacks is never taken from another, and a broken source is an error: the
-// secret of one tenant must not reach another.
+// Settings of two sources are never combined, and a broken source is an error. Otherwise the
+// secret of one tenant could be sent to another.
 func TestNewFromEnvNeverMixesSources(t *testing.T) {
 	srv := newServer(t)
-	for says, set := range map[string]func(*place){
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": func(p *place) { p.env("SAIL_BASE_URL=" + srv.URL) },
-		"SAIL_BASE_URL not set in the environment":                         func(p *place) { p.env(envOf("", srv.ClientID, srv.ClientSecret)...) },
-		"ClientSecret not set in ./config.json":                            func(p *place) { p.json(jsonOf(srv.URL, srv.ClientID, "")) },
-		"./config.json is not JSON":                                        func(p *place) { p.json(`{"BaseURL": `) },
+	for says, set := range map[string]func(*testEnv){
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": func(p *testEnv) { p.env("SAIL_BASE_URL=" + srv.URL) },
+		"SAIL_BASE_URL not set in the environment":                         func(p *testEnv) { p.env(envOf("", srv.ClientID, srv.ClientSecret)...) },
+		"ClientSecret not set in ./config.json":                            func(p *testEnv) { p.json(jsonOf(srv.URL, srv.ClientID, "")) },
+		"./config.json is not JSON":                                        func(p *testEnv) { p.json(`{"BaseURL": `) },
 	} {
-		p := newPlace(t)
+		p := newTestEnv(t)
 		p.json(jsonOf(srv.URL, srv.ClientID, srv.ClientSecret))
 		p.yaml(yamlOf(srv.URL, srv.ClientID, srv.ClientSecret))
 		set(p)

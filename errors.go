@@ -20,75 +20,77 @@ import (
 
 // The kinds of failure, for [errors.Is].
 var (
-	// ErrInvalidArgument: an argument, an option or a setting can't be used. Nothing was sent.
+	// ErrInvalidArgument means that an argument, an option or a setting is invalid. Nothing
+	// was sent.
 	ErrInvalidArgument = errors.New("customizers: invalid argument")
-	// ErrBadRequest: the service answered 400, 413, 415 or 422.
+	// ErrBadRequest means status 400, 413, 415 or 422.
 	ErrBadRequest = errors.New("customizers: bad request")
-	// ErrUnauthorized: the service answered 401 to two tokens, or to one if there was no
-	// other, or the token endpoint refused the credentials.
+	// ErrUnauthorized means status 401, even with a new token if there was one, or that the
+	// token endpoint refused the credentials.
 	ErrUnauthorized = errors.New("customizers: unauthorized")
-	// ErrForbidden: the service answered 403: the token's user or scopes don't allow the
-	// operation.
+	// ErrForbidden means status 403: the token's user or scopes don't allow the operation.
 	ErrForbidden = errors.New("customizers: forbidden")
-	// ErrNotFound: the service answered 404 to an operation on an ID: there is no such
-	// customizer.
+	// ErrNotFound means that the ID does not exist (status 404 or 410), or that no customizer
+	// has the name. A 404 to List or Create is not ErrNotFound.
 	ErrNotFound = errors.New("customizers: not found")
-	// ErrRateLimited: the service answered 429 to the last attempt, or the client held the
-	// request back, because the wait for a Retry-After or for the rate limit was too long.
-	// Error.RetryAfter holds the wait, if known.
+	// ErrRateLimited means status 429 in the last attempt, or that an attempt was not sent
+	// because the wait for a Retry-After or the rate limit was too long. Error.RetryAfter
+	// holds the wait, if known.
 	ErrRateLimited = errors.New("customizers: rate limited")
-	// ErrServer: the service answered the last attempt with a status of 500 or above.
+	// ErrServer means status 500 or above in the last attempt.
 	ErrServer = errors.New("customizers: server error")
-	// ErrConnection: no whole response came: DNS, a proxy, TLS, or a connection that was
-	// refused, broke or stalled. The end of a context is not ErrConnection.
+	// ErrConnection means that no complete response was received: DNS, a proxy or TLS failed,
+	// or the connection was refused, broke or stalled. The end of a context is not
+	// ErrConnection.
 	ErrConnection = errors.New("customizers: no response")
-	// ErrOutcomeUnknown: a create, of a customizer or a version, or a POST or PATCH of
-	// [Client.Do] failed, and the service may have carried it out. It was not retried.
+	// ErrOutcomeUnknown means that a create of a customizer or a version, or a POST or PATCH
+	// of [Client.Do], failed, but the service may have carried it out. Such a failure is not
+	// retried.
 	ErrOutcomeUnknown = errors.New("customizers: outcome unknown")
-	// ErrAmbiguous: several customizers have the name. Every such error is an
+	// ErrAmbiguous means that several customizers have the name. Every such error is an
 	// [*AmbiguousError], which lists them.
 	ErrAmbiguous = errors.New("customizers: ambiguous name")
 )
 
-// An Error is the failure of a call after a request was sent or was due to be. It matches
-// the sentinels that apply and its cause, such as the error of the connection or of the
-// context. It never holds a token, a secret or a byte of an archive.
+// An Error is the failure of a call with valid arguments. It matches the sentinels that
+// apply and its cause, such as the error of the connection or of the context. It never
+// contains a token, a secret or a byte of an archive.
 type Error struct {
 	Operation string // method of Client that failed, or Token for a token request
 
-	Method string // of the failed request
-	Path   string // of the failed request; /oauth/token if no token could be had
+	Method string // of the request; empty if a token source failed
+	Path   string // of the request's URL; empty if a token source failed
 
-	StatusCode int       // of the last response; 0 if none came
-	DetailCode string    // service's code, finer than the status; OAuth's error code for a token
-	TrackingID string    // under which the service logged the error
-	RequestID  string    // service's name of the request, from SLPT-Request-ID
-	Messages   []Message // reason in general terms
-	Causes     []Message // reasons in detail
+	StatusCode int       // of the last response; 0 if none was received
+	DetailCode string    // service's error code; OAuth's error code for a token request
+	TrackingID string    // ID of the error in the service's logs
+	RequestID  string    // service's ID of the request, from SLPT-Request-ID
+	Messages   []Message // service's description of the error
+	Causes     []Message // service's reasons for the error
 
-	RetryAfter time.Duration // how long the service asked to wait; 0 if it did not
+	RetryAfter time.Duration // wait that the service or the rate limit asks for; 0 if unknown
 	Attempts   int           // number of requests sent
 
-	what   string  // what went wrong, if the status does not say it
-	wraps  []error // sentinels and causes
-	reason string  // why the call was not retried, unless that is plain
+	problem string  // empty if the status says it all
+	wraps   []error // sentinels and causes
+	reason  string  // why the call was not retried; empty if obvious
 }
 
-// A Message is one text of an [Error].
+// A Message is one of the service's messages in an [Error].
 type Message struct {
 	Locale       string // language of the text as a BCP 47 tag; may be empty
 	LocaleOrigin string // DEFAULT, REQUEST, a value added since, or empty
 	Text         string
 }
 
-// newError describes a failed call.
+// newError returns the Error for an error of the chain.
 func (c *Client) newError(err error) *Error {
 	var f *transport.Error
-	errors.As(err, &f) // as all errors of the chain are
+	errors.As(err, &f) // always succeeds
 	return newError(f, c.redact(f.Call.Token))
 }
 
-// newError describes a failed call, with redacted texts. Nothing else makes an *Error.
+// newError returns the Error for f, with redacted texts. All Errors are made here.
 func newError(f *transport.Error, redact func(string) string) *Error {
 	req := f.Call.Request
 	e := &Error{
@@ -104,20 +106,20 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 	cause := f.Err
 	switch {
 	case f.NotSent:
-		e.what = "not sent: " + f.Err.Error()
+		e.problem = "not sent: " + f.Err.Error()
 	case errors.Is(f.Err, transport.ErrNoToken):
-		e.what = f.Err.Error() + " in " + describeBody(f.Response)
+		e.problem = f.Err.Error() + " in " + describeBody(f.Response)
 		e.readBody(f.Response, redact, false)
 		if e.DetailCode != "" || len(e.Messages) > 0 { // an OAuth error with a status of success
 			e.wrap(ErrUnauthorized)
 		}
 	case f.Err != nil:
-		e.what = f.Err.Error()
-	case redirects(f.Response):
-		e.what = fmt.Sprintf("redirects to %s are not followed, as credentials would go there", locationOf(f.Response))
+		e.problem = f.Err.Error()
+	case isRedirect(f.Response):
+		e.problem = fmt.Sprintf("redirects to %s are not followed, because credentials would be sent there", locationOf(f.Response))
 	default:
 		if e.StatusCode < http.StatusBadRequest {
-			e.what = "unexpected status"
+			e.problem = "unexpected status"
 		}
 		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType
 		e.readBody(f.Response, redact, quote)
@@ -127,28 +129,28 @@ func newError(f *transport.Error, redact func(string) string) *Error {
 		}
 		e.wrap(sentinel)
 	}
-	if what := redact(e.what); what != e.what {
-		e.what, cause = what, nil // it has a secret
+	if redacted := redact(e.problem); redacted != e.problem {
+		e.problem, cause = redacted, nil // the cause contains a secret
 	}
 	var connection *transport.ConnectionError
 	if errors.As(f.Err, &connection) {
 		e.wrap(ErrConnection)
 	}
 	var wait *transport.WaitError
-	if errors.As(f.Err, &wait) || errors.As(f.Stopped, &wait) {
+	if errors.As(f.Err, &wait) || errors.As(f.StopCause, &wait) {
 		e.wrap(ErrRateLimited)
 	}
 	if f.OutcomeUnknown {
 		e.wrap(ErrOutcomeUnknown)
 	}
 	e.wrap(cause)
-	e.wrap(f.Stopped)
+	e.wrap(f.StopCause)
 	return e
 }
 
-// redactor returns a function that returns one that removes the client secret and a token
-// from a text. A secret of less than four bytes is none, and removing it would garble the
-// text.
+// redactor returns a function that takes a token and returns a function that removes the
+// token and the client secret from a text. Secrets under four bytes stay, because removing
+// them would garble the text.
 func redactor(secret string) func(token string) func(string) string {
 	variants := []string{secret, url.QueryEscape(secret)}
 	if quoted, err := json.Marshal(secret); err == nil {
@@ -165,8 +167,8 @@ func redactor(secret string) func(token string) func(string) string {
 	}
 }
 
-// Error returns, on one line, the request, the status, the service's texts and IDs, the
-// number of attempts and what the caller can do.
+// Error returns one line with the request, the status, the service's messages and IDs, the
+// number of attempts and advice.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("customizers: ")
@@ -177,8 +179,8 @@ func (e *Error) Error() string {
 	if e.StatusCode != 0 {
 		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))))
 	}
-	if e.what != "" {
-		parts = append(parts, e.what)
+	if e.problem != "" {
+		parts = append(parts, e.problem)
 	}
 	for _, m := range slices.Concat(e.Messages, e.Causes) {
 		if text := oneLine(m.Text); text != "" && !slices.Contains(parts, text) {
@@ -208,7 +210,8 @@ func (e *Error) Error() string {
 // Unwrap returns the sentinels that apply and the causes.
 func (e *Error) Unwrap() []error { return e.wraps }
 
-// LogValue returns a group of the error's fields.
+// LogValue returns a group with the attributes message, operation, method, path, status,
+// detail_code, tracking_id, request_id and retry_after. Empty ones are omitted.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("message", e.Error())}
 	add := func(key, value string) {
@@ -231,7 +234,7 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// wrap adds what e matches.
+// wrap makes e match err, unless err is nil.
 func (e *Error) wrap(err error) {
 	if err != nil {
 		e.wraps = append(e.wraps, err)
@@ -244,7 +247,7 @@ func sentinelOf(operation string, status int) error {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		if token {
-			return ErrUnauthorized // how OAuth refuses credentials
+			return ErrUnauthorized // OAuth responds to wrong credentials with 400
 		}
 		return ErrBadRequest
 	case http.StatusUnauthorized:
@@ -257,7 +260,7 @@ func sentinelOf(operation string, status int) error {
 	case http.StatusNotFound, http.StatusGone:
 		switch operation {
 		case transport.TokenOperation, "List", "Create":
-			return nil // the address is wrong, not an ID
+			return nil // the URL is wrong, not an ID
 		}
 		return ErrNotFound
 	case http.StatusTooManyRequests:
@@ -269,8 +272,8 @@ func sentinelOf(operation string, status int) error {
 	return nil
 }
 
-// errorBody has the fields of all error shapes: the service's, the two of its
-// gateway, whose types are not specified, and OAuth's.
+// An errorBody has the fields of all error formats: the service's, the two of its gateway,
+// whose types are not specified, and OAuth's.
 type errorBody struct {
 	api.ErrorResponseDto
 
@@ -279,14 +282,14 @@ type errorBody struct {
 	Message          any    `json:"message"`
 }
 
-// readBody fills e from the body of a failed response, redacted. It quotes a body that is
-// not a JSON error only if quote is set.
+// readBody sets the fields of e from the redacted body of a failed response. It quotes a body
+// that is not a JSON error only if quote is set.
 func (e *Error) readBody(resp *transport.Response, redact func(string) string, quote bool) {
 	var b errorBody
 	err := json.Unmarshal(resp.Data, &b)
 	var mistyped *json.UnmarshalTypeError
 	if err != nil && (!errors.As(err, &mistyped) || mistyped.Field == "") {
-		e.what = cmp.Or(e.what, describeBody(resp)+" instead of a JSON error")
+		e.problem = cmp.Or(e.problem, describeBody(resp)+" instead of a JSON error")
 		if text := plainText(resp); quote && text != "" {
 			e.Messages = texts(redact(text))
 		}
@@ -326,7 +329,7 @@ func texts(text string) []Message {
 	if text == "" {
 		return nil
 	}
-	return []Message{{Text: cut(text)}}
+	return []Message{{Text: truncate(text)}}
 }
 
 // describeBody returns the size and type of a body: "212 bytes of text/html".
@@ -346,8 +349,8 @@ func describeBody(resp *transport.Response) string {
 	return fmt.Sprintf("%d %s of %s", size, unit, kind)
 }
 
-// plainText returns what a person would read in a body that isn't JSON: the title of a
-// page, or the beginning of a text.
+// plainText returns the readable part of a body that isn't JSON: the title of an HTML page,
+// or the beginning of a plain text.
 func plainText(resp *transport.Response) string {
 	body := resp.Data
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -355,17 +358,17 @@ func plainText(resp *transport.Response) string {
 	if start := bytes.Index(lower, []byte("<title>")); start >= 0 {
 		start += len("<title>")
 		if end := bytes.Index(lower[start:], []byte("</title>")); end >= 0 && len(lower) == len(body) {
-			return cut(string(body[start : start+end]))
+			return truncate(string(body[start : start+end]))
 		}
 	}
 	if kind == "text/plain" {
-		return cut(string(body))
+		return truncate(string(body))
 	}
 	return ""
 }
 
-// redirects reports whether a response names another address for the request.
-func redirects(resp *transport.Response) bool {
+// isRedirect reports whether a response is a redirect with a Location.
+func isRedirect(resp *transport.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return resp.Header.Get("Location") != ""
@@ -373,31 +376,32 @@ func redirects(resp *transport.Response) bool {
 	return false
 }
 
-// locationOf returns where a redirect points, without what might be secret in it.
+// locationOf returns the scheme and host of a redirect's Location. The rest may be secret.
 func locationOf(resp *transport.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	switch {
 	case err != nil:
-		return "an address that can't be read"
+		return "an invalid address"
 	case u.Host == "":
 		return "another address of the tenant"
 	}
 	return u.Scheme + "://" + u.Host
 }
 
-func cut(text string) string {
-	const most = 512
+// truncate shortens text to 512 bytes of valid UTF-8, and an ellipsis.
+func truncate(text string) string {
+	const limit = 512
 	text = strings.ToValidUTF8(text, "�")
-	if len(text) <= most {
+	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// An AmbiguousError reports that several customizers have the same name.
-// It matches [ErrAmbiguous].
+// An AmbiguousError reports that several customizers have the same name. It matches
+// [ErrAmbiguous].
 type AmbiguousError struct {
 	Name        string
 	Customizers []Customizer

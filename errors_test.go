@@ -15,7 +15,7 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// get returns the error of a Get whose only attempt gets a response.
+// get returns the error of a Get whose only attempt gets the given response.
 func get(t testing.TB, status int, body string, header ...string) *customizers.Error {
 	t.Helper()
 	_, err := clientOver(t, respond(status, body, header...), noRetry).Get(t.Context(), "x")
@@ -102,7 +102,7 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
-// When retries run out, the error has what the last response said.
+// When retries run out, the error has the details of the last response.
 func TestErrorOfTheLastAttempt(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{429, 500, 503} {
@@ -123,8 +123,8 @@ func TestErrorOfTheLastAttempt(t *testing.T) {
 	require.ErrorContains(t, get(t, 409, "", "SLPT-Request-ID", "r-1"), "request id r-1", "without a tracking ID")
 }
 
-// A response that came, but broke off, is in the error too.
-func TestErrorOfABrokenBody(t *testing.T) {
+// If the body is truncated, the error still has the status.
+func TestErrorOfTruncatedBody(t *testing.T) {
 	t.Parallel()
 	_, err := clientOf(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
@@ -133,7 +133,7 @@ func TestErrorOfABrokenBody(t *testing.T) {
 	}).Create(testContext(t), customizers.CreateRequest{Name: "n"})
 	e := failure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
 	assert.Equal(t, http.StatusCreated, e.StatusCode)
-	require.ErrorContains(t, err, "the body broke off after 6 bytes")
+	require.ErrorContains(t, err, "reading the body failed after 6 bytes")
 	require.ErrorContains(t, err, "check before you repeat it")
 }
 

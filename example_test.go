@@ -142,7 +142,7 @@ func ExampleError() {
 	// try again in 5m0s
 }
 
-// A counter counts the requests that pass through it.
+// A counter is a transport that counts requests.
 type counter struct {
 	next http.RoundTripper
 	sent int
@@ -235,7 +235,7 @@ func Example_reconcile() {
 }
 
 // Exports all customizers as JSON lines, with the service's field names, in constant
-// memory. The file gets its name once it is complete.
+// memory. The file gets its name only when it is complete.
 func Example_export() {
 	srv := customizerstest.NewServer(customizerstest.WithSeed(600))
 	defer srv.Close()
@@ -306,8 +306,8 @@ func Example_rotatingCredentials() {
 	for range 2 {
 		_, err := client.Create(context.Background(), customizers.CreateRequest{Name: "hr-feed"})
 		fmt.Println(err)
-		srv.ClientSecret, secret = "second", "second" // rotated
-		srv.ExpireTokens()                            // the service refuses the old secret's token
+		srv.ClientSecret, secret = "second", "second" // rotate the secret
+		srv.ExpireTokens()                            // the service now refuses the old token
 	}
 	// Output:
 	// <nil>

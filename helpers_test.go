@@ -74,7 +74,7 @@ type fault = customizerstest.Fault
 
 func header(name, value string) http.Header { return http.Header{name: {value}} }
 
-// newServer starts a fake tenant that closes with the test.
+// newServer starts a fake tenant, and closes it when the test ends.
 func newServer(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
 	t.Helper()
 	srv := customizerstest.NewServer(opts...)
@@ -104,8 +104,8 @@ func newClient(t testing.TB, tenant string, auth customizers.Auth, opts ...custo
 	return c
 }
 
-// clientOf returns a client of a server that handles API requests with h, and token
-// requests as usual.
+// clientOf returns a client of a server that handles API requests with h and always grants a
+// token.
 func clientOf(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -118,7 +118,7 @@ func clientOf(t testing.TB, h http.HandlerFunc, opts ...customizers.Option) *cus
 	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret"), append([]customizers.Option{quick}, opts...)...)
 }
 
-// clientOver returns a client with a token, whose requests go to rt.
+// clientOver returns a client with a static token that sends its requests through rt.
 func clientOver(t testing.TB, rt http.RoundTripper, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
 	return newClient(t, "acme", customizers.TokenSource(static("the-token")),
@@ -129,7 +129,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// respond returns a transport with one response; header holds names and values in turn.
+// respond returns a transport that always returns the same response; header alternates names
+// and values.
 func respond(status int, body string, header ...string) roundTripper {
 	return func(req *http.Request) (*http.Response, error) {
 		h := http.Header{"Content-Type": {"application/json"}}
@@ -143,13 +144,13 @@ func respond(status int, body string, header ...string) roundTripper {
 	}
 }
 
-// hang waits for the end of the request's context.
+// hang never responds. It returns when the request's context ends.
 func hang(req *http.Request) (*http.Response, error) {
 	<-req.Context().Done()
 	return nil, context.Cause(req.Context())
 }
 
-// A script is a transport that gives its responses in turn, and the last one from then on.
+// A script is a transport that returns its responses in order, and then repeats the last one.
 type script struct {
 	mu        sync.Mutex
 	responses []roundTripper
@@ -182,13 +183,13 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-// failure returns err as an *Error, and checks that it matches the sentinels in want and no others.
+// failure returns err as an *Error. It checks that err matches the sentinels in want and no others.
 func failure(t testing.TB, err error, want ...error) *customizers.Error {
 	t.Helper()
 	var e *customizers.Error
 	require.ErrorAs(t, err, &e)
 	for _, sentinel := range sentinels {
-		assert.Equal(t, slices.Contains(want, sentinel), errors.Is(err, sentinel), "whether %q is %q", err, sentinel)
+		assert.Equal(t, slices.Contains(want, sentinel), errors.Is(err, sentinel), "errors.Is(%q, %q)", err, sentinel)
 	}
 	return e
 }
@@ -217,7 +218,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// heap returns the bytes in use.
+// heap returns the number of bytes in use, after a garbage collection.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats

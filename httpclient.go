@@ -14,12 +14,18 @@ import (
 // DefaultTransport returns the transport of clients made without [WithHTTPClient]. Wrap it
 // to trace or log requests.
 //
-// It is net/http's default, with at least TLS 1.2, response headers of at most 1 MiB, and
-// all idle connections for one host. They are closed after 30 seconds, because a create on
-// a connection that the service has just closed has an unknown outcome. If a proxy refuses
-// to connect, the error names the proxy and its status. If a program has replaced
-// [http.DefaultTransport] by something other than an [*http.Transport], DefaultTransport
-// returns that. All clients share the transport: do not change it.
+// It is a copy of [http.DefaultTransport] with these changes:
+//
+//   - TLS 1.2 is the minimum version;
+//   - response headers are limited to 1 MiB;
+//   - all idle connections may be to one host;
+//   - idle connections are closed after 30 seconds, because a create on a connection that
+//     the service has just closed has an unknown outcome;
+//   - if a proxy refuses to connect, the error names the proxy and its status.
+//
+// If the program has replaced [http.DefaultTransport] by something other than an
+// [*http.Transport], DefaultTransport returns that. All clients share the transport: do not
+// change it.
 func DefaultTransport() http.RoundTripper { return defaultTransport() }
 
 var defaultTransport = sync.OnceValue(func() http.RoundTripper {

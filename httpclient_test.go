@@ -41,7 +41,7 @@ func TestCallersHTTPClientIsNotChanged(t *testing.T) {
 	assert.Equal(t, &http.Client{}, h)
 }
 
-// The client's Timeout bounds each attempt. A create that it ends has an unknown outcome.
+// The Timeout limits each attempt. If it ends a create, the outcome is unknown.
 func TestHTTPClientTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,8 +81,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A proxy that refuses to connect is named, with its status. The tenant saw nothing, so the
-// outcome of a create is known; a status of 500 or above may pass.
+// If a proxy refuses to connect, the error names it and its status. The tenant received
+// nothing, so the outcome of a create is known. A status of 500 or above is retried.
 func TestProxyRefuses(t *testing.T) {
 	t.Parallel()
 	for status, attempts := range map[int]int32{400: 1, 403: 1, 404: 1, 407: 1, 500: 4, 502: 4, 503: 4, 504: 4} {

@@ -15,17 +15,17 @@ import (
 // page, and retries it, when the loop asks for it. An error is yielded once, with a nil
 // page, and ends the list. It needs the scope sp:connector:read.
 //
-// Every record that is there for the whole time is yielded exactly once, even if others
-// are created or deleted meanwhile, which shifts the offsets: each request overlaps the
-// page before by one record, and if that record has moved, Pages looks for it nearer the
-// start. A loop may therefore delete the records that it gets, and a page after the first
-// has one record less than the service's 250 if that is the Limit. Only if over a thousand
-// records come or go between two requests may records be yielded twice, or an error report
-// that the position was lost.
+// Every record that exists throughout is yielded exactly once, even if others are created or
+// deleted meanwhile, which shifts the offsets. Each request overlaps the previous page by one
+// record. If that record has moved, Pages looks for it nearer the start. So a loop may delete
+// the records that it gets. With a Limit of 250, pages after the first have 249 records,
+// because the service returns at most 250. If more than a thousand records are created or
+// deleted between two requests, records may be yielded twice, or an error may report that the
+// position was lost.
 //
-// The list ends with a page shorter than asked for, as the service documents. With Count
-// it does not end before Total records have come, unless a page is empty; every page has
-// the Total of the first, and an empty first page beside a Total is an error.
+// The list ends with a page shorter than the Limit, as the service documents. With Count, it
+// ends only when Total records have been read or a page is empty; an empty first page with a
+// Total above 0 is an error. Every page has the Total of the first.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		if err := opts.check(); err != nil {
@@ -58,9 +58,9 @@ func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, e
 	}
 }
 
-// All reads every record of a list, with one page in memory at a time. It ends as
-// [Client.Pages] does. An error is yielded once, with a zero Customizer, after the records
-// before it. It needs the scope sp:connector:read; its requests are retried.
+// All reads every record of a list, with one page in memory at a time. It uses
+// [Client.Pages]. An error is yielded once, with a zero Customizer, and ends the list. All
+// needs the scope sp:connector:read; its requests are retried.
 func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer, error] {
 	return func(yield func(Customizer, error) bool) {
 		for p, err := range c.Pages(ctx, opts) {
@@ -77,11 +77,13 @@ func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer
 	}
 }
 
-// GetByName returns the only customizer with the given name. It reads the whole list, as the
-// service can't look up a name. If there is none, the error is [ErrNotFound]; if several
-// have the name, it is an [*AmbiguousError], which lists them. A blank name is
-// [ErrInvalidArgument]. GetByName needs the scope sp:connector:read; its requests are
-// retried.
+// GetByName returns the only customizer with the given name. It reads the whole list, because
+// the service can't look up a name. It needs the scope sp:connector:read; its requests are
+// retried. It returns
+//
+//   - [ErrNotFound] if no customizer has the name;
+//   - an [*AmbiguousError], which lists the customizers, if several have it;
+//   - [ErrInvalidArgument] if the name is blank.
 func (c *Client) GetByName(ctx context.Context, name string) (*Customizer, error) {
 	if strings.TrimSpace(name) == "" {
 		return nil, fmt.Errorf("%w: the name is blank", ErrInvalidArgument)

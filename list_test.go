@@ -13,7 +13,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-func TestAllSendsNoRequestTooMany(t *testing.T) {
+func TestAllNumberOfRequests(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		records        int
@@ -23,10 +23,10 @@ func TestAllSendsNoRequestTooMany(t *testing.T) {
 		{0, customizers.ListOptions{}, 0, 1},
 		{1, customizers.ListOptions{}, 1, 1},
 		{249, customizers.ListOptions{}, 249, 1},
-		{250, customizers.ListOptions{}, 250, 2}, // a full page may be the last
+		{250, customizers.ListOptions{}, 250, 2}, // more may follow a full page
 		{250, customizers.ListOptions{Count: true}, 250, 1},
 		{0, customizers.ListOptions{Count: true}, 0, 1},
-		{499, customizers.ListOptions{}, 499, 3}, // 250 and 249, as each page overlaps the one before
+		{499, customizers.ListOptions{}, 499, 3}, // 250 and 249, because pages overlap by one record
 		{500, customizers.ListOptions{Count: true}, 500, 3},
 		{7, customizers.ListOptions{Limit: 3}, 7, 3},
 		{7, customizers.ListOptions{Limit: 3, Count: true}, 7, 3},
@@ -46,7 +46,7 @@ func TestAllSendsNoRequestTooMany(t *testing.T) {
 			assert.Len(t, seen, tt.want)
 			assert.Len(t, srv.Requests(customizerstest.List), tt.requests)
 			for i, r := range srv.Requests(customizerstest.List) {
-				assert.Equal(t, tt.opts.Count && i == 0, strings.Contains(r.Query, "count=true"), "the count is asked for once")
+				assert.Equal(t, tt.opts.Count && i == 0, strings.Contains(r.Query, "count=true"), "only the first request asks for the count")
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestPages(t *testing.T) {
 		{customizers.ListOptions{Offset: 9}, []page{{9, 0, -1}}},
 	} {
 		pages := c.Pages(testContext(t), tt.opts)
-		for range 2 { // it starts anew each time
+		for range 2 { // each loop starts at the beginning
 			var got []page
 			for p, err := range pages {
 				require.NoError(t, err)
@@ -76,12 +76,12 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// Some collections answer 400 to an offset past the end. Any other 400 is an error.
+// Some collections respond with 400 to an offset past the end. Any other 400 is an error.
 func TestOffsetPastTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ records, refused, offset, want, errs int }{
 		{records: 500, refused: 500, want: 500},
-		{records: 1000, refused: 500, want: 749, errs: 1}, // up to the last offset that is not refused
+		{records: 1000, refused: 500, want: 749, errs: 1}, // the last accepted offset is 499
 		{records: 3, refused: 3, offset: 5, errs: 1},
 	} {
 		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -106,7 +106,7 @@ func TestOffsetPastTheEnd(t *testing.T) {
 	}
 }
 
-func TestPagesStopsWithTheLoop(t *testing.T) {
+func TestPagesStopsAtBreak(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, customizerstest.WithSeed(600))
 	c := checkedClient(t, srv)
@@ -124,7 +124,7 @@ func TestPagesStopsWithTheLoop(t *testing.T) {
 	assert.Len(t, srv.Requests(customizerstest.List), 2)
 }
 
-func TestPagesYieldsAnInvalidArgument(t *testing.T) {
+func TestPagesInvalidArgument(t *testing.T) {
 	t.Parallel()
 	c := clientOver(t, newScript(respond(200, "[]")))
 	errs := 0

@@ -12,65 +12,67 @@ import (
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
-// An Observer is notified of what a client does inside its calls: see [WithObserver].
-// Either function may be nil. They run in the goroutine of the call, with its context, so
-// any number may run at once; for a token request the context is that of the call that
-// needed it first. A call waits for them, and so may the calls that queue for the rate
-// limit behind it. They must not call the client. A panic is the caller's, except while a
-// token is fetched: then it is an error of the calls that need the token.
+// An Observer is notified of a client's attempts and waits: see [WithObserver]. Either
+// function may be nil.
+//
+// The functions run in the goroutine of the call, with its context, so several may run at
+// once. A token request has the context of the call that needed it first. The call waits for
+// the functions, and calls behind it in the queue for the rate limit may wait too. The
+// functions must not call the client. A panic reaches the caller; during a token request, it
+// becomes an error of all calls that wait for the token.
 type Observer struct {
 	// Attempt is called after each attempt of a request, token requests included.
 	Attempt func(context.Context, Attempt)
-	// Wait is called before each wait whose length is known, and again if the wait turns
-	// out longer. A call that queues for the rate limit is notified when the next slot
-	// frees up, and again when that slot is its own. Waits inside a [RateLimiter] are
-	// unknown to the client.
+	// Wait is called before each wait of a known length, and again if the wait turns out
+	// longer. When a call joins the queue for the rate limit, Duration is the time until the
+	// next slot frees up; Wait is called again when the call is first in the queue. The
+	// client does not know of waits inside a [RateLimiter].
 	Wait func(context.Context, Wait)
 }
 
 // An Attempt is one request of a call.
 type Attempt struct {
 	Operation  string        // method of Client, or Token
-	Method     string        // GET, POST, PUT or DELETE
-	Path       string        // with the version and the ID, without the tenant
+	Method     string        // HTTP method
+	Path       string        // of the URL, with the API version and the ID
 	Attempt    int           // counts from 1
-	StatusCode int           // 0 if no response came
-	Duration   time.Duration // until the response was read, or the failure
-	RequestID  string        // service's name of the request; may be empty
+	StatusCode int           // 0 if no response was received
+	Duration   time.Duration // until the body was read or the attempt failed
+	RequestID  string        // service's ID of the request; may be empty
 	Deprecated bool          // whether the response has X-Deprecated
 	Err        *Error        // nil if it succeeded; never ErrOutcomeUnknown, which is decided later
 }
 
-// A Wait is a time during which a call sends nothing.
+// A Wait is the time that a call waits before an attempt.
 type Wait struct {
 	Operation string // method of Client, or Token
-	Attempt   int    // attempt that follows, from 1
+	Attempt   int    // number of the attempt that follows, from 1
 	Reason    WaitReason
 	Duration  time.Duration
-	Err       *Error // of the attempt before; nil before the first
+	Err       *Error // of the previous attempt; nil before the first
 }
 
-// A WaitReason says why a call waits.
+// A WaitReason is the reason for a [Wait].
 type WaitReason string
 
-// The reasons to wait.
+// The reasons for a wait.
 const (
-	WaitBackoff    WaitReason = "backoff"     // between attempts, by the retry policy
-	WaitRetryAfter WaitReason = "retry_after" // asked for by the service, in this call or another
-	WaitRateLimit  WaitReason = "rate_limit"  // for the client's own rate limit
+	WaitBackoff    WaitReason = "backoff"     // the retry policy, after a failure
+	WaitRetryAfter WaitReason = "retry_after" // a Retry-After, of a response to this call or another
+	WaitRateLimit  WaitReason = "rate_limit"  // the client's own rate limit
 )
 
-// hooks returns what the chain calls for the log and the observer.
+// hooks returns the hooks that log and notify the observer.
 func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 	var h transport.Hooks
 	if log != nil {
-		h.Retrying = c.retrying(log)
+		h.OnRetry = c.onRetry(log)
 	}
 	if log != nil || o.Attempt != nil {
-		h.Attempted = c.attempted(log, o)
+		h.OnAttempt = c.onAttempt(log, o)
 	}
 	if o.Wait != nil {
-		h.Waiting = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
+		h.OnWait = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
 			w := Wait{Operation: call.Operation, Attempt: attempt, Reason: WaitReason(reason), Duration: d}
 			if last != nil {
 				w.Err = c.newError(last)
@@ -81,11 +83,11 @@ func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 	return h
 }
 
-func (c *Client) attempted(log *slog.Logger, o Observer) func(*transport.Call, *transport.Response, *transport.Error, time.Duration) {
+func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *transport.Response, *transport.Error, time.Duration) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	var deprecated sync.Map // operations whose endpoint has been logged
+	var deprecated sync.Map // operations logged as deprecated
 	return func(call *transport.Call, resp *transport.Response, failure *transport.Error, d time.Duration) {
 		ctx, req := call.Context, call.Request
 		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Attempt: call.Attempt, Duration: d}
@@ -93,7 +95,7 @@ func (c *Client) attempted(log *slog.Logger, o Observer) func(*transport.Call, *
 			a.StatusCode, a.RequestID, a.Deprecated = resp.StatusCode, requestID(resp), isDeprecated(resp.Header)
 		}
 		if a.Deprecated {
-			if _, known := deprecated.LoadOrStore(a.Operation, true); !known {
+			if _, logged := deprecated.LoadOrStore(a.Operation, true); !logged {
 				log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", requestAttrs(call)...)
 			}
 		}
@@ -126,7 +128,7 @@ func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) 
 	log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
 }
 
-func (c *Client) retrying(log *slog.Logger) func(*transport.Error, time.Duration) {
+func (c *Client) onRetry(log *slog.Logger) func(*transport.Error, time.Duration) {
 	return func(f *transport.Error, wait time.Duration) {
 		log.LogAttrs(f.Call.Context, slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
 			slog.Int("attempt", f.Call.Attempt), slog.Duration("wait", wait), slog.String("error", c.newError(f).Error()))...)
@@ -146,6 +148,6 @@ func isDeprecated(h http.Header) bool {
 	return deprecated
 }
 
-// requestID returns the service's name of a request. The header is not in its
-// specification; clients in use print it.
+// requestID returns the service's ID of a request. The published specification lacks the
+// header; clients in use print it.
 func requestID(resp *transport.Response) string { return resp.Header.Get("SLPT-Request-ID") }

@@ -18,7 +18,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A record keeps what an observer is called with.
+// A record records the calls of an observer.
 type record struct {
 	mu       sync.Mutex
 	attempts []customizers.Attempt
@@ -95,13 +95,13 @@ func TestObserverAttemptsAndWaits(t *testing.T) {
 		assert.Equal(t, 7*time.Second, r.waits[1].Duration)
 		require.ErrorIs(t, r.waits[1].Err, customizers.ErrRateLimited)
 		assert.Equal(t, customizers.WaitRateLimit, r.waits[2].Reason)
-		assert.Equal(t, 20*time.Second, r.waits[2].Duration+7*time.Second+r.waits[0].Duration, "since the first")
+		assert.Equal(t, 20*time.Second, r.waits[2].Duration+7*time.Second+r.waits[0].Duration, "20 seconds after the first response")
 		assert.Nil(t, r.waits[2].Err)
 	})
 }
 
-// A call that waits for a Retry-After which another call received reports it.
-func TestObserverWaitForAnothersRetryAfter(t *testing.T) {
+// A call also reports its wait for a Retry-After that another call received.
+func TestObserverWaitForRetryAfterOfAnotherCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var r record
@@ -112,7 +112,7 @@ func TestObserverWaitForAnothersRetryAfter(t *testing.T) {
 	})
 }
 
-// Every call in the queue reports that it waits, and no other.
+// Exactly those calls that wait in the queue report a wait.
 func TestObserverWaitsInTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestObserverWaitsInTheQueue(t *testing.T) {
 	})
 }
 
-// A panic of an observer or a transport is the caller's. It leaves the client usable.
+// A panic of an observer or a transport reaches the caller. The client remains usable.
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	for _, inTransport := range []bool{true, false} {
@@ -172,14 +172,14 @@ func TestPanics(t *testing.T) {
 			require.NoError(t, list(ctx, c))
 		})
 	}
-	// A token is fetched for several calls: there it is their error.
+	// During a token request, which several calls share, a panic becomes their error.
 	bug := errors.New("a bug")
 	srv := newServer(t, customizerstest.WithoutSocket())
 	err := list(t.Context(), srv.Client(customizers.WithObserver(customizers.Observer{Attempt: func(context.Context, customizers.Attempt) { panic(bug) }})))
 	require.ErrorIs(t, err, bug)
 }
 
-// The error of an attempt does not change afterwards.
+// The error of an attempt does not change after the observer got it.
 func TestObserverErrorIsACopy(t *testing.T) {
 	t.Parallel()
 	var r record

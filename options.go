@@ -15,17 +15,16 @@ import (
 )
 
 // An Option configures a client. If an option is repeated, the last one wins. [New] and
-// [NewFromEnv] return [ErrInvalidArgument] for an option that can't be used.
+// [NewFromEnv] return [ErrInvalidArgument] if any option is invalid.
 type Option func(*settings) error
 
-// An APIVersion is a version of the service's API. The versions differ only in their
-// addresses.
+// An APIVersion is a version of the service's API. The versions differ only in their paths.
 type APIVersion string
 
-// The versions of the API. The yearly ones put the version first, as in
-// /v2024/connector-customizers; SailPoint supports them until the second quarter of 2028
-// and stops them in the first of 2029. APIVersion1 belongs to the newer scheme, in which
-// each service has versions of its own: /connector-customizers/v1.
+// The versions of the API. Paths of the yearly versions begin with the version, for example
+// /v2024/connector-customizers. SailPoint supports the yearly versions until the second
+// quarter of 2028 and shuts them down in the first quarter of 2029. In the newer scheme each
+// service has its own versions: APIVersion1 is /connector-customizers/v1.
 const (
 	APIVersion2024 APIVersion = "v2024" // the default
 	APIVersion2025 APIVersion = "v2025"
@@ -33,15 +32,15 @@ const (
 	APIVersion1    APIVersion = "v1"
 )
 
-// settings is what options change.
+// settings are the values that options set.
 type settings struct {
 	version   APIVersion
 	transport http.RoundTripper
 	timeout   time.Duration
 	retry     RetryPolicy
-	window    *transport.Window // nil for no limit, or with limiter
-	limiter   RateLimiter
-	log       *slog.Logger // nil for none
+	window    *transport.Window // nil for no limit
+	limiter   RateLimiter       // replaces window unless nil
+	log       *slog.Logger      // nil for none
 	observer  Observer
 	userAgent string
 }
@@ -76,15 +75,15 @@ func WithAPIVersion(v APIVersion) Option {
 	}
 }
 
-// WithHTTPClient sends all requests, token requests included, through the Transport of c. The
-// Timeout of c bounds each attempt, uploads included; bound whole calls with their
-// contexts. Its Jar and CheckRedirect are not used: the client keeps no cookies and follows
-// no redirects. A transport of your own should have an
-// ExpectContinueTimeout, as net/http's default has: large uploads ask before they send,
-// and otherwise an early refusal can be lost with the connection.
+// WithHTTPClient sends all requests, including token requests, through the Transport of c. The
+// Timeout of c limits each attempt, including uploads; use contexts to limit whole calls. The
+// Jar and CheckRedirect of c are ignored: the client keeps no cookies and follows no
+// redirects. A custom [http.Transport] should set ExpectContinueTimeout, as
+// [http.DefaultTransport] does. Without it, a large upload doesn't wait for 100 Continue, and
+// an early refusal can be lost with the connection.
 //
-// The default is a client with [DefaultTransport] and no Timeout. With any client, an
-// attempt in which nothing moves for two minutes is cancelled.
+// The default is a client with [DefaultTransport] and no Timeout. Whatever the client, an
+// attempt is cancelled if no data is sent or received for two minutes.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -110,12 +109,13 @@ func WithRetry(p RetryPolicy) Option {
 	}
 }
 
-// WithRateLimit limits the client to n requests in any period of length per. The default
-// is the service's own limit, 100 in 10 seconds, which all programs with the same client ID
-// share: give each its part. With n 0 there is no limit, but a Retry-After still pauses
-// every call of the client. Token requests are not counted.
+// WithRateLimit limits the client to n requests in any period of length per. The default is
+// the service's own limit, 100 in 10 seconds. Programs with the same client ID share that
+// limit, so give each of them a part. If n is 0 there is no limit, but a Retry-After still
+// pauses every call of the client. Token requests are not counted.
 //
-// A call waits for its turn. It fails with [ErrRateLimited] if its deadline comes before.
+// A call waits for a free slot. It fails with [ErrRateLimited] if its context ends first, and
+// at once if its deadline is before the next slot.
 func WithRateLimit(n int, per time.Duration) Option {
 	return func(s *settings) error {
 		switch {
@@ -132,9 +132,9 @@ func WithRateLimit(n int, per time.Duration) Option {
 	}
 }
 
-// WithRateLimiter replaces the client's own rate limit by l, for example one that several
-// processes share, as in examples/redis. It overrides [WithRateLimit], unless that comes
-// later. Token requests are not counted.
+// WithRateLimiter replaces the client's own rate limit with l, which several processes may
+// share, as in examples/redis. Of WithRateLimiter and [WithRateLimit], the last one wins.
+// Token requests are not counted.
 func WithRateLimiter(l RateLimiter) Option {
 	return func(s *settings) error {
 		if l == nil {
@@ -165,7 +165,7 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithObserver reports every attempt and every wait of the client to o, for metrics and
+// WithObserver notifies o of every attempt and every wait of the client, for metrics or
 // progress. See examples/otel for OpenTelemetry.
 func WithObserver(o Observer) Option {
 	return func(s *settings) error {
@@ -174,13 +174,13 @@ func WithObserver(o Observer) Option {
 	}
 }
 
-// WithUserAgent puts product, for example "acme-sync/1.4", before the client's own name in
-// the User-Agent header.
+// WithUserAgent puts product, for example "acme-sync/1.4", in front of the client's own name
+// in the User-Agent header.
 func WithUserAgent(product string) Option {
 	return func(s *settings) error {
 		for _, r := range product {
 			if r < ' ' || r > '~' {
-				return fmt.Errorf("the user agent %q has characters that a header can't carry", product)
+				return fmt.Errorf("the user agent %q has characters that are invalid in a header", product)
 			}
 		}
 		if strings.TrimSpace(product) == "" {
@@ -193,7 +193,7 @@ func WithUserAgent(product string) Option {
 
 const modulePath = "github.com/connector-customizers/customizers"
 
-// userAgent returns this module's name and the version that the program was built with.
+// userAgent returns the name and version of this module, the Go version and the system.
 var userAgent = sync.OnceValue(func() string {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -15,7 +15,7 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// The tests of internal/config have the whole table of addresses.
+// The tests of internal/config have more addresses.
 func TestTenant(t *testing.T) {
 	t.Parallel()
 	for tenant, base := range map[string]string{
@@ -41,7 +41,7 @@ func TestTenant(t *testing.T) {
 	}
 }
 
-func TestOptionsThatCannotBeUsed(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	type options = []customizers.Option
 	retry := func(p customizers.RetryPolicy) options { return options{customizers.WithRetry(p)} }
@@ -59,16 +59,16 @@ func TestOptionsThatCannotBeUsed(t *testing.T) {
 		"no period":           {options{customizers.WithRateLimit(1, 0)}, []string{"period", "0s"}},
 		"negative period":     {options{customizers.WithRateLimit(1, -time.Second)}, []string{"period", "-1s"}},
 		"negative attempts":   {retry(customizers.RetryPolicy{MaxAttempts: -1}), []string{"RetryPolicy.MaxAttempts", "-1"}},
-		"negative MinBackoff": {retry(customizers.RetryPolicy{MinBackoff: -1}), []string{"RetryPolicy", "negative"}},
-		"negative MaxBackoff": {retry(customizers.RetryPolicy{MaxBackoff: -1}), []string{"RetryPolicy", "negative"}},
-		"negative MaxWait":    {retry(customizers.RetryPolicy{MaxWait: -1}), []string{"RetryPolicy", "negative"}},
+		"negative MinBackoff": {retry(customizers.RetryPolicy{MinBackoff: -1}), []string{"RetryPolicy.MinBackoff is -1ns"}},
+		"negative MaxBackoff": {retry(customizers.RetryPolicy{MaxBackoff: -1}), []string{"RetryPolicy.MaxBackoff is -1ns"}},
+		"negative MaxWait":    {retry(customizers.RetryPolicy{MaxWait: -1}), []string{"RetryPolicy.MaxWait is -1ns"}},
 		"MinBackoff over MaxBackoff": {
-			retry(customizers.RetryPolicy{MinBackoff: 2 * time.Second, MaxBackoff: time.Second}), []string{"MinBackoff, 2s", "MaxBackoff, 1s"},
+			retry(customizers.RetryPolicy{MinBackoff: 2 * time.Second, MaxBackoff: time.Second}), []string{"MinBackoff is 2s", "MaxBackoff, 1s"},
 		},
-		"blank user agent":            {options{customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
-		"user agent of two lines":     {options{customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
-		"user agent, not ASCII":       {options{customizers.WithUserAgent("aé")}, []string{"user agent"}},
-		"replaced by one that can be": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersion1)}, []string{`"v3"`}},
+		"blank user agent":        {options{customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
+		"user agent of two lines": {options{customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
+		"user agent, not ASCII":   {options{customizers.WithUserAgent("aé")}, []string{"user agent"}},
+		"followed by a valid one": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersion1)}, []string{`"v3"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,7 +107,7 @@ func TestUserAgent(t *testing.T) {
 	}
 }
 
-// The waits before the attempts are random, at most MinBackoff·2ⁿ⁻¹ and MaxBackoff.
+// The waits between attempts are at most MinBackoff·2ⁿ⁻¹ and at most MaxBackoff.
 func TestRetryPolicy(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

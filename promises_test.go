@@ -31,7 +31,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// An outcome is the number of requests of a call, and the sentinels of its error.
+// An outcome has the number of a call's requests, and the sentinels of its error.
 type outcome struct {
 	requests int
 	fails    bool
@@ -51,19 +51,19 @@ var (
 	limited           = fails(4, customizers.ErrRateLimited)
 )
 
-// html is a 200 of a proxy, although the tenant acted.
+// html returns a fault in which the tenant acts but a proxy responds with 200.
 func html(body string) fault {
 	return fault{Acted: true, Status: 200, Header: header("Content-Type", "text/html"), Body: body}
 }
 
-// matrix has a row for each fault: what follows for an operation that can be repeated (List,
-// Get, Update, Delete), for one that creates (Create, CreateVersion), and for exceptions.
+// matrix has a row for each fault: the outcome of an operation that can be repeated (List, Get,
+// Update, Delete), of one that creates (Create, CreateVersion), and of exceptions.
 var matrix = []struct {
 	name         string
 	fault        fault
 	safe, create outcome
 	except       map[customizerstest.Operation]outcome
-	took         time.Duration // in virtual time; such a fault runs without a socket only
+	took         time.Duration // in virtual time; such a fault runs only without a socket
 }{
 	{"none", fault{Skip: 9}, once, once, nil, 0},
 	{"429 with Retry-After", fault{Status: 429, Header: header("Retry-After", "30")}, twice, twice, nil, 30 * time.Second},
@@ -151,8 +151,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// A create is sent again only on proof that it was not carried out. The matrix has the
-// responses; these are the connections.
+// A create is retried only on proof that it was not carried out. The matrix has the responses;
+// these are failures of connections.
 func TestPromiseNoDoubleCreate(t *testing.T) {
 	t.Parallel()
 	refusingProxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
@@ -206,7 +206,7 @@ func TestPromiseNoDoubleCreate(t *testing.T) {
 	}
 }
 
-func TestPromiseFaultsAreSurvived(t *testing.T) {
+func TestPromiseRetries(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations[:4] {
 		srv := newServer(t, withOne())
@@ -222,14 +222,14 @@ func TestPromiseFaultsAreSurvived(t *testing.T) {
 	}{
 		{fault{Cut: true, Acted: true}, nil},
 		{fault{Status: 503, Acted: true}, nil},
-		{fault{Status: 429, Acted: true}, customizers.ErrNotFound}, // a 429 says that nothing was done
+		{fault{Status: 429, Acted: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
 	} {
 		srv := newServer(t, withOne())
 		c := checkedClient(t, srv)
 		srv.Inject(tt.fault)
 		require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
 		assert.Empty(t, srv.Customizers())
-		require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "without a fault before it")
+		require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "no earlier attempt")
 	}
 }
 
@@ -267,19 +267,19 @@ func TestPromiseIDIsCheckedFirst(t *testing.T) {
 			require.ErrorIs(t, call(), customizers.ErrInvalidArgument, "%s(%q)", name, id)
 		}
 	}
-	assert.Empty(t, srv.Requests(), "not even for a token")
+	assert.Empty(t, srv.Requests(), "not even a token request")
 	assert.Len(t, srv.Customizers(), 1)
 }
 
-// The tests of internal/listing have the lists that shift in every way.
+// The tests of internal/listing have more changes to lists.
 func TestPromiseEveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*customizerstest.Server, *customizers.Client, customizers.Customizer) error{
-		"others come": func(srv *customizerstest.Server, _ *customizers.Client, _ customizers.Customizer) error {
+		"others are created": func(srv *customizerstest.Server, _ *customizers.Client, _ customizers.Customizer) error {
 			srv.Add("another")
 			return nil
 		},
-		"those read go": func(_ *customizerstest.Server, c *customizers.Client, read customizers.Customizer) error {
+		"records read are deleted": func(_ *customizerstest.Server, c *customizers.Client, read customizers.Customizer) error {
 			return c.Delete(context.Background(), read.ID)
 		},
 	} {
@@ -328,7 +328,7 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 			assert.Equal(t, 1, errs, name)
 		}
 	}
-	// With Count, neither a short page nor an empty first one is the end before Total.
+	// With Count, a short page does not end the list before Total, nor does an empty first page.
 	c := clientOver(t, newScript(respond(200, `[{"id":"1"}]`, "X-Total-Count", "2"), respond(200, `[{"id":"1"},{"id":"2"}]`), respond(200, `[]`)))
 	n := 0
 	for _, err := range c.All(t.Context(), customizers.ListOptions{Count: true}) {
@@ -341,10 +341,10 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// In every state of a call, it returns when its context ends.
+// In every state, a call returns when its context ends.
 func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 	t.Parallel()
-	hanging := func(status int) roundTripper { // a body that begins, and does not go on
+	hanging := func(status int) roundTripper { // the body has one byte and then blocks
 		return func(req *http.Request) (*http.Response, error) {
 			r, w := io.Pipe()
 			context.AfterFunc(req.Context(), func() { _ = w.CloseWithError(context.Cause(req.Context())) })
@@ -406,7 +406,7 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 				if tt.is != nil {
 					require.ErrorIs(t, err, tt.is)
 				}
-				time.Sleep(2 * time.Hour) // ends what the call left behind
+				time.Sleep(2 * time.Hour) // let the token source return
 			})
 		})
 	}
@@ -423,7 +423,7 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 	})
 }
 
-// The same over a socket, for what only net/http does.
+// The same over a socket, with the behavior of net/http.
 func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
 	t.Parallel()
 	stuck := make(chan struct{})
@@ -441,7 +441,7 @@ func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
 	})
 	t.Cleanup(func() { close(stuck) })
 	silent, _ := io.Pipe()
-	for name, archive := range map[string]io.Reader{"body": nil, "upload that nobody reads": io.MultiReader(zeros{}), "archive that does not come": silent} {
+	for name, archive := range map[string]io.Reader{"body": nil, "upload that the server does not read": io.MultiReader(zeros{}), "archive that blocks": silent} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(testContext(t))
 			go func() {
@@ -466,7 +466,7 @@ func TestPromiseLongWaitsFailAtOnce(t *testing.T) {
 		c := clientOver(t, wire)
 		start := time.Now()
 		e := failure(t, list(t.Context(), c), customizers.ErrRateLimited)
-		assert.Equal(t, 5*time.Minute, e.RetryAfter, "over the policy's minute")
+		assert.Equal(t, 5*time.Minute, e.RetryAfter, "longer than MaxWait")
 		assert.Equal(t, 1, e.Attempts)
 
 		time.Sleep(time.Minute)
@@ -483,7 +483,7 @@ func TestPromiseLongWaitsFailAtOnce(t *testing.T) {
 		start = time.Now()
 		e = failure(t, list(ctx, c), customizers.ErrServer)
 		require.ErrorIs(t, e, context.DeadlineExceeded)
-		assert.Equal(t, 50*time.Second, e.RetryAfter, "over the deadline")
+		assert.Equal(t, 50*time.Second, e.RetryAfter, "ends after the deadline")
 		assert.Zero(t, time.Since(start))
 		require.NoError(t, list(t.Context(), c))
 	})
@@ -543,7 +543,7 @@ func TestPromiseUploadInConstantMemory(t *testing.T) { // not parallel: it reads
 	file, err := os.Create(filepath.Join(t.TempDir(), "big.zip"))
 	require.NoError(t, err)
 	defer func() { _ = file.Close() }()
-	require.NoError(t, file.Truncate(size)) // without taking space on the disk
+	require.NoError(t, file.Truncate(size)) // a sparse file, which needs no disk space
 	before, most := heap(), int64(0)
 	var sizes []int64
 	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
@@ -578,7 +578,7 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 			if _, err := w.Write(chunk); err != nil {
 				return
 			}
-			if _, ok := w.(http.ResponseWriter); ok { // compressed, all of it may be in buffers
+			if _, ok := w.(http.ResponseWriter); ok { // compressed data may all be in buffers
 				written.Add(int64(len(chunk)))
 			}
 		}
@@ -605,7 +605,7 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 			before := heap()
 			err := list(testContext(t), c)
 			require.ErrorContains(t, err, tt.says)
-			assert.Less(t, written.Load(), int64(128<<20), "bytes read, and in buffers")
+			assert.Less(t, written.Load(), int64(128<<20), "bytes read or in buffers")
 			assert.Less(t, heap()-before, int64(64<<20))
 			assert.Less(t, len(err.Error()), 2000)
 			requireFailure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
@@ -613,7 +613,7 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 	}
 }
 
-// The matrix has an attempt in which nothing moves. One that moves may take any time.
+// An attempt that makes progress may take any time. The matrix has one that stalls.
 func TestPromiseSlowIsNotStalled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -641,7 +641,7 @@ func TestPromiseSlowIsNotStalled(t *testing.T) {
 		requireFailure(t, err, customizers.ErrConnection)
 		require.NotErrorIs(t, err, context.Canceled)
 		assert.Equal(t, 2*time.Minute, time.Since(start))
-		time.Sleep(24 * time.Hour) // ends the writer
+		time.Sleep(24 * time.Hour) // let the writer return
 
 		upload := roundTripper(func(req *http.Request) (*http.Response, error) {
 			for range 100 {
@@ -659,8 +659,8 @@ func TestPromiseSlowIsNotStalled(t *testing.T) {
 	})
 }
 
-// Under every fault, with a service that repeats what it was sent, no error and no log
-// line has a secret or a byte of an archive.
+// Whatever the fault, no error and no log line contains a secret or a byte of an archive, even
+// if the service echoes the request.
 func TestPromiseNoSecrets(t *testing.T) {
 	t.Parallel()
 	const secret, token, archive = "s3cret+&/=value", "header.payload.signature", "ARCHIVE-BYTES"
@@ -710,7 +710,7 @@ func TestPromiseNoSecrets(t *testing.T) {
 			_, _ = io.WriteString(&out, everyFormat(err))
 			hidden := []string{secret, token}
 			own := strings.Contains(name, "{") && !strings.Contains(name, "other") && !strings.Contains(name, `"a"`)
-			if atToken || !own { // what the service says in its own fields is kept
+			if atToken || !own { // the service's own fields are kept
 				hidden = append(hidden, archive)
 			}
 			assert.NotEmpty(t, out.String())
@@ -723,7 +723,7 @@ func TestPromiseNoSecrets(t *testing.T) {
 	}
 }
 
-// everyFormat returns what a program may print of a value.
+// everyFormat returns a value in the formats in which a program may print it.
 func everyFormat(v any) string {
 	var out strings.Builder
 	_, _ = fmt.Fprintf(&out, "%v %+v %#v %s %q\n", v, v, v, v, v)
@@ -736,7 +736,7 @@ func everyFormat(v any) string {
 	return out.String()
 }
 
-// assertHidden checks that text has none of the secrets, in any encoding.
+// assertHidden checks that text does not contain the secrets in any encoding.
 func assertHidden(t *testing.T, name, text string, secrets ...string) {
 	t.Helper()
 	for _, s := range secrets {
@@ -751,8 +751,8 @@ func assertHidden(t *testing.T, name, text string, secrets ...string) {
 	}
 }
 
-// Neither a redirect nor anything in a response sends credentials elsewhere. TestTenant has
-// the addresses that New refuses, and TestTLS the connections.
+// No redirect and no other response makes the client send credentials elsewhere. TestTenant
+// has the addresses that New rejects, and TestTLS the connections.
 func TestPromiseCredentialsOnlyToTheTenant(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// every is a limiter that grants a slot each period.
+// every is a limiter that grants a slot each period, or returns err.
 type every struct {
 	period time.Duration
 	last   time.Time

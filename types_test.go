@@ -11,7 +11,7 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// Records can be kept as JSON: they have the service's field names, and are read back.
+// A Customizer can be stored as JSON: it has the service's field names and can be read again.
 func TestCustomizerJSON(t *testing.T) {
 	t.Parallel()
 	const text = `{"id":"1","name":"n","imageVersion":3,"imageID":"i","tenantID":"t","created":"2021-05-11T22:23:16Z"}`
@@ -27,10 +27,10 @@ func TestCustomizerJSON(t *testing.T) {
 	assert.JSONEq(t, text, string(written))
 	written, err = json.Marshal(customizers.Customizer{})
 	require.NoError(t, err)
-	assert.JSONEq(t, `{}`, string(written), "what the service left out stays out")
+	assert.JSONEq(t, `{}`, string(written), "empty fields are omitted")
 }
 
-// The tests of package api have every form of a date.
+// The tests of package api have every format of a date.
 func TestDates(t *testing.T) {
 	t.Parallel()
 	want := time.Date(2009, 11, 10, 23, 0, 0, 0, time.UTC)

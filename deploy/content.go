@@ -13,8 +13,8 @@ import (
 type content struct {
 	*archive.File
 
-	skipped []string
-	remove  func()
+	skipped []string // names at the top of the folder that are not in it
+	remove  func()   // removes the temporary file, if there is one
 }
 
 // open opens a zip file, or zips a folder without the record into a temporary file.
@@ -28,7 +28,7 @@ func open(ctx context.Context, path, record string) (c *content, err error) {
 		c.File, err = archive.Open(path)
 		return c, err
 	}
-	f, remove, err := temporary()
+	f, remove, err := createTemp()
 	if err == nil {
 		c.remove = remove
 		c.skipped, err = zipFolder(ctx, f, path, record)
@@ -44,9 +44,9 @@ func open(ctx context.Context, path, record string) (c *content, err error) {
 	return c, nil
 }
 
-// temporary creates a temporary file. Where an open file can be removed, it is removed at
-// once, so that nothing is left whatever ends the program.
-func temporary() (f *os.File, remove func(), err error) {
+// createTemp creates a temporary file. If the system can remove an open file, it does so at
+// once, so that no file is left however the program ends.
+func createTemp() (f *os.File, remove func(), err error) {
 	f, err = os.CreateTemp("", "customizer-*.zip")
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +54,7 @@ func temporary() (f *os.File, remove func(), err error) {
 	if os.Remove(f.Name()) == nil {
 		return f, func() {}, nil
 	}
-	return f, func() { _ = os.Remove(f.Name()) }, nil // on Windows, after it was closed
+	return f, func() { _ = os.Remove(f.Name()) }, nil // Windows, where it must be closed first
 }
 
 func (c *content) close() {
@@ -63,12 +63,15 @@ func (c *content) close() {
 }
 
 // Digest returns the SHA-256 of the names and contents of a zip archive's files, in
-// hexadecimal. It does not depend on their order, times, permissions and compression, so
-// the same content has the same digest, whatever program zipped it. Digest reads the
-// whole archive.
+// hexadecimal. It does not depend on their order, times, permissions and compression, so the
+// same content has the same digest, whatever program zipped it. Digest reads the whole
+// archive. It returns an error if the archive
 //
-// It returns an error for an archive that is damaged or encrypted, is compressed with
-// something other than Deflate, has an entry that is neither a file nor a folder, has a
-// name twice, or has an unsafe name: one that is absolute, begins with a drive letter, or
-// has "..", a backslash or control characters. Names that differ only in case are two.
+//   - is not a zip archive, is damaged, or has no files;
+//   - is encrypted;
+//   - has a file that is compressed with a method other than Deflate;
+//   - has an entry that is neither a file nor a folder;
+//   - has the same name twice; names that differ in case are different;
+//   - has an unsafe name: one that is absolute, begins with a drive letter, or contains "..",
+//     a backslash or control characters.
 func Digest(zip io.ReaderAt, size int64) (string, error) { return archive.Digest(zip, size) }

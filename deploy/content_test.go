@@ -20,7 +20,7 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// A rewriter is a client that writes other bytes into the zip file in place.
+// A rewriter is a client that changes the zip file before, during and after the upload.
 type rewriter struct {
 	deploy.Client
 
@@ -39,7 +39,7 @@ func (r *rewriter) CreateVersion(ctx context.Context, id string, archive io.Read
 	return v, err
 }
 
-// What is recorded is the digest of the bytes that were sent.
+// The record never has the digest of other bytes than those that were sent.
 func TestRunChangedArchive(t *testing.T) {
 	t.Parallel()
 	first, second := zipOf(t, zip.Store, "index.js", "1"), zipOf(t, zip.Store, "index.js", "2")
@@ -95,7 +95,7 @@ func TestRunChangedArchive(t *testing.T) {
 	}
 }
 
-// zipOf makes an archive of names and contents in turn.
+// zipOf returns an archive; files alternates names and contents.
 func zipOf(t *testing.T, method uint16, files ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer

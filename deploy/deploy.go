@@ -1,11 +1,11 @@
-// Package deploy deploys a connector customizer, as a pipeline does on each merge. It
-// creates the customizer if there is none, uploads the content as a new version, and
-// waits until the service shows that version.
+// Package deploy deploys a connector customizer, for example in a pipeline that runs on each
+// merge. It creates the customizer if there is none, uploads the content as a new version,
+// and waits until the service shows that version.
 //
 //	result, err := deploy.Run(ctx, client, "hr-feed", "dist/", deploy.Options{Record: "deployed.json"})
 //
-// With a record, a second deployment of the same content uploads nothing. The command
-// does the same: customizers deploy hr-feed dist/ --record deployed.json.
+// With a record, a second deployment of the same content uploads nothing. This command does
+// the same: customizers deploy hr-feed dist/ --record deployed.json.
 package deploy
 
 import (
@@ -36,25 +36,25 @@ type Client interface {
 
 // Options configure [Run]. The zero value deploys without a record.
 type Options struct {
-	// Record is the file that keeps a digest of each uploaded content. The service does
-	// not return the content of a version, so without a record every run uploads. A
-	// pipeline keeps the file in its cache.
+	// Record is the path of a file with the digest of each customizer's last deployment. Run
+	// creates it. The service does not return the content of a version, so without a record
+	// every run uploads. In a pipeline, keep the file in the cache.
 	Record string
 
-	// Timeout bounds the wait until the service shows the new version. The default is 2
-	// minutes. The context bounds the whole run.
+	// Timeout limits the wait for the service to show the new version. The default is 2
+	// minutes. The context limits the whole run.
 	Timeout time.Duration
 
-	// Link names connector instances, by ID or name, to link to the customizer after the
-	// upload. An instance that is linked to it already stays as it is. The endpoints are
-	// those of package instances.
+	// Link has the IDs or names of connector instances to link to the customizer after the
+	// upload. An instance that is already linked to it is not changed. See package instances
+	// for the endpoints.
 	Link []string
 
-	// AnyContent lets Run upload an archive without index.js at its root, which the service
-	// would not run.
+	// AnyContent allows an archive without index.js at its root. The service would not run
+	// it.
 	AnyContent bool
 
-	// DryRun makes Run read only. The result says what a run would do.
+	// DryRun makes Run change nothing. The result reports what a run would do.
 	DryRun bool
 }
 
@@ -62,76 +62,78 @@ type Options struct {
 // JSON.
 type Result struct {
 	Customizer customizers.Customizer `json:"customizer"`          // after the run
-	Created    bool                   `json:"created"`             // the customizer is new
+	Created    bool                   `json:"created"`             // whether the customizer is new
 	Uploaded   bool                   `json:"uploaded"`            // false if the newest version has this content
 	Linked     []instances.Instance   `json:"linked,omitzero"`     // instances that were not linked to the customizer before
 	OldVersion int64                  `json:"oldVersion"`          // 0 if there was no version
 	NewVersion int64                  `json:"newVersion"`          // OldVersion if nothing was uploaded
 	SHA256     string                 `json:"sha256"`              // of the content, see Digest
-	Skipped    []string               `json:"skipped,omitzero"`    // names at the top of the folder that are not deployed
-	Warning    string                 `json:"warning,omitzero"`    // what is unusual about the content
+	Skipped    []string               `json:"skipped,omitzero"`    // names at the top of the folder that were left out
+	Warning    string                 `json:"warning,omitzero"`    // why the service may not run the content
 	Unrecorded string                 `json:"unrecorded,omitzero"` // why Options.Record was not written after an upload
 
 	// In a dry run Created and Uploaded are false, and Linked has the instances to link.
 	DryRun      bool `json:"dryRun,omitzero"`
 	WouldCreate bool `json:"wouldCreate,omitzero"`
-	WouldUpload bool `json:"wouldUpload,omitzero"` // as NewVersion
+	WouldUpload bool `json:"wouldUpload,omitzero"` // then NewVersion is that of the upload
 }
 
 // The errors of this package, for [errors.Is].
 var (
-	// ErrNotShown: the version was uploaded, but the service did not show it within
-	// Options.Timeout. The record does not have it, so the next run uploads again.
+	// ErrNotShown means that the version was uploaded, but the service did not show it within
+	// Options.Timeout. The version is not in the record, so the next run uploads again.
 	ErrNotShown = errors.New("the service does not show the new version")
-	// ErrNotRecorded: the record can't be written. If Run returns a result too, the
-	// deployment is complete, and the next run uploads again. Otherwise nothing was sent,
+	// ErrNotRecorded means that the record can't be written. If Run also returns a result,
+	// the deployment is complete, and the next run uploads again. Otherwise nothing was sent,
 	// and the error matches [customizers.ErrInvalidArgument].
 	ErrNotRecorded = errors.New("the deployment can't be recorded")
-	// ErrChanged: the zip file changed after it was checked. The error says whether a
-	// version was uploaded, and which. It is not in the record.
+	// ErrChanged means that the zip file changed after it was checked. The error names the
+	// version if one was uploaded. The version is not in the record.
 	ErrChanged = archive.ErrChanged
 )
 
 // Run makes the content at path the newest version of a customizer.
 //
-// The customizer is the ID of an existing one, or a name. If no customizer has the name,
-// Run creates one. A name that [customizers.Client.Create] refuses is refused here too,
-// also for an existing customizer: use its ID. Run never deletes anything. It sends no
-// second create: if the outcome of a create is unknown, it looks for the customizer for 30
-// seconds; after a 400 or 409, it looks once. Two programs that deploy a new name at the
-// same time can create two customizers, so let one program at a time deploy a new name.
+// The customizer is the ID of an existing one, or a name. If no customizer has the name, Run
+// creates one. The name must be one that [customizers.Client.Create] accepts. If the name of
+// an existing customizer is not, use its ID. Run never deletes anything, and sends at most one
+// create. If its outcome is unknown, Run looks for the customizer for 30 seconds; after a 400
+// or 409, it looks once. If two programs deploy the same new name at the same time, they may
+// create two customizers.
 //
 // If the service gives the new customizer another name, Run returns an error with that name
-// and its ID, and uploads nothing. Deploy to the ID then: the name would create another.
+// and its ID, and uploads nothing. Then deploy to the ID: another run with the name would
+// create another customizer.
 //
-// The path names a zip file or a folder. Run zips a folder; the same names and contents
-// give the same bytes on every system, as long as the version of Go is the same. It
-// leaves out zip files and dot files at the top of the folder, and lists them in
-// Result.Skipped. It refuses a link to a folder or out of the folder, every archive that
-// [Digest] refuses, and one without index.js at its root: see Options.AnyContent.
+// The path is that of a zip file or a folder. Run zips a folder; with the same version of Go,
+// the same names and contents give the same bytes on every system. It leaves out zip files
+// and dot files at the top of the folder, and lists them in Result.Skipped. It returns an
+// error for a link to a folder or out of the folder, for every archive that [Digest] returns
+// an error for, and for one without index.js at its root: see Options.AnyContent.
 //
 // Run returns an error that matches
-//   - [customizers.ErrInvalidArgument] if an argument can't be used; nothing was sent
-//   - [customizers.ErrNotFound] if no customizer has the ID, if somebody deleted it during
-//     the run, or if there is no instance to link
+//
+//   - [customizers.ErrInvalidArgument] if an argument is invalid; nothing was sent;
+//   - [customizers.ErrNotFound] if no customizer has the ID, if the customizer was deleted
+//     during the run, or if there is no instance to link;
 //   - [customizers.ErrAmbiguous] if several customizers or instances have the name; nothing
-//     was uploaded
-//   - [customizers.ErrOutcomeUnknown] if a create or an upload may or may not have happened
-//   - [ErrNotShown] or [ErrNotRecorded] after an upload
-//   - [ErrChanged] if the zip file changed during the run
+//     was uploaded;
+//   - [customizers.ErrOutcomeUnknown] if a create, an upload or a link may have succeeded;
+//   - [ErrNotShown] if the service does not show the uploaded version in time;
+//   - [ErrNotRecorded] if the record can't be written;
+//   - [ErrChanged] if the zip file changed during the run.
 //
-// Other errors are the client's. Running again is safe after any error but the one about
-// another name.
+// Other errors are the client's. It is safe to run again after any error except the one about
+// another name. If the upload succeeded and a link failed, Run returns both the result and
+// the error.
 //
-// If the upload succeeded and a link failed, Run returns the result with the error.
-//
-// Run needs the scopes sp:connector:read and sp:connector:manage; a dry run, only the
-// first.
+// Run needs the scopes sp:connector:read and sp:connector:manage. A dry run needs only
+// sp:connector:read. The client's retries apply to each request.
 func Run(ctx context.Context, client Client, customizer, path string, opts Options) (*Result, error) {
 	if err := naming.CheckName(customizer); err != nil {
 		return nil, fmt.Errorf("%w: the customizer's name %w", customizers.ErrInvalidArgument, err)
 	}
-	done, err := readRecord(opts.Record)
+	past, err := readRecord(opts.Record)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
@@ -157,7 +159,7 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 		return nil, err
 	}
 	r := &Result{SHA256: content.Digest, Skipped: content.skipped, Warning: warning, DryRun: opts.DryRun}
-	if err = r.deploy(ctx, client, customizer, content, done, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
+	if err = r.deploy(ctx, client, customizer, content, past, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
 		return nil, err
 	}
 	var linkErr error
@@ -166,14 +168,14 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 }
 
 // deploy finds or creates the customizer and uploads content, unless it was deployed before.
-func (r *Result) deploy(ctx context.Context, client Client, customizer string, content *content, done record, opts Options) error {
+func (r *Result) deploy(ctx context.Context, client Client, customizer string, content *content, past record, opts Options) error {
 	c, created, err := findOrCreate(ctx, client, customizer, opts.DryRun)
 	if err != nil {
 		return err
 	}
 	r.Customizer, r.OldVersion, r.NewVersion = *c, c.ImageVersion, c.ImageVersion
 	r.Created, r.WouldCreate = created && !opts.DryRun, created && opts.DryRun
-	if done.has(c, content.Digest) {
+	if past.has(c, content.Digest) {
 		return nil
 	}
 	if opts.DryRun {
@@ -205,7 +207,7 @@ func (r *Result) deploy(ctx context.Context, client Client, customizer string, c
 
 // upload makes content the next version of c.
 func upload(ctx context.Context, client Client, c *customizers.Customizer, content *content) (v *customizers.Version, err error) {
-	if err = content.Verify(); err == nil { // it was checked some requests ago
+	if err = content.Verify(); err == nil { // it may have changed since it was opened
 		if v, err = client.CreateVersion(ctx, c.ID, content.Reader()); err != nil {
 			err = errors.Join(err, content.Verify())
 		}
@@ -214,7 +216,7 @@ func upload(ctx context.Context, client Client, c *customizers.Customizer, conte
 		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
 	}
 	if err := content.Verify(); err != nil {
-		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not what was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)
+		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not the archive that was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)
 	}
 	return v, nil
 }
@@ -225,7 +227,7 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 	switch {
 	case err != nil || c != nil:
 		return c, false, err
-	case uuid.Validate(idOrName) == nil: // the ID of a customizer that was deleted, not a name
+	case uuid.Validate(idOrName) == nil: // probably the ID of a deleted customizer, not a name
 		return nil, false, fmt.Errorf("%w: no customizer has the ID %s", customizers.ErrNotFound, idOrName)
 	case dryRun:
 		return &customizers.Customizer{Name: idOrName}, true, nil
@@ -233,7 +235,7 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 	made, err := client.Create(ctx, customizers.CreateRequest{Name: idOrName})
 	var refused *customizers.Error
 	switch {
-	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it late
+	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later
 		c, err = findAfter(ctx, client, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
@@ -241,22 +243,22 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 		return c, false, err
 	case err != nil:
 		return nil, false, err
-	case made.Name != idOrName: // a second run would not find it, and create another
-		return nil, false, fmt.Errorf("the service created %q (%s), which is not the name %q: nothing was uploaded; deploy to this ID, or delete it", made.Name, made.ID, idOrName)
+	case made.Name != idOrName: // a second run would not find it and would create another
+		return nil, false, fmt.Errorf("the service created %q (%s), not %q, so nothing was uploaded: deploy to this ID, or delete it", made.Name, made.ID, idOrName)
 	}
-	// Another program may have created one at the same time.
+	// Another program may have created one with the name at the same time.
 	c, err = find(ctx, client, idOrName)
 	if err == nil && c != nil && c.ID != made.ID {
 		err = &customizers.AmbiguousError{Name: idOrName, Customizers: []customizers.Customizer{*made, *c}}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("%s (%s) was created, but not used: %w", made.Name, made.ID, err)
+		return nil, false, fmt.Errorf("%s (%s) was created, but nothing was uploaded: %w", made.Name, made.ID, err)
 	}
 	return made, true, nil
 }
 
-// findAfter looks for the customizer of a create that failed, once and then until limit. It
-// returns the create's error if there is none.
+// findAfter looks for the customizer after a create failed with the error failed, repeatedly
+// for limit. If there is none, it returns failed.
 func findAfter(ctx context.Context, client Client, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
 	err = poll(ctx, time.Second, limit, func() (bool, error) {
 		c, err = find(ctx, client, name)
@@ -286,23 +288,23 @@ func find(ctx context.Context, client Client, idOrName string) (*customizers.Cus
 	return c, err
 }
 
-// awaitVersion waits until the service shows the wanted version of c, or a later one.
-func awaitVersion(ctx context.Context, client Client, c *customizers.Customizer, wanted int64, timeout time.Duration) (shown *customizers.Customizer, err error) {
+// awaitVersion waits until the service shows the given version of c, or a later one.
+func awaitVersion(ctx context.Context, client Client, c *customizers.Customizer, version int64, timeout time.Duration) (shown *customizers.Customizer, err error) {
 	timeout = cmp.Or(timeout, 2*time.Minute)
 	err = poll(ctx, 250*time.Millisecond, timeout, func() (bool, error) {
 		shown, err = client.Get(ctx, c.ID)
-		return err == nil && shown.ImageVersion >= wanted, err
+		return err == nil && shown.ImageVersion >= version, err
 	})
-	if err == nil && shown.ImageVersion < wanted {
+	if err == nil && shown.ImageVersion < version {
 		err = fmt.Errorf("%w: still version %d after %v", ErrNotShown, shown.ImageVersion, timeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but not confirmed: %w", wanted, c.Name, c.ID, err)
+		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but not confirmed: %w", version, c.Name, c.ID, err)
 	}
 	return shown, nil
 }
 
-// poll calls check until it returns true or an error, for at most limit. The interval
+// poll calls check until it returns true or an error, or until limit has passed. The interval
 // doubles up to 5 seconds.
 func poll(ctx context.Context, interval, limit time.Duration, check func() (bool, error)) error {
 	end := time.Now().Add(limit)

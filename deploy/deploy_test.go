@@ -20,7 +20,7 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// bubble runs a test with a tenant in virtual time.
+// bubble runs a test with a fake tenant in virtual time.
 func bubble(t *testing.T, f func(*testing.T, *customizerstest.Server), opts ...customizerstest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,7 +29,7 @@ func bubble(t *testing.T, f func(*testing.T, *customizerstest.Server), opts ...c
 	})
 }
 
-// folder makes a folder with files.
+// folder creates a folder with files.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +46,7 @@ func simple(t *testing.T) string {
 	return folder(t, map[string]string{"index.js": "exports.connectorCustomizer = 1\n"})
 }
 
-// operations returns the operations that a tenant was asked for.
+// operations returns the operations of the requests to a tenant.
 func operations(srv *customizerstest.Server, of ...customizerstest.Operation) (all []customizerstest.Operation) {
 	for _, r := range srv.Requests(of...) {
 		all = append(all, r.Operation)
@@ -54,19 +54,19 @@ func operations(srv *customizerstest.Server, of ...customizerstest.Operation) (a
 	return all
 }
 
-// changes returns those that may change something.
+// changes returns the operations that may change something.
 func changes(srv *customizerstest.Server) []customizerstest.Operation {
 	return operations(srv, customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion)
 }
 
-// A stub is a client of a service that is behind: its list hides customizers, and it shows a
-// version only after some time.
+// A stub is a client of a service with delays: its list hides customizers, and it shows a
+// version late.
 type stub struct {
 	deploy.Client
 
 	hides       func(customizers.Customizer) bool
 	shownAt     time.Time
-	names       func(string) string // the service's name of a new customizer
+	rename      func(string) string // returns the service's name of a new customizer
 	afterCreate func()
 }
 
@@ -102,8 +102,8 @@ func (s *stub) Get(ctx context.Context, id string) (*customizers.Customizer, err
 }
 
 func (s *stub) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
-	if s.names != nil {
-		r.Name = s.names(r.Name)
+	if s.rename != nil {
+		r.Name = s.rename(r.Name)
 	}
 	c, err := s.Client.Create(ctx, r)
 	if s.afterCreate != nil {
@@ -119,7 +119,7 @@ func TestRun(t *testing.T) {
 		start := time.Now()
 		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
 		require.NoError(t, err)
-		assert.Zero(t, time.Since(start), "a new name waits for nothing but its requests")
+		assert.Zero(t, time.Since(start), "no wait")
 		assert.Equal(t, []customizerstest.Operation{customizerstest.Token, customizerstest.List, customizerstest.List, customizerstest.Create,
 			customizerstest.List, customizerstest.List, customizerstest.CreateVersion, customizerstest.Get}, operations(srv))
 		c, err := srv.Client().Get(t.Context(), r.Customizer.ID)
@@ -147,7 +147,7 @@ func TestRunWithAnID(t *testing.T) {
 		assert.Len(t, srv.Versions(id), 1)
 
 		_, err = deploy.Run(t.Context(), srv.Client(), "a0b1c2d3-0000-4000-8000-000000000000", dir, deploy.Options{})
-		require.ErrorIs(t, err, customizers.ErrNotFound, "an ID is not the name of a new customizer")
+		require.ErrorIs(t, err, customizers.ErrNotFound, "an ID is not used as a name")
 		assert.Len(t, changes(srv), 1)
 	})
 }
@@ -174,7 +174,7 @@ func TestRunDry(t *testing.T) {
 	})
 }
 
-// Nothing is uploaded and nothing is deleted while several customizers have the name.
+// Nothing is uploaded or deleted if several customizers have the name.
 func TestRunAmbiguous(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -188,7 +188,7 @@ func TestRunAmbiguous(t *testing.T) {
 		"another program creates one too": {func(srv *customizerstest.Server) deploy.Client {
 			return &stub{Client: srv.Client(), afterCreate: func() { srv.Add("hr-feed") }}
 		}, []customizerstest.Operation{customizerstest.Create}},
-		"the list shows only that of another program": {func(srv *customizerstest.Server) deploy.Client {
+		"the list shows only another program's": {func(srv *customizerstest.Server) deploy.Client {
 			return &stub{
 				Client:      srv.Client(),
 				hides:       func(c customizers.Customizer) bool { return c.ID == srv.Customizers()[0].ID },
@@ -216,15 +216,15 @@ func TestRunAmbiguous(t *testing.T) {
 	}
 }
 
-// A service that normalizes names would get a new customizer with every run.
-func TestRunStopsAtAnotherName(t *testing.T) {
+// If the service normalizes names, every run by name would create a customizer.
+func TestRunWithNormalizedName(t *testing.T) {
 	t.Parallel()
-	for asked, made := range map[string]string{"HR-Feed": "hr-feed", "Zu\u0308rich": "Zürich", "hr  feed": "hr feed"} {
+	for name, normalized := range map[string]string{"HR-Feed": "hr-feed", "Zu\u0308rich": "Zürich", "hr  feed": "hr feed"} {
 		dir := simple(t)
 		bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-			client := &stub{Client: srv.Client(), names: func(string) string { return made }}
-			_, err := deploy.Run(t.Context(), client, asked, dir, deploy.Options{})
-			require.ErrorContains(t, err, fmt.Sprintf("the service created %q (%s)", made, srv.Customizers()[0].ID))
+			client := &stub{Client: srv.Client(), rename: func(string) string { return normalized }}
+			_, err := deploy.Run(t.Context(), client, name, dir, deploy.Options{})
+			require.ErrorContains(t, err, fmt.Sprintf("the service created %q (%s), not %q", normalized, srv.Customizers()[0].ID, name))
 			assert.Equal(t, []customizerstest.Operation{customizerstest.Create}, changes(srv))
 		})
 	}
@@ -235,7 +235,7 @@ func TestRunRefusedCreate(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status int
-		others []string // appear during the create
+		others []string // created during the create
 		failed error
 		says   string
 	}{
@@ -255,7 +255,7 @@ func TestRunRefusedCreate(t *testing.T) {
 				start := time.Now()
 				client := &stub{Client: srv.Client(), afterCreate: func() { srv.Add(tt.others...) }}
 				r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{})
-				assert.Zero(t, time.Since(start), "it looks once")
+				assert.Zero(t, time.Since(start), "it looks only once")
 				if tt.says != "" {
 					require.ErrorContains(t, err, tt.says)
 					if tt.failed != nil {
@@ -274,7 +274,7 @@ func TestRunRefusedCreate(t *testing.T) {
 }
 
 // The list may not show the new customizer yet.
-func TestRunUsesACreateThatIsNotListed(t *testing.T) {
+func TestRunWithoutNewCustomizerInList(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
@@ -285,7 +285,7 @@ func TestRunUsesACreateThatIsNotListed(t *testing.T) {
 	})
 }
 
-// Whatever fails, there is one customizer of the name in the end, and running again is safe.
+// Whatever fails, running again is safe, and only one customizer has the name.
 func TestRunWithFaults(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -301,7 +301,7 @@ func TestRunWithFaults(t *testing.T) {
 		"create is rate limited":                 {customizerstest.Create, customizerstest.Fault{Status: 429}, nil, ""},
 		"create is refused":                      {customizerstest.Create, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused":                        {customizerstest.List, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
-		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but not used: "},
+		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but nothing was uploaded: "},
 		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrBadRequest, ", which was at version 0: "},
 		"upload finds it deleted":                {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, customizers.ErrNotFound, "uploading to hr-feed ("},
 		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Cut: true, Acted: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
@@ -335,7 +335,7 @@ func TestRunWithFaults(t *testing.T) {
 func TestRunWaits(t *testing.T) {
 	t.Parallel()
 	lost := customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true}
-	unnumbered := customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 200, Body: "{}", Acted: true}
+	noNumber := customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 200, Body: "{}", Acted: true}
 	const never = time.Hour
 	for name, tt := range map[string]struct {
 		fault              customizerstest.Fault
@@ -345,12 +345,12 @@ func TestRunWaits(t *testing.T) {
 		failed             error
 	}{
 		"for a lost create":             {fault: lost, listed: 25 * time.Second, least: 25 * time.Second, most: 30 * time.Second},
-		"for a lost create in vain":     {fault: lost, listed: never, least: 30 * time.Second, most: 30 * time.Second, failed: customizers.ErrOutcomeUnknown},
+		"in vain for a lost create":     {fault: lost, listed: never, least: 30 * time.Second, most: 30 * time.Second, failed: customizers.ErrOutcomeUnknown},
 		"cancelled, for a lost create":  {fault: lost, listed: never, cancelled: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: customizers.ErrOutcomeUnknown},
 		"for the version":               {shown: 10 * time.Second, least: 10 * time.Second, most: 15 * time.Second},
-		"for a version of no number":    {fault: unnumbered, shown: time.Second, least: time.Second, most: 2 * time.Second},
+		"for a version without number":  {fault: noNumber, shown: time.Second, least: time.Second, most: 2 * time.Second},
 		"for the version for 2 minutes": {shown: never, least: 2 * time.Minute, most: 2 * time.Minute, failed: deploy.ErrNotShown},
-		"for the version for less":      {shown: never, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrNotShown},
+		"for the version for 5 seconds": {shown: never, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrNotShown},
 		"cancelled, for the version":    {shown: never, cancelled: 7 * time.Second, least: 7 * time.Second, most: 7 * time.Second, failed: context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -401,8 +401,8 @@ func TestRunCancelled(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
-// Arguments that can't be used are refused before anything is sent.
-func TestRunRefuses(t *testing.T) {
+// Nothing is sent if an argument is invalid.
+func TestRunInvalidArguments(t *testing.T) {
 	t.Parallel()
 	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1"))})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
@@ -414,7 +414,7 @@ func TestRunRefuses(t *testing.T) {
 		"no zip archive":       {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
 		"an unsafe archive":    {"a", filepath.Join(files, "unsafe.zip"), "", `unsafe.zip: "../evil.js" in the archive has an unsafe name`},
 		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
-		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.json"), "delete it to go on"},
+		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.json"), "delete it to continue"},
 		"a folder as a record": {"a", simple(t), files, "is not a file"},
 		"a device as a record": {"a", simple(t), os.DevNull, "is not a file"},
 		"a record in a file":   {"a", simple(t), filepath.Join(files, "broken.zip", "new", "deployed.json"), "can't be recorded"},

@@ -13,8 +13,8 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// What a pipeline does on each merge. The second time nothing is new, and nothing is
-// uploaded.
+// Deploys a folder twice, as a pipeline may. The second run uploads nothing, because the
+// content has not changed.
 func ExampleRun() {
 	srv := customizerstest.NewServer()
 	defer srv.Close()

@@ -3,13 +3,14 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/instances"
 )
 
-// findInstances returns the connector instances with the given IDs or names.
+// findInstances returns the connector instances with the given IDs or names, each once.
 func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]instances.Instance, error) {
 	if len(idsOrNames) == 0 {
 		return nil, nil
@@ -23,7 +24,7 @@ func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]i
 		var named []instances.Instance
 		var ids []string
 		for _, i := range all {
-			if strings.EqualFold(i.ID, want) { // an ID wins over a name
+			if strings.EqualFold(i.ID, want) { // an ID takes precedence over a name
 				named, ids = []instances.Instance{i}, []string{i.ID}
 				break
 			}
@@ -35,7 +36,9 @@ func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]i
 		case 0:
 			return nil, fmt.Errorf("%w: no connector instance has the ID or name %q", customizers.ErrNotFound, want)
 		case 1:
-			found = append(found, named[0])
+			if !slices.Contains(found, named[0]) { // it may be given by ID and by name
+				found = append(found, named[0])
+			}
 		default:
 			return nil, fmt.Errorf("%w %q of connector instances: %s", customizers.ErrAmbiguous, want, strings.Join(ids, ", "))
 		}
@@ -43,7 +46,7 @@ func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]i
 	return found, nil
 }
 
-// link links the instances that are not linked to c yet, and returns them.
+// link links the instances to c that are not linked to it yet, and returns them.
 func link(ctx context.Context, client Client, all []instances.Instance, c *customizers.Customizer, dryRun bool) (linked []instances.Instance, err error) {
 	for _, i := range all {
 		switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// A run links the instances after the upload, and a second run changes nothing.
+// A run links the instances after the upload. A second run changes nothing.
 func TestRunLinks(t *testing.T) {
 	t.Parallel()
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
@@ -46,7 +46,20 @@ func TestRunLinks(t *testing.T) {
 	}, customizerstest.WithInstances(3))
 }
 
-// An instance that can't be found is found out before anything is changed.
+// An instance that is given by name and by ID is linked once.
+func TestRunLinksOnce(t *testing.T) {
+	t.Parallel()
+	dir := simple(t)
+	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+		instance := srv.Instances()[0]
+		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Link: []string{instance.Name, instance.ID}})
+		require.NoError(t, err)
+		assert.Len(t, r.Linked, 1)
+		assert.Len(t, srv.Requests(customizerstest.UpdateInstance), 1)
+	}, customizerstest.WithInstances(1))
+}
+
+// Nothing is changed if an instance does not exist.
 func TestRunLinksUnknownInstance(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
@@ -58,7 +71,7 @@ func TestRunLinksUnknownInstance(t *testing.T) {
 	}, customizerstest.WithInstances(1))
 }
 
-// A link that fails comes with the result of the upload.
+// If a link fails, Run returns the result of the upload and the error.
 func TestRunLinkFails(t *testing.T) {
 	t.Parallel()
 	dir := simple(t)
@@ -74,7 +87,7 @@ func TestRunLinkFails(t *testing.T) {
 }
 
 // The service runs index.js at the root of the archive.
-func TestRunLooksAtTheArchive(t *testing.T) {
+func TestRunChecksForIndexJS(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		files map[string]string

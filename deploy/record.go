@@ -12,11 +12,11 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// A record keeps earlier deployments by the customizer's ID.
-type record map[string]deployed
+// A record has the last deployment of each customizer, by the customizer's ID.
+type record map[string]deployment
 
-// deployed is the newest version that was deployed, with the digest of its content.
-type deployed struct {
+// A deployment is the version that was deployed, with the digest of its content.
+type deployment struct {
 	Name         string    `json:"name"`
 	ImageVersion int64     `json:"imageVersion"`
 	ImageID      string    `json:"imageID"`
@@ -36,7 +36,7 @@ func readRecord(path string) (record, error) {
 		return r, nil
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrNotRecorded, err)
-	case !info.Mode().IsRegular(): // to read a FIFO would wait for a writer
+	case !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
 		return nil, fmt.Errorf("the record of deployments %s is not a file", path)
 	}
 	data, err := os.ReadFile(path) //nolint:gosec // the caller's own file
@@ -44,26 +44,27 @@ func readRecord(path string) (record, error) {
 		err = json.Unmarshal(data, &r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the record of deployments %s can't be read (delete it to go on without): %w", path, err)
+		return nil, fmt.Errorf("the record of deployments %s can't be read (delete it to continue without it): %w", path, err)
 	}
 	return r, nil
 }
 
-// has reports whether the newest version of c has the content with the given digest.
+// has reports whether the newest version of c has the content with the given digest, as far
+// as recorded.
 func (r record) has(c *customizers.Customizer, digest string) bool {
 	d, ok := r[c.ID]
 	return ok && d.SHA256 == digest && d.ImageVersion == c.ImageVersion && d.ImageID == c.ImageID
 }
 
-// remember adds a deployment to the record. If two programs do so at the same time, one
-// deployment may be lost.
+// remember adds a deployment to the record file. If two programs do so at the same time, one
+// of the deployments may be lost.
 func remember(path string, c *customizers.Customizer, digest string) error {
 	r, err := readRecord(path)
 	if err == nil {
 		if r == nil {
 			r = record{} // the file holds null
 		}
-		r[c.ID] = deployed{Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, SHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
+		r[c.ID] = deployment{Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, SHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
 		err = replace(path, r)
 	}
 	if err != nil {
@@ -94,8 +95,7 @@ func checkWritable(path string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// replace writes a new file and renames it to path, so the record is whole also after a
-// crash.
+// replace writes a new file and renames it to path, so that a crash can't damage the record.
 func replace(path string, r record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -65,19 +65,18 @@ func TestRecord(t *testing.T) {
 	assert.Len(t, files, 1, "no temporary file is left")
 }
 
-// A record that can't be written is found before anything is sent, and nothing is left of
-// the attempt.
+// If the record can't be written, nothing is sent, and no temporary file is left.
 func TestRecordCheckedFirst(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("a folder has no permissions there")
+		t.Skip("folders have no permissions on Windows")
 	}
 	locked := folder(t, map[string]string{"readonly.json": "{}"})
 	require.NoError(t, os.Chmod(filepath.Join(locked, "readonly.json"), 0o400))
 	require.NoError(t, os.Chmod(locked, 0o500))
 	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) // so that it can be removed
 	records := []string{filepath.Join(locked, "readonly.json"), filepath.Join(locked, "deployed.json"), filepath.Join(locked, "new", "deployed.json")}
-	if os.Geteuid() == 0 { // may write anywhere but here
+	if os.Geteuid() == 0 { // root may write anywhere but here
 		records = []string{"/proc/deployed.json", "/proc/new/deployed.json"}
 	}
 	for _, record := range records {
@@ -92,7 +91,7 @@ func TestRecordCheckedFirst(t *testing.T) {
 	assert.Len(t, left, 1)
 }
 
-// A record that lost its folder during the run comes with the result of the deployment.
+// If the record can't be written after the upload, Run returns the result and the error.
 func TestRecordNotWritable(t *testing.T) {
 	t.Parallel()
 	dir, parent := simple(t), filepath.Join(t.TempDir(), "parent")
@@ -105,7 +104,8 @@ func TestRecordNotWritable(t *testing.T) {
 	})
 }
 
-// If somebody else uploads at the same time, it is not known what is newest.
+// If another program uploads at the same time, the record is not written, because its version
+// may be the newest.
 func TestRecordOfAnotherUpload(t *testing.T) {
 	t.Parallel()
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")

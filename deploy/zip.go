@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// zipFolder zips the files of a folder into f, and returns the names that it skipped. The
-// same names and contents give the same bytes: the files are sorted, dated 1980-01-01 and
-// have the mode 0644.
+// zipFolder zips the files of a folder into f, and returns the names that it skipped. The same
+// names and contents give the same bytes: files are sorted, and all have the date 1980-01-01
+// and the mode 0644.
 func zipFolder(ctx context.Context, f io.Writer, folder, record string) (skipped []string, err error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -26,7 +26,7 @@ func zipFolder(ctx context.Context, f io.Writer, folder, record string) (skipped
 	case err != nil:
 		return nil, err
 	case len(names) == 0:
-		return nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder do not count)")
+		return nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder are left out)")
 	}
 	z := zip.NewWriter(f)
 	for _, name := range names {
@@ -37,10 +37,10 @@ func zipFolder(ctx context.Context, f io.Writer, folder, record string) (skipped
 	return skipped, z.Close()
 }
 
-// list returns the files to zip, and the names at the top of the folder that are left
-// out: dot files, and archives, which npm run pack-zip writes beside index.js.
+// list returns the files to zip, and the names at the top of the folder that are left out: dot
+// files, and zip files, because npm run pack-zip writes one next to index.js.
 func list(root *os.Root, record string) (names, skipped []string, err error) {
-	own, _ := os.Stat(record) // it may be in the folder
+	recordInfo, _ := os.Stat(record) // the record may be in the folder
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		top := !strings.Contains(name, "/")
 		switch {
@@ -57,9 +57,11 @@ func list(root *os.Root, record string) (names, skipped []string, err error) {
 		}
 		info, err := root.Stat(name) // fails for a link out of the folder
 		switch {
+		case err != nil && d.Type()&fs.ModeSymlink != 0:
+			return fmt.Errorf("%s links to nothing, or out of the folder", name)
 		case err != nil:
 			return err
-		case os.SameFile(info, own):
+		case os.SameFile(info, recordInfo):
 			return nil
 		case !info.Mode().IsRegular():
 			return fmt.Errorf("%s is not a file, or links to a folder", name)

@@ -19,7 +19,7 @@ import (
 	"github.com/connector-customizers/customizers/deploy"
 )
 
-// A recorder is a client that keeps the archive.
+// A recorder is a client that records the archive.
 type recorder struct {
 	deploy.Client
 
@@ -33,8 +33,8 @@ func (r *recorder) CreateVersion(ctx context.Context, id string, archive io.Read
 	return r.Client.CreateVersion(ctx, id, bytes.NewReader(r.archive))
 }
 
-// archived deploys a folder and returns the archive that it becomes.
-func archived(t *testing.T, dir, record string) ([]byte, *deploy.Result, error) {
+// deployFolder deploys a folder and returns the archive that was sent.
+func deployFolder(t *testing.T, dir, record string) ([]byte, *deploy.Result, error) {
 	t.Helper()
 	client := &recorder{Client: customizerstest.NewServer(customizerstest.WithoutSocket()).Client()}
 	r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record, AnyContent: true})
@@ -64,9 +64,9 @@ func TestFolderIsZippedReproducibly(t *testing.T) {
 	one, other := folder(t, files), folder(t, files)
 	require.NoError(t, os.Chtimes(filepath.Join(other, "a.js"), time.Now(), time.Now().Add(-1000*time.Hour)))
 	require.NoError(t, os.Chmod(filepath.Join(other, "b", "z.js"), 0o755))
-	first, _, err := archived(t, one, "")
+	first, _, err := deployFolder(t, one, "")
 	require.NoError(t, err)
-	second, _, err := archived(t, other, "")
+	second, _, err := deployFolder(t, other, "")
 	require.NoError(t, err)
 	assert.Equal(t, first, second)
 	names, got := contents(t, first)
@@ -82,43 +82,43 @@ func TestFolderSkips(t *testing.T) {
 	}
 	dir, record := folder(t, files), ""
 	for _, record = range []string{"", filepath.Join(dir, "deployed.json")} {
-		archive, r, err := archived(t, dir, record)
+		archive, r, err := deployFolder(t, dir, record)
 		require.NoError(t, err)
 		names, _ := contents(t, archive)
 		assert.Equal(t, []string{"folder.zip/a.js", "index.js", "lib/.hidden", "lib/fixture.zip"}, names)
 		assert.Equal(t, []string{".env", ".git", "hr-feed-0.1.0.zip"}, r.Skipped)
 	}
 	require.FileExists(t, record)
-	archive, _, err := archived(t, dir, record)
+	archive, _, err := deployFolder(t, dir, record)
 	require.NoError(t, err)
 	_, got := contents(t, archive)
 	assert.NotContains(t, got, "deployed.json", "the record is not content")
 
-	_, _, err = archived(t, folder(t, map[string]string{"hr-feed-0.1.0.zip": "an archive"}), "")
+	_, _, err = deployFolder(t, folder(t, map[string]string{"hr-feed-0.1.0.zip": "an archive"}), "")
 	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
-	assert.ErrorContains(t, err, "no files to deploy (*.zip and dot files at the top of a folder do not count)")
+	assert.ErrorContains(t, err, "no files to deploy (*.zip and dot files at the top of a folder are left out)")
 }
 
 func TestFolderWithLinks(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("links need a privilege there")
+		t.Skip("links need a privilege on Windows")
 	}
 	outside := folder(t, map[string]string{"secret": "s"})
 	for name, tt := range map[string]struct{ target, says string }{
-		"to a file inside":      {"index.js", ""},
-		"inside, by the parent": {"lib/../index.js", ""},
-		"to a file outside":     {filepath.Join(outside, "secret"), "link: path escapes"},
-		"upwards":               {"../" + filepath.Base(outside) + "/secret", "link: path escapes"},
-		"to nothing":            {"none", "link: no such file"},
-		"to itself":             {"link", "link"},
-		"to a folder inside":    {"lib", "link is not a file, or links to a folder"},
+		"to a file inside":   {"index.js", ""},
+		"inside, through ..": {"lib/../index.js", ""},
+		"to a file outside":  {filepath.Join(outside, "secret"), "link links to nothing, or out of the folder"},
+		"upwards":            {"../" + filepath.Base(outside) + "/secret", "link links to nothing, or out of the folder"},
+		"to nothing":         {"none", "link links to nothing, or out of the folder"},
+		"to itself":          {"link", "link"},
+		"to a folder inside": {"lib", "link is not a file, or links to a folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := folder(t, map[string]string{"index.js": "1", "lib/a.js": "2"})
 			require.NoError(t, os.Symlink(tt.target, filepath.Join(dir, "link")))
-			archive, _, err := archived(t, dir, "")
+			archive, _, err := deployFolder(t, dir, "")
 			if tt.says != "" {
 				require.ErrorIs(t, err, customizers.ErrInvalidArgument)
 				assert.ErrorContains(t, err, tt.says)
@@ -131,12 +131,12 @@ func TestFolderWithLinks(t *testing.T) {
 	}
 }
 
-// The temporary archive is removed after success and failure. Where the system allows it,
-// it has no name meanwhile, so a signal leaves none either.
+// The temporary archive is removed after success and failure. Except on Windows, it has no name
+// even during the run, so that a signal leaves no file either.
 func TestFolderLeavesNoTemporaryFile(t *testing.T) {
 	dir, temporary := simple(t), t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	t.Setenv("TMP", temporary) // of Windows
+	t.Setenv("TMP", temporary) // Windows
 	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
 	client := &rewriter{Client: srv.Client(), before: func() {}, after: func() {}, during: func() {
 		left, err := os.ReadDir(temporary)

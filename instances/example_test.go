@@ -10,7 +10,7 @@ import (
 	"github.com/connector-customizers/customizers/instances"
 )
 
-// Link a customizer to the instance with a given name, unless it is linked already.
+// Links a customizer to the instance with a given name, unless it is already linked.
 func Example() {
 	srv := customizerstest.NewServer(
 		customizerstest.WithCustomizers(customizers.Customizer{Name: "hr-feed"}), customizerstest.WithInstances(2))

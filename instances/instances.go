@@ -1,20 +1,23 @@
 // Package instances lists the connector instances of a tenant, and links customizers to
-// them. A customizer runs nowhere until it is linked to an instance.
+// them. A customizer does not run until it is linked to an instance.
 //
 //	all, err := instances.List(ctx, client)
 //	linked, err := instances.Link(ctx, client, all[0].ID, customizer.ID)
 //
 // The endpoints, under /beta/connector-instances, are in no published specification.
-// SailPoint's CLI and its extension for VS Code use them, and this package sends what they
-// send. SailPoint may change them without notice. The scopes named here are those of
-// customizers; the ones of these endpoints are documented nowhere.
+// SailPoint's CLI and its extension for VS Code use them, and this package sends the same
+// requests. SailPoint may change the endpoints without notice. The scopes named here are
+// those of the customizer endpoints, because the scopes of these are not documented.
 //
 // # Errors
 //
-// An ID that is empty, is "." or "..", or has a slash, white space or control characters is
-// [customizers.ErrInvalidArgument], and nothing is sent. If the service refuses a request,
-// the error is the [*customizers.Error] of [customizers.CheckResponse]. A success without
-// the expected body is an error too.
+// The functions return
+//
+//   - [customizers.ErrInvalidArgument] if an ID is empty, is "." or "..", or contains a slash,
+//     white space or control characters; nothing was sent;
+//   - the error of the [Doer] if it returns one;
+//   - the [*customizers.Error] of [customizers.CheckResponse] if the status is not 2xx;
+//   - an error that describes the body if the status is 2xx but the body is unexpected.
 package instances
 
 import (
@@ -33,12 +36,13 @@ import (
 	"github.com/connector-customizers/customizers/internal/naming"
 )
 
-// A Doer sends a request whose URL is a path of the tenant. [*customizers.Client] is one.
+// A Doer sends a request whose URL is a path of the tenant. [*customizers.Client] implements
+// it.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// An Instance is a connector instance. It runs the customizer that is linked to it.
+// An Instance is a connector instance. It runs the customizer linked to it.
 type Instance struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
@@ -47,14 +51,14 @@ type Instance struct {
 
 const collection = "/beta/connector-instances"
 
-// List returns all connector instances; the endpoint is not known to page. List needs the
-// scope sp:connector:read, and [customizers.Client] retries it. A 404 means that the tenant
-// lacks the endpoint, and does not match [customizers.ErrNotFound].
+// List returns all connector instances. As far as is known, the endpoint has no pages. List
+// needs the scope sp:connector:read, and [customizers.Client] retries it. If the tenant lacks
+// the endpoint, List returns an error that does not match [customizers.ErrNotFound].
 func List(ctx context.Context, doer Doer) ([]Instance, error) {
 	var all []Instance
 	err := send(ctx, doer, http.MethodGet, collection, nil, &all, func() error {
 		if all == nil {
-			return errors.New("it is null, not a list")
+			return errors.New("null instead of a list")
 		}
 		if i := slices.IndexFunc(all, func(i Instance) bool { return i.ID == "" }); i >= 0 {
 			return fmt.Errorf("record %d has no id", i)
@@ -70,9 +74,9 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 	return all, nil
 }
 
-// Link links a customizer to an instance, in place of one that was linked before, and
-// returns the instance as it is afterwards. If there is no such instance, the error is
-// [customizers.ErrNotFound]. Link needs the scope sp:connector:manage.
+// Link links a customizer to an instance, replacing any earlier link, and returns the
+// changed instance. If there is no such instance, it returns [customizers.ErrNotFound]. Link
+// needs the scope sp:connector:manage.
 //
 // [customizers.Client] does not retry Link after a 5xx or a broken connection. Link then
 // reads the list, which needs the scope sp:connector:read, and succeeds if the list shows the
@@ -85,21 +89,20 @@ func Link(ctx context.Context, doer Doer, instanceID, customizerID string) (*Ins
 	return patch(ctx, doer, instanceID, customizerID, operation{Op: "replace", Path: "/connectorCustomizerId", Value: customizerID})
 }
 
-// Unlink removes the link of an instance, and returns the instance as it is afterwards. If
-// no customizer is linked, Unlink succeeds too. Its scope, its errors and what is retried
-// are those of [Link].
+// Unlink removes the link of an instance, and returns the changed instance. It also succeeds
+// if no customizer is linked. Its scope, errors and retries are those of [Link].
 func Unlink(ctx context.Context, doer Doer, instanceID string) (*Instance, error) {
 	return patch(ctx, doer, instanceID, "", operation{Op: "remove", Path: "/connectorCustomizerId"})
 }
 
-// An operation is one of a JSON Patch (RFC 6902).
+// An operation is an operation of a JSON Patch (RFC 6902).
 type operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Value string `json:"value,omitzero"`
 }
 
-// patch applies op to an instance, which should have the given customizer afterwards.
+// patch applies op to an instance, and checks that the given customizer is linked afterwards.
 func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op operation) (*Instance, error) {
 	if err := naming.CheckID(instanceID); err != nil {
 		return nil, fmt.Errorf("%w: the instance's id %w", customizers.ErrInvalidArgument, err)
@@ -119,7 +122,7 @@ func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op o
 		return nil
 	})
 	if errors.Is(err, customizers.ErrOutcomeUnknown) || errors.Is(err, customizers.ErrBadRequest) {
-		all, _ := List(ctx, doer) // err says more than an error of the list
+		all, _ := List(ctx, doer) // if it fails, err is more useful than its error
 		if i := slices.IndexFunc(all, done); i >= 0 {
 			return &all[i], nil
 		}
@@ -130,8 +133,8 @@ func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op o
 	return &out, nil
 }
 
-// send sends a request, decodes the response into out and checks it. If the service may
-// have carried out a PATCH that failed, the error matches ErrOutcomeUnknown.
+// send sends a request, decodes the response into out and calls check. If a PATCH fails but
+// the service may have carried it out, the error matches ErrOutcomeUnknown.
 func send(ctx context.Context, doer Doer, method, path string, body []byte, out any, check func() error) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {

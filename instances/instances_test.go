@@ -18,7 +18,7 @@ import (
 
 var _ instances.Doer = (*customizers.Client)(nil)
 
-// A recorder keeps what a client sends.
+// A recorder records the requests of a client.
 type recorder struct {
 	instances.Doer
 
@@ -28,8 +28,8 @@ type recorder struct {
 func (r *recorder) Do(req *http.Request) (*http.Response, error) {
 	var body []byte
 	if req.GetBody != nil {
-		again, _ := req.GetBody()
-		body, _ = io.ReadAll(again)
+		r, _ := req.GetBody()
+		body, _ = io.ReadAll(r)
 	}
 	r.sent = append(r.sent, strings.TrimSpace(strings.Join([]string{req.Method, req.URL.String(), req.Header.Get("Content-Type"), string(body)}, " ")))
 	return r.Doer.Do(req)
@@ -40,8 +40,8 @@ const (
 	a, b     = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb" // instances
 )
 
-// serve starts a tenant with two customizers and the instances a, which is not linked, and
-// b, which is linked to one.
+// serve starts a fake tenant with two customizers and two instances: a, which is not linked,
+// and b, which is linked to one.
 func serve(t *testing.T, opts ...customizerstest.Option) (*customizerstest.Server, *recorder) {
 	t.Helper()
 	srv := customizerstest.NewServer(append(opts, customizerstest.WithState(customizerstest.State{
@@ -111,13 +111,13 @@ func TestListFails(t *testing.T) {
 		says  string
 	}{
 		"forbidden":        {customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
-		"to the end":       {customizerstest.Fault{Status: 503, Times: -1}, customizers.ErrServer, "503"},
-		"cut":              {customizerstest.Fault{Cut: true, Times: -1}, customizers.ErrConnection, list[4:]},
+		"503":              {customizerstest.Fault{Status: 503, Times: -1}, customizers.ErrServer, "503"},
+		"connection broke": {customizerstest.Fault{Cut: true, Times: -1}, customizers.ErrConnection, list[4:]},
 		"no such endpoint": {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
 		"HTML":             {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes of "text/html"): invalid character`},
-		"nothing":          {customizerstest.Fault{Status: 200, EmptyBody: true}, nil, "unexpected body (0 bytes"},
-		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "it is null, not a list"},
-		"an object":        {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
+		"no body":          {customizerstest.Fault{Status: 200, EmptyBody: true}, nil, "unexpected body (0 bytes"},
+		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "null instead of a list"},
+		"object":           {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
 		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "record 1 has no id"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestListFails(t *testing.T) {
 	}
 }
 
-// The requests are those of SailPoint's own clients, and the instance comes back.
+// The requests are those of SailPoint's clients, and the changed instance is returned.
 func TestLinkAndUnlink(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -165,12 +165,11 @@ func TestLinkAndUnlink(t *testing.T) {
 	}
 }
 
-// An ID in another case is the same ID. One with characters of a URL stays in its place.
+// IDs match in any case. Characters with a meaning in URLs are escaped.
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	_, doer := serve(t)
-	rewriting := rewriter{doer, strings.ToUpper(a), a}
-	got, err := instances.Link(t.Context(), rewriting, strings.ToUpper(a), one)
+	got, err := instances.Link(t.Context(), rewriter{doer, strings.ToUpper(a), a}, strings.ToUpper(a), one)
 	require.NoError(t, err)
 	assert.Equal(t, a, got.ID)
 
@@ -180,7 +179,7 @@ func TestIDs(t *testing.T) {
 	assert.Equal(t, []string{patchOf("a%3Fb%23c%252Fd", unlinkAny)}, doer.sent)
 }
 
-// A rewriter is a service that takes an ID in any case.
+// A rewriter replaces an ID in paths, like a service that accepts IDs in any case.
 type rewriter struct {
 	instances.Doer
 
@@ -208,7 +207,7 @@ func TestInvalidArguments(t *testing.T) {
 	assert.Empty(t, doer.sent)
 }
 
-// What comes of a PATCH that fails, to an instance that is not linked.
+// The outcome of a failed PATCH to an instance that is not linked.
 func TestLinkFails(t *testing.T) {
 	t.Parallel()
 	type fault = customizerstest.Fault
@@ -219,21 +218,21 @@ func TestLinkFails(t *testing.T) {
 		patches int
 		lists   int
 	}{
-		"limited, then retried":         {fault{Status: 429}, nil, false, 2, 0},
+		"429":                           {fault{Status: 429}, nil, false, 2, 0},
 		"an expired token":              {fault{ExpireToken: true}, nil, false, 2, 0},
-		"limited to the end":            {fault{Status: 429, Times: -1}, customizers.ErrRateLimited, false, 4, 0},
+		"429, every time":               {fault{Status: 429, Times: -1}, customizers.ErrRateLimited, false, 4, 0},
 		"forbidden":                     {fault{Status: 403}, customizers.ErrForbidden, false, 1, 0},
 		"no such instance":              {fault{Status: 404}, customizers.ErrNotFound, false, 1, 0},
 		"bad request":                   {fault{Status: 400}, customizers.ErrBadRequest, false, 1, 1},
-		"bad request, though linked":    {fault{Status: 400, Acted: true}, nil, false, 1, 1},
+		"bad request, but linked":       {fault{Status: 400, Acted: true}, nil, false, 1, 1},
 		"500":                           {fault{Status: 500}, customizers.ErrServer, true, 1, 1},
-		"500, though linked":            {fault{Status: 500, Acted: true}, nil, false, 1, 1},
+		"500, but linked":               {fault{Status: 500, Acted: true}, nil, false, 1, 1},
 		"408":                           {fault{Status: 408}, customizers.ErrOutcomeUnknown, true, 1, 1},
 		"a redirect":                    {fault{Status: 307}, customizers.ErrOutcomeUnknown, true, 1, 1},
-		"cut":                           {fault{Cut: true}, customizers.ErrConnection, true, 1, 1},
-		"cut, though linked":            {fault{Cut: true, Acted: true}, nil, false, 1, 1},
+		"connection broke":              {fault{Cut: true}, customizers.ErrConnection, true, 1, 1},
+		"connection broke, but linked":  {fault{Cut: true, Acted: true}, nil, false, 1, 1},
 		"HTML":                          {fault{Status: 200, Body: "<html>"}, customizers.ErrOutcomeUnknown, true, 1, 1},
-		"no content, though linked":     {fault{Status: 204, EmptyBody: true, Acted: true}, nil, false, 1, 1},
+		"no content, but linked":        {fault{Status: 204, EmptyBody: true, Acted: true}, nil, false, 1, 1},
 		"half a body":                   {fault{TruncateAt: 5}, nil, false, 1, 1},
 		"success that changes nothing":  {fault{Status: 200, Body: `{"id":"` + a + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
 		"success with another instance": {fault{Status: 200, Body: `{"id":"` + b + `","connectorCustomizerId":"` + one + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
@@ -264,8 +263,8 @@ func TestLinkFails(t *testing.T) {
 	}
 }
 
-// If the list fails too, the error is still that of the PATCH.
-func TestUnlinkFailsAndSoDoesTheList(t *testing.T) {
+// If the list fails too, the error is that of the PATCH.
+func TestUnlinkAndListFail(t *testing.T) {
 	t.Parallel()
 	srv, doer := serve(t)
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Cut: true, Acted: true},
@@ -277,7 +276,7 @@ func TestUnlinkFailsAndSoDoesTheList(t *testing.T) {
 	require.NoError(t, err, "it is safe to repeat")
 }
 
-// The end of the context ends Link, which does not wait for a list.
+// Link returns when its context ends, without reading the list.
 func TestLinkEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	srv, doer := serve(t)

@@ -1,5 +1,5 @@
-// Package config finds the tenant and the credentials where SailPoint's own tools keep
-// them.
+// Package config reads the tenant and the credentials from the variables and files of
+// SailPoint's tools.
 package config
 
 import (
@@ -20,7 +20,7 @@ import (
 // Credentials are a client ID and secret, or an access token.
 type Credentials struct {
 	ID, Secret, Token Setting
-	refused           error // why the source's credentials can't be used
+	invalid           error // why the credentials can't be used, or nil
 }
 
 // Settings are the tenant and the credentials of one source.
@@ -28,10 +28,10 @@ type Settings struct {
 	Base Setting // its value is the URL of the API
 	Credentials
 	Source string
-	hint   string // where else a missing setting may be
+	hint   string // for errors: where else a missing setting may be
 }
 
-// The sources, in the order in which they are read.
+// The sources, in the order in which [Find] reads them.
 const (
 	Environ  = "the environment"
 	JSONFile = "./config.json"
@@ -45,10 +45,10 @@ func (s *Settings) empty() bool {
 	return s.Base.Value+s.ID.Value+s.Secret.Value+s.Token.Value == ""
 }
 
-// Check returns an error that names the settings that are missing, or one that can't be used.
+// Check returns an error that names the missing settings, or one that is invalid.
 func (s *Settings) Check() error {
-	if s.refused != nil {
-		return s.refused
+	if s.invalid != nil {
+		return s.invalid
 	}
 	needed := []Setting{s.Base, s.ID, s.Secret}
 	if s.Token.Value != "" {
@@ -69,7 +69,7 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// A Keyring returns the secret of a user of a service, or "" if it has none.
+// A Keyring returns the secret that is stored for a service and a user, or "".
 type Keyring func(service, user string) (string, error)
 
 // A NotFoundError reports that no source has a setting.
@@ -244,15 +244,15 @@ func parseYAML(data []byte, env Setting, keyring Keyring) (Settings, error) {
 		authType = Setting{"authtype", YAMLFile, cmp.Or(c.AuthType, "pat")}
 	}
 	if !strings.EqualFold(authType.Value, "pat") {
-		s.refused = fmt.Errorf("%s is %q, a login that only SailPoint's CLI can use: set it to pat and use a personal access token, "+
+		s.invalid = fmt.Errorf("%s is %q, a login that only SailPoint's CLI can use: set it to pat and use a personal access token, "+
 			"or set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET", authType, authType.Value)
 		return s, nil
 	}
-	s.ask(keyring, name)
+	s.addFromKeyring(keyring, name)
 	return s, nil
 }
 
-// lowerKeys turns the keys of all mappings under n into lower case.
+// lowerKeys converts the keys of all mappings in n to lower case.
 func lowerKeys(n *yaml.Node) {
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
@@ -262,14 +262,14 @@ func lowerKeys(n *yaml.Node) {
 	}
 }
 
-// ask takes the credentials that the file lacks from the keyring, where SailPoint's CLI
-// keeps them under the environment's name in lower case.
-func (s *Settings) ask(keyring Keyring, env string) {
+// addFromKeyring adds the credentials that the file lacks from the keyring. SailPoint's CLI
+// stores them under the environment's name in lower case.
+func (s *Settings) addFromKeyring(keyring Keyring, env string) {
 	if keyring == nil {
 		s.hint = " (if SailPoint's CLI keeps it in the system's keyring, set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET)"
 		return
 	}
-	s.hint = ", nor in the system's keyring"
+	s.hint = " or the system's keyring"
 	for _, k := range []struct {
 		setting *Setting
 		service string
@@ -279,7 +279,7 @@ func (s *Settings) ask(keyring Keyring, env string) {
 		}
 		value, err := keyring(k.service, env)
 		if err != nil {
-			s.hint = fmt.Sprintf(" (nor can the system's keyring be read: %v)", err)
+			s.hint = fmt.Sprintf(" (and the system's keyring can't be read: %v)", err)
 			return
 		}
 		if value != "" {
@@ -304,14 +304,14 @@ func readText(name string) ([]byte, error) {
 	}
 	if err != nil {
 		if cause, ok := errors.AsType[*fs.PathError](err); ok {
-			err = cause.Err // without the path, which name replaces
+			err = cause.Err // without the path, because name stands for it
 		}
 		return nil, fmt.Errorf("%s can't be read: %w", name, err)
 	}
 	return Text(name, data)
 }
 
-// positionOf describes where JSON is wrong, without quoting it.
+// positionOf returns the place of an error in JSON, without quoting the JSON.
 func positionOf(err error) string {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError

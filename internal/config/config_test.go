@@ -17,14 +17,14 @@ const (
 	secret = "hush-hush"
 )
 
-// sources are what the sources hold.
+// sources holds the content of the sources.
 type sources struct {
 	env        map[string]string
 	json, yaml string
 	keyring    map[string]string // by service and user
 }
 
-// find returns the settings in force, and the error that stops them from being used.
+// find returns the settings that Find selects, or the error of Find or Check.
 func (s sources) find(t *testing.T, env string) (Settings, error) {
 	t.Helper()
 	for _, name := range []string{
@@ -71,13 +71,13 @@ environments:
 
 const jsonFile = `{"BaseURL": "json", "ClientId": "an-id", "ClientSecret": "hush-hush"}`
 
-// The settings are those of one source, and of one environment of the YAML file.
+// All settings come from one source and, in the YAML file, from one environment.
 func TestFind(t *testing.T) {
 	active := func(name string) map[string]string { return map[string]string{"SAIL_ACTIVEENVIRONMENT": name} }
 	inKeyring := map[string]string{"environments.pat.clientid live": "an-id", "environments.pat.clientsecret live": secret}
 	for name, tt := range map[string]struct {
 		sources
-		flag   string // by flag
+		flag   string // --env
 		tenant string
 	}{
 		"environment first":           {sources: sources{env: variables("env", "an-id", secret), json: jsonFile, yaml: twoEnvironments}, tenant: "env"},
@@ -116,7 +116,7 @@ func TestFind(t *testing.T) {
 }
 
 // An error names the setting and its source, and quotes no secret.
-func TestFindRefused(t *testing.T) {
+func TestFindInvalid(t *testing.T) {
 	yaml := func(id, secret string) string {
 		return "environments: {default: {baseurl: acme, pat: {clientid: \"" + id + "\", clientsecret: \"" + secret + "\"}}}"
 	}
@@ -147,14 +147,14 @@ func TestFindRefused(t *testing.T) {
 		`SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want ` + api + ` alone; the API version`: {sources: sources{env: variables(api+"/v3", "an-id", secret)}},
 		"SAIL_BASE_URL in the environment: the tenant is neither a name nor an https URL":                              {sources: sources{env: variables(strings.Repeat(secret, 8), "an-id", "x")}},
 		// What is missing.
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment":  {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
-		"looked in the environment, ./config.json, " + YAMLFile:             {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
-		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":        {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
-		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment":  {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
-		"looked in the environment, " + YAMLFile:                            {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
-		"pat.clientsecret not set in " + YAMLFile + ", nor in the system's": {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
-		"(nor can the system's keyring be read: locked)":                    {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
-		"(if SailPoint's CLI keeps it in the system's keyring, set":         {sources: sources{yaml: yaml("an-id", "")}},
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
+		"looked in the environment, ./config.json, " + YAMLFile:            {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
+		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":       {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
+		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment": {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
+		"looked in the environment, " + YAMLFile:                           {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
+		"pat.clientsecret not set in " + YAMLFile + " or the system's key": {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
+		"(and the system's keyring can't be read: locked)":                 {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
+		"(if SailPoint's CLI keeps it in the system's keyring, set":        {sources: sources{yaml: yaml("an-id", "")}},
 		// Environments.
 		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: twoEnvironments}},
 		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: twoEnvironments}},
@@ -216,7 +216,7 @@ func utf16Of(s string, bigEndian, mark bool) string {
 	return b.String()
 }
 
-// A file that is there and can't be read is named, and the next source is not used.
+// If a file exists but can't be read, the error names it, and no other source is used.
 func TestFindUnreadable(t *testing.T) {
 	for _, name := range []string{JSONFile, YAMLFile} {
 		sources{}.find(t, "") //nolint:errcheck // for the directories
@@ -232,7 +232,7 @@ func TestFindUnreadable(t *testing.T) {
 	}
 }
 
-// Whatever a configuration file holds, it is read or refused, and no secret is quoted.
+// The parsers don't panic, and their errors quote no secret.
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{
 		`{"BaseURL":"https://acme.api.identitynow.com","ClientId":"i","ClientSecret":"SECRET"}`, `{"ClientSecret":7}`, `[]`, `null`, `{`, ``,

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Setting is a value and where it comes from. A flag has no Source.
+// A Setting is a value with its name and source. A flag has no Source.
 type Setting struct{ Name, Source, Value string }
 
 // String returns the name and the source. The value may be a secret.
@@ -20,8 +20,8 @@ func (s Setting) String() string {
 	return s.Name + " in " + s.Source
 }
 
-// Check returns an error if the value has characters that no tenant, client ID, secret or
-// token has. The error does not quote it.
+// Check returns an error if the value has characters that are invalid in a tenant, a client
+// ID, a secret and a token. The error does not quote the value.
 func (s Setting) Check() error {
 	var fault string
 	switch {
@@ -37,7 +37,7 @@ func (s Setting) Check() error {
 	return errors.New(s.String() + " " + fault)
 }
 
-// BaseURL returns the setting of a tenant with the URL of its API as the value.
+// BaseURL returns a copy of a tenant's setting whose value is the URL of its API.
 func (s Setting) BaseURL() (Setting, error) {
 	if err := s.Check(); err != nil {
 		return s, err

@@ -18,9 +18,9 @@ func lazy(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
-// uiDomains are the domains of SailPoint's user interface, and where the API of their
-// tenants is. The interface of a tenant is at a host right under the domain. A vanity
-// address belongs to no known domain, and may as well be an API behind a gateway.
+// uiDomains are the domains of SailPoint's user interface, each with the domain of the API. A
+// tenant's user interface is at a host directly under the domain. Vanity hosts are used as
+// they are, because they may be an API behind a gateway.
 var uiDomains = []struct{ ui, api string }{
 	{".identitynow.com", ".api.identitynow.com"},
 	{".identitynow-demo.com", ".api.identitynow-demo.com"},
@@ -28,8 +28,8 @@ var uiDomains = []struct{ ui, api string }{
 	{".identitysoon.com", ".api.cloud.sailpoint.com"},
 }
 
-// BaseURL turns a tenant's name or URL into the URL of its API, without a final slash. An
-// address of the user interface under a known domain leads to the tenant's API.
+// BaseURL returns the URL of a tenant's API, without a trailing slash, given the tenant's
+// name, the URL of its API or a URL of its user interface.
 func BaseURL(tenant string) (string, error) {
 	bad := func(format string, args ...any) (string, error) {
 		return "", errors.New("the tenant " + fmt.Sprintf(format, args...))
@@ -42,7 +42,7 @@ func BaseURL(tenant string) (string, error) {
 	case tenant == "":
 		return bad("is empty " + want)
 	case strings.Contains(tenant, "@"):
-		return bad("holds a user name or password (want the credentials in settings of their own)")
+		return bad("contains a user name or password (want the credentials in separate settings)")
 	case tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost"):
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
 	}
@@ -52,12 +52,12 @@ func BaseURL(tenant string) (string, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		// The parser's error quotes the URL, and with it a secret that it may hold.
+		// The parser's error quotes the URL, which may contain a secret.
 		return bad("is neither a name nor a valid URL " + want)
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if u.Scheme != "https" && u.Scheme != "http" || host == "" {
-		return bad("is neither a name nor an https URL " + want) // it may be a secret
+		return bad("is neither a name nor an https URL " + want) // not quoted, because it may be a secret
 	}
 	if !isHost(host) || !isPort(u.Port()) {
 		return bad("URL has no valid host: %q", u.Host)
@@ -68,7 +68,7 @@ func BaseURL(tenant string) (string, error) {
 			continue
 		}
 		if name == "api" || u.Port() != "" && u.Port() != "443" {
-			return bad("URL has the host %q, which is no address of the user interface (want https://acme%s)", u.Host, domain.ui)
+			return bad("URL has the host %q (want the API, https://acme%s, or the user interface, https://acme%s)", u.Host, domain.api, domain.ui)
 		}
 		return "https://" + name + domain.api, nil
 	}
@@ -79,7 +79,7 @@ func BaseURL(tenant string) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("URL has a query or a fragment (want %s alone)", base)
 	case u.Path != "" && u.Path != "/":
-		return bad("URL has the path %q (want %s alone; the API version is a setting of its own)", u.Path, base)
+		return bad("URL has the path %q (want %s alone; the API version is a separate setting)", u.Path, base)
 	}
 	return base, nil
 }
@@ -93,7 +93,7 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0 && n < 1<<16
 }
 
-// IsLoopback reports whether a host is this machine.
+// IsLoopback reports whether a host is localhost or a loopback address.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

@@ -36,7 +36,7 @@ func TestBaseURL(t *testing.T) {
 		"https://acme.identitynow-demo.com/ui":                        "https://acme.api.identitynow-demo.com",
 		"https://acme.saas.sailpointfedramp.com":                      "https://acme.api.saas.sailpointfedramp.com",
 		"https://acme.identitysoon.com":                               "https://acme.api.cloud.sailpoint.com",
-		// A vanity address, or a gateway: taken at its word.
+		// A vanity host or a gateway is used as it is.
 		"https://iga.acme.com":       "https://iga.acme.com",
 		"https://iga.acme.com:8443/": "https://iga.acme.com:8443",
 		"https://notidentitynow.com": "https://notidentitynow.com",
@@ -60,7 +60,7 @@ func TestBaseURL(t *testing.T) {
 		"https://acme.com?x":                "query or a fragment",
 		"https://acme.com#x":                "query or a fragment",
 		api + "/v3":                         `has the path "/v3" (want ` + api + ` alone; `,
-		api + "/connector-customizers/v1":   "the API version is a setting of its own",
+		api + "/connector-customizers/v1":   "the API version is a separate setting",
 		"http://acme.com":                   "not encrypted",
 		"http://127.0.0.1.acme.com":         "not encrypted",
 		"https://acme..com?hush-hush":       "no valid host",
@@ -70,8 +70,8 @@ func TestBaseURL(t *testing.T) {
 		"https://acme\u200b.com":            "has control or non-ASCII characters",
 		"https://acme.com:0":                "no valid host",
 		"https://acme.com:99999":            "no valid host",
-		"https://acme.identitynow.com:8443": "no address of the user interface",
-		"https://api.identitynow.com":       "no address of the user interface",
+		"https://acme.identitynow.com:8443": `(want the API, https://acme.api.identitynow.com, or the user interface, https://acme.identitynow.com)`,
+		"https://api.identitynow.com":       `(want the API, https://acme.api.identitynow.com, or the user interface, https://acme.identitynow.com)`,
 	} {
 		_, err := BaseURL(tenant)
 		assert.ErrorContains(t, err, says, tenant)
@@ -79,7 +79,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// An accepted tenant is one that credentials may be sent to.
+// The URL of every accepted tenant is encrypted or local.
 func FuzzTenant(f *testing.F) {
 	for _, s := range []string{
 		"acme", "https://acme.api.identitynow.com:8443/", "http://127.0.0.1:8080", "http://[::1]:1", "https://acme.identitynow.com/ui#x",

@@ -1,4 +1,4 @@
-// Package listing reads a list page by page while others may change it.
+// Package listing reads a list page by page while the list may change.
 package listing
 
 import (
@@ -12,10 +12,10 @@ import (
 const MaxLimit = 250
 
 const (
-	// memory is how many of the records read last a reader remembers. It finds its
-	// position again in a list that has shifted by less between two requests.
+	// memory is how many of the last records a reader remembers. It finds its position again
+	// if the list has shifted by less between two requests.
 	memory = 8 * MaxLimit
-	// maxRequests bounds the requests for one page, those that look for the position included.
+	// maxRequests limits the requests for one page, including those that look for the position.
 	maxRequests = 32
 )
 
@@ -25,7 +25,7 @@ type Page[T any] struct {
 	Offset, Total int
 }
 
-// A Source is a list of a service.
+// A Source is a list that the service returns in pages.
 type Source[T any] struct {
 	// Fetch requests the page of at most limit records at offset. Count asks for the Total.
 	Fetch func(ctx context.Context, offset, limit int, count bool) (Page[T], error)
@@ -35,8 +35,8 @@ type Source[T any] struct {
 	PastEnd func(error) bool
 }
 
-// Pages reads the list from offset to its end, limit records a page. Every record that is
-// there for the whole time is yielded exactly once. An error ends the list.
+// Pages reads the list from offset to its end, with up to limit records per page. Every
+// record that exists throughout is yielded exactly once. An error ends the list.
 func (s Source[T]) Pages(ctx context.Context, offset, limit int, count bool) iter.Seq2[Page[T], error] {
 	return func(yield func(Page[T], error) bool) {
 		r := &reader[T]{Source: s, start: offset, limit: limit}
@@ -55,25 +55,24 @@ func (s Source[T]) Pages(ctx context.Context, offset, limit int, count bool) ite
 	}
 }
 
-// A reader keeps its position in a list that shifts. Each request begins at the last
-// record read: while that is where it was, nothing before it has shifted, and so nothing
-// is missed or read twice. Otherwise the reader steps back until it meets a record that it
-// remembers, and goes on from there.
+// A reader keeps its position in a list that shifts. Each request begins at the last record
+// read. If that record has not moved, nothing is missed or read twice. Otherwise the reader
+// steps back until it finds a record that it remembers, and continues there.
 type reader[T any] struct {
 	Source[T]
 
 	start    int // offset that the list is read from
-	limit    int // most records of a page
-	total    int // as given with the first page, or -1
+	limit    int // maximum number of records per page
+	total    int // Total of the first page, or -1
 	position int // offset of the last record read
 	count    int // number of records read
 	begun    bool
 	ended    bool
-	small    bool // whether the service's pages are smaller than asked for
-	shifted  bool // whether the position was lost once, so records that follow may be known
+	small    bool // whether the service's pages are smaller than requested
+	shifted  bool // whether the list has shifted, so that later pages may have known records
 
-	recent []string        // IDs of the records read last, in order
-	known  map[string]bool // the same as a set; made when the list has shifted
+	recent []string        // IDs of the last records read, in order
+	known  map[string]bool // recent as a set; nil until needed
 }
 
 // first reads the first page.
@@ -98,8 +97,8 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 	offset, limit := r.position, min(r.limit+1, MaxLimit)
 	var (
 		refused error // last error that may mean past the end
-		found   bool  // the position was found, and the request begins there
-		after   bool  // the request begins after the position, so nothing there is the end
+		found   bool  // whether the request begins at the position, found again
+		after   bool  // whether the request begins after the position, so that an empty page is the end
 	)
 	for range maxRequests {
 		p, err := r.Fetch(ctx, offset, limit, false)
@@ -108,8 +107,8 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 		case after && (pastEnd || err == nil && len(p.Items) == 0):
 			return Page[T]{}, nil
 		case pastEnd:
-			// Deletions may have put this offset past the end. The part of the list
-			// before it shows whether they did.
+			// Deletions may have put this offset past the end. The preceding page shows
+			// whether they did.
 			refused = err
 			offset, limit = stepBack(offset), MaxLimit
 			continue
@@ -127,8 +126,7 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 			if offset > 0 {
 				offset, limit = stepBack(offset), MaxLimit
 			} else {
-				// All that were read have been deleted: what is left comes after those
-				// that were to be skipped.
+				// All records read were deleted, so the unread ones begin at the start.
 				offset, limit, after = r.start, MaxLimit, true
 			}
 			continue
@@ -136,14 +134,14 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 		fresh, end := r.fresh(p.Items, from)
 		more := r.more(len(p.Items), limit, len(fresh))
 		if more && (len(fresh) == 0 || len(fresh) < (r.limit+1)/2 && !found) {
-			// Little of this page is new, but after the last known record there is more.
+			// Few records of this page are new, but more follow the last known one.
 			if at := offset + r.lastKnown(p.Items); at > offset {
 				offset, limit, found, after = at, MaxLimit, true, false
 				continue
 			}
 		}
 		if len(fresh) == 0 && more && len(p.Items) > 0 {
-			// The last record that was read came alone.
+			// The page has only the last record read.
 			offset, limit, after = offset+1, MaxLimit, true
 			continue
 		}
@@ -160,13 +158,14 @@ func (r *reader[T]) next(ctx context.Context) (Page[T], error) {
 	return Page[T]{}, fmt.Errorf("customizers: the list changes faster than it can be read: the position was lost near offset %d", r.position)
 }
 
-// unmoved reports whether a page begins with the last record read, where it was, so that
-// all that follow are unread.
+// unmoved reports whether a page begins with the last record read, at its old offset. Then
+// all others on the page are unread.
 func (r *reader[T]) unmoved(p *Page[T]) bool {
 	return !r.shifted && p.Offset == r.position && len(p.Items) > 0 && r.ID(&p.Items[0]) == r.recent[len(r.recent)-1]
 }
 
-// advance moves to the last of fresh, which is the record before end on the page at offset.
+// advance moves the position to the last of the fresh records, which is before index end of
+// the page at offset, and returns them as a page.
 func (r *reader[T]) advance(fresh []T, offset, end int, more bool) Page[T] {
 	r.position = offset + end - 1
 	r.count += len(fresh)
@@ -174,22 +173,22 @@ func (r *reader[T]) advance(fresh []T, offset, end int, more bool) Page[T] {
 	return Page[T]{Items: fresh, Offset: offset + end - len(fresh), Total: r.total}
 }
 
-// stepBack returns the offset of the preceding page, which ends with the record after
-// offset, so that it shows whether there is one.
+// stepBack returns the offset of the preceding page. It overlaps by two records, to show
+// whether any record follows the one at offset.
 func stepBack(offset int) int { return max(0, offset-(MaxLimit-2)) }
 
-// resume returns the index of the item from which to go on: the first that is known. What
-// comes before it was read, was to be skipped, or is new in a part that has been read.
+// resume returns the index at which to continue: that of the first known item. Items before
+// it were read earlier, precede the start, or were created in a part already read.
 func (r *reader[T]) resume(p *Page[T]) (from int, ok bool) {
 	for i := range p.Items {
 		if r.isKnown(&p.Items[i]) {
 			return i, true
 		}
 	}
-	return 0, p.Offset == 0 && r.start == 0 // all that were read have been deleted
+	return 0, p.Offset == 0 && r.start == 0 // all records read were deleted
 }
 
-// fresh returns the unread items from an index on, at most limit, and the index after them.
+// fresh returns up to limit unread items, starting at index from, and the index after them.
 func (r *reader[T]) fresh(items []T, from int) (fresh []T, end int) {
 	for i := from; i < len(items) && len(fresh) < r.limit; i++ {
 		if !r.isKnown(&items[i]) {
@@ -199,9 +198,9 @@ func (r *reader[T]) fresh(items []T, from int) (fresh []T, end int) {
 	return fresh, end
 }
 
-// more reports whether records may follow a page of n, of which some are fresh, that was
-// asked for limit. They may if it is full. If a shorter page came though fewer than Total
-// had been read, the service's pages are small, and only an empty one is the end.
+// more reports whether records may follow a page of n records, given the requested limit and
+// how many of the n are fresh. They may if the page is full. If a shorter page leaves the
+// count below Total, the service's pages are small, and only an empty page is the end.
 func (r *reader[T]) more(n, limit, fresh int) bool {
 	full := n == limit
 	r.small = r.small || !full && r.start+r.count+fresh < r.total
@@ -227,7 +226,7 @@ func (r *reader[T]) isKnown(item *T) bool {
 	return r.known[r.ID(item)]
 }
 
-// remember adds the records read last, and forgets the oldest over the limit.
+// remember adds records to the last ones, and drops the oldest beyond memory.
 func (r *reader[T]) remember(items []T) {
 	for i := range items {
 		r.recent = append(r.recent, r.ID(&items[i]))
@@ -238,11 +237,11 @@ func (r *reader[T]) remember(items []T) {
 	r.known = nil
 }
 
-// forget removes records that are read again, to be remembered as the last.
+// forget removes records that were read again, so that remember can add them at the end.
 func (r *reader[T]) forget(items []T) {
-	again := make(map[string]bool, len(items))
+	ids := make(map[string]bool, len(items))
 	for i := range items {
-		again[r.ID(&items[i])] = true
+		ids[r.ID(&items[i])] = true
 	}
-	r.recent = slices.DeleteFunc(r.recent, func(id string) bool { return again[id] })
+	r.recent = slices.DeleteFunc(r.recent, func(id string) bool { return ids[id] })
 }

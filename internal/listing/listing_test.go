@@ -18,19 +18,19 @@ var (
 	errBroken  = errors.New("broken")
 )
 
-// A list is a service's list in memory. It may change after each request.
+// A list is a list of the service, in memory. It may change after each request.
 type list struct {
 	ids      []int
 	created  int
 	requests []string
-	most     int  // most records that the service puts on a page
-	past400  bool // whether an offset past the end is an error
-	change   func(l *list)
+	maxPage  int           // maximum number of records that the service returns per page
+	past400  bool          // whether an offset past the end is an error
+	change   func(l *list) // called after each request
 	fail     func(offset int) error
 }
 
 func newList(n int) *list {
-	l := &list{most: MaxLimit}
+	l := &list{maxPage: MaxLimit}
 	l.insert(0, n)
 	return l
 }
@@ -61,7 +61,7 @@ func (l *list) fetch(_ context.Context, offset, limit int, count bool) (Page[int
 		return Page[int]{}, errPastEnd
 	}
 	from := min(offset, len(l.ids))
-	p := Page[int]{Offset: offset, Total: -1, Items: slices.Clone(l.ids[from:min(from+min(limit, l.most), len(l.ids))])}
+	p := Page[int]{Offset: offset, Total: -1, Items: slices.Clone(l.ids[from:min(from+min(limit, l.maxPage), len(l.ids))])}
 	if count {
 		p.Total = len(l.ids)
 	}
@@ -86,7 +86,7 @@ func (l *list) pages(t *testing.T, o options, each func(Page[int])) error {
 	t.Helper()
 	var failure error
 	for p, err := range l.source().Pages(t.Context(), o.offset, cmp.Or(o.limit, MaxLimit), o.count) {
-		require.NoError(t, failure, "an error is the last that is yielded")
+		require.NoError(t, failure, "nothing is yielded after an error")
 		if failure = err; err == nil {
 			each(p)
 		}
@@ -94,8 +94,8 @@ func (l *list) pages(t *testing.T, o options, each func(Page[int])) error {
 	return failure
 }
 
-// read reads the list. No record may come twice; every one that is there for the whole
-// time must come, unless there is an error.
+// read reads the list. It checks that no record is yielded twice and, unless there is an
+// error, that every record that exists throughout is yielded.
 func (l *list) read(t *testing.T, o options) (ids []int, err error) {
 	t.Helper()
 	lasting := map[int]bool{}
@@ -105,12 +105,12 @@ func (l *list) read(t *testing.T, o options) (ids []int, err error) {
 	if change := l.change; change != nil {
 		l.change = func(l *list) {
 			change(l)
-			there := map[int]bool{}
+			exists := map[int]bool{}
 			for _, id := range l.ids {
-				there[id] = true
+				exists[id] = true
 			}
 			for id := range lasting {
-				lasting[id] = there[id]
+				lasting[id] = exists[id]
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func (l *list) read(t *testing.T, o options) (ids []int, err error) {
 	err = l.pages(t, o, func(p Page[int]) {
 		assert.LessOrEqual(t, len(p.Items), cmp.Or(o.limit, MaxLimit))
 		for _, id := range p.Items {
-			require.False(t, seen[id], "record %d came twice", id)
+			require.False(t, seen[id], "record %d was yielded twice", id)
 			seen[id], ids = true, append(ids, id)
 		}
 	})
@@ -162,7 +162,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestNoRequestMoreThanNeeded(t *testing.T) {
+func TestNumberOfRequests(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		records, requests int
@@ -198,10 +198,10 @@ func TestPagesEnd(t *testing.T) {
 	t.Run("at a short page, without Total", func(t *testing.T) {
 		t.Parallel()
 		l := newList(60)
-		l.most = 50
+		l.maxPage = 50
 		var got int
 		require.NoError(t, l.pages(t, options{}, func(p Page[int]) { got += len(p.Items) }))
-		assert.Equal(t, 50, got, "the end, as the service documents it")
+		assert.Equal(t, 50, got, "a short page is documented as the end")
 	})
 	t.Run("at an error", func(t *testing.T) {
 		t.Parallel()
@@ -224,7 +224,7 @@ func TestPagesEnd(t *testing.T) {
 		_, err := l.read(t, options{offset: 5})
 		require.ErrorIs(t, err, errPastEnd, "the caller chose the offset")
 	})
-	t.Run("not at offsets that are refused", func(t *testing.T) {
+	t.Run("with an error if the service refuses large offsets", func(t *testing.T) {
 		t.Parallel()
 		l := newList(1000)
 		l.fail = func(offset int) error {
@@ -237,10 +237,10 @@ func TestPagesEnd(t *testing.T) {
 		require.ErrorIs(t, err, errPastEnd)
 		assert.Len(t, ids, 749, "up to the last offset that is accepted")
 	})
-	t.Run("not at an empty page beside a Total", func(t *testing.T) {
+	t.Run("with an error if the first page is empty but Total is not 0", func(t *testing.T) {
 		t.Parallel()
 		l := newList(3)
-		l.most = 0
+		l.maxPage = 0
 		_, err := l.read(t, options{count: true})
 		require.ErrorContains(t, err, "the page at offset 0 is empty, but the list has 3 records")
 	})
@@ -256,7 +256,7 @@ func TestPagesEnd(t *testing.T) {
 		require.ErrorContains(t, err, "the list changes faster than it can be read")
 		assert.Len(t, l.requests, 36+maxRequests)
 	})
-	t.Run("and begin anew", func(t *testing.T) {
+	t.Run("and can be read again", func(t *testing.T) {
 		t.Parallel()
 		pages := newList(5).source().Pages(t.Context(), 0, 2, false)
 		for range 2 {
@@ -270,32 +270,32 @@ func TestPagesEnd(t *testing.T) {
 	})
 }
 
-// With Total the list goes on until all records have come, though the service puts fewer on
-// a page than it is asked for.
+// With Total, the list does not end before all records were read, even if the service's pages
+// are smaller than requested.
 func TestSmallPages(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		most   int
-		o      options
-		change func(*list) // after the first request
-		want   int
+		maxPage int
+		o       options
+		change  func(*list) // after the first request
+		want    int
 	}{
-		{most: 50, o: options{count: true}, want: 620},
-		{most: 2, o: options{count: true}, want: 620},
-		{most: 50, o: options{offset: 100, count: true}, want: 520},
-		{most: 50, o: options{limit: 50, count: true}, want: 620},
-		{most: 20, o: options{limit: 50, count: true}, want: 620},
-		{most: 1, o: options{count: true}, want: 620},
-		{most: 1, o: options{limit: 1, count: true}, want: 620},
-		{most: 50, o: options{count: true}, change: func(l *list) { l.remove(0, 1) }, want: 620},
-		{most: 50, o: options{count: true}, change: func(l *list) { l.remove(0, 200) }, want: 470},
-		{most: 50, o: options{count: true}, change: func(l *list) { l.remove(50, 570) }, want: 50},
-		{most: 50, o: options{count: true}, change: func(l *list) { l.insert(0, 5) }, want: 620},
-		{most: 50, o: options{count: true}, change: func(l *list) { l.insert(60, 500) }, want: 1120},
+		{maxPage: 50, o: options{count: true}, want: 620},
+		{maxPage: 2, o: options{count: true}, want: 620},
+		{maxPage: 50, o: options{offset: 100, count: true}, want: 520},
+		{maxPage: 50, o: options{limit: 50, count: true}, want: 620},
+		{maxPage: 20, o: options{limit: 50, count: true}, want: 620},
+		{maxPage: 1, o: options{count: true}, want: 620},
+		{maxPage: 1, o: options{limit: 1, count: true}, want: 620},
+		{maxPage: 50, o: options{count: true}, change: func(l *list) { l.remove(0, 1) }, want: 620},
+		{maxPage: 50, o: options{count: true}, change: func(l *list) { l.remove(0, 200) }, want: 470},
+		{maxPage: 50, o: options{count: true}, change: func(l *list) { l.remove(50, 570) }, want: 50},
+		{maxPage: 50, o: options{count: true}, change: func(l *list) { l.insert(0, 5) }, want: 620},
+		{maxPage: 50, o: options{count: true}, change: func(l *list) { l.insert(60, 500) }, want: 1120},
 	} {
 		for _, past400 := range []bool{false, true} {
 			l := newList(620)
-			l.most, l.past400 = tt.most, past400
+			l.maxPage, l.past400 = tt.maxPage, past400
 			if tt.change != nil {
 				l.change = func(l *list) {
 					if len(l.requests) == 1 {
@@ -360,7 +360,7 @@ func TestOneChange(t *testing.T) {
 	}
 }
 
-// Random changes after every request, anywhere in the list.
+// Random changes anywhere in the list after every request.
 func TestRandomChanges(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
@@ -369,9 +369,9 @@ func TestRandomChanges(t *testing.T) {
 		l := newList(rnd.IntN(min(1500, 50*o.limit)))
 		l.past400 = seed%2 == 0
 		if o.count && rnd.IntN(3) == 0 {
-			l.most = 50 + rnd.IntN(200)
+			l.maxPage = 50 + rnd.IntN(200)
 		}
-		if o.limit >= 100 && rnd.IntN(2) == 0 { // of fewer records that were read all may be deleted
+		if o.limit >= 100 && rnd.IntN(2) == 0 { // with a smaller limit, all records read may be deleted
 			o.offset = rnd.IntN(len(l.ids) + 1)
 		}
 		if l.past400 && o.offset == len(l.ids) {
@@ -389,16 +389,17 @@ func TestRandomChanges(t *testing.T) {
 				}
 			}
 		}
-		t.Run(fmt.Sprintf("seed %d, %+v, most %d", seed, o, l.most), func(t *testing.T) {
+		t.Run(fmt.Sprintf("seed %d, %+v, maxPage %d", seed, o, l.maxPage), func(t *testing.T) {
 			_, err := l.read(t, o)
 			require.NoError(t, err)
-			page := max(1, min(o.limit, l.most-1))
-			assert.LessOrEqual(t, len(l.requests), (records+changes)/page+4+6*changes, "requests are bounded")
+			page := max(1, min(o.limit, l.maxPage-1))
+			assert.LessOrEqual(t, len(l.requests), (records+changes)/page+4+6*changes)
 		})
 	}
 }
 
-func TestTheLoopDeletes(t *testing.T) {
+// The loop may delete the records that it reads.
+func TestLoopDeletes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		offset int
@@ -433,8 +434,8 @@ func TestTheLoopDeletes(t *testing.T) {
 	}
 }
 
-// Memory does not grow with the list.
-func TestRememberIsBounded(t *testing.T) {
+// A reader remembers at most memory records, however long the list.
+func TestRememberLimit(t *testing.T) {
 	t.Parallel()
 	s := newList(0).source()
 	r := &reader[int]{Source: s}
@@ -446,6 +447,6 @@ func TestRememberIsBounded(t *testing.T) {
 	}
 	assert.Len(t, r.recent, memory)
 	assert.True(t, r.isKnown(new(2*memory-1)))
-	assert.True(t, r.isKnown(new(memory-1)), "which is read again lately")
+	assert.True(t, r.isKnown(new(memory-1)), "read again recently")
 	assert.False(t, r.isKnown(new(1)))
 }

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// A verdict says what follows from a failed attempt.
+// A verdict decides what follows a failed attempt.
 type verdict struct {
 	retry        bool
-	charged      bool // to the client's budget
-	mayHaveActed bool // the service may have done what was asked
+	charged      bool // whether a retry is charged to the client's budget
+	mayHaveActed bool // whether the service may have carried out the request
 }
 
-// classify decides from a status, or from the error that came instead of a response.
+// classify returns the verdict on err or, if it is nil, on the status.
 func classify(idempotent bool, status int, err error) verdict {
 	var ended *ContextError
 	var proxy *ProxyError
@@ -27,7 +27,7 @@ func classify(idempotent bool, status int, err error) verdict {
 	case errors.As(err, &ended):
 		return verdict{mayHaveActed: true}
 	case errors.As(err, &proxy):
-		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant saw nothing
+		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant received nothing
 	case err != nil && isCertificateError(err):
 		return verdict{}
 	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):
@@ -38,17 +38,17 @@ func classify(idempotent bool, status int, err error) verdict {
 		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 	}
 	switch status {
-	case http.StatusTooManyRequests: // the one failure that says that nothing was done
+	case http.StatusTooManyRequests: // proves that nothing was done
 		return verdict{retry: true}
 	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 	}
-	return verdict{mayHaveActed: status >= 500 || status/100 == 3} // a redirect may follow an action
+	return verdict{mayHaveActed: status >= 500 || status/100 == 3} // a redirect may come after a success
 }
 
-// neverSent reports whether err proves that the request never left: no address was found,
-// or no connection was made, to the host or through its proxy.
+// neverSent reports whether err proves that the request was not sent: no address was found,
+// or no connection to the host or its proxy was made.
 func neverSent(err error) bool {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -56,8 +56,8 @@ func neverSent(err error) bool {
 		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect")
 }
 
-// isCertificateError reports whether the client refused the server's certificate, so that
-// nothing was sent and a retry would not help.
+// isCertificateError reports whether the client rejected the server's certificate. Then
+// nothing was sent, and a retry would not help.
 func isCertificateError(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError
@@ -68,15 +68,15 @@ func isCertificateError(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }
 
-// isNotTLS reports whether the server doesn't speak TLS, so that a retry would not help.
+// isNotTLS reports whether the server doesn't speak TLS. Then a retry would not help.
 func isNotTLS(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// retryAfter returns a response's Retry-After, in seconds or as a date, as a wait from
-// now; 0 if there is none. A date is compared with the response's own Date, so that a wrong
-// local clock does no harm.
+// retryAfter returns the wait that a Retry-After header asks for, in seconds or as a date;
+// 0 if there is none. A date is relative to the Date header, so a wrong local clock does no
+// harm, or to now if there is no Date.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {

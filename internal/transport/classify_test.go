@@ -18,15 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The retry policy: what follows from each failure.
+// The verdict on each status and error, for idempotent calls and for creates.
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	var (
 		fail      = verdict{}
-		again     = verdict{retry: true}
+		retry     = verdict{retry: true}
 		charged   = verdict{retry: true, charged: true}
 		unsure    = verdict{retry: true, charged: true, mayHaveActed: true}
-		notAgain  = verdict{charged: true, mayHaveActed: true}
+		noRetry   = verdict{charged: true, mayHaveActed: true}
 		failAfter = verdict{mayHaveActed: true}
 	)
 	op := func(op string) error { return &net.OpError{Op: op, Err: errors.New("failed")} }
@@ -41,15 +41,15 @@ func TestClassify(t *testing.T) {
 		"401": {401, nil, fail, fail},
 		"403": {403, nil, fail, fail},
 		"404": {404, nil, fail, fail},
-		"408": {408, nil, unsure, notAgain},
+		"408": {408, nil, unsure, noRetry},
 		"409": {409, nil, fail, fail},
 		"417": {417, nil, fail, fail},
-		"429": {429, nil, again, again},
-		"500": {500, nil, unsure, notAgain},
+		"429": {429, nil, retry, retry},
+		"500": {500, nil, unsure, noRetry},
 		"501": {501, nil, failAfter, failAfter},
-		"502": {502, nil, unsure, notAgain},
-		"503": {503, nil, unsure, notAgain},
-		"504": {504, nil, unsure, notAgain},
+		"502": {502, nil, unsure, noRetry},
+		"503": {503, nil, unsure, noRetry},
+		"504": {504, nil, unsure, noRetry},
 		"505": {505, nil, failAfter, failAfter},
 		"599": {599, nil, failAfter, failAfter},
 
@@ -58,12 +58,12 @@ func TestClassify(t *testing.T) {
 		"connection refused": {0, op("dial"), charged, charged},
 		"proxy refused":      {0, op("proxyconnect"), charged, charged},
 		"SOCKS proxy":        {0, op("socks connect"), charged, charged},
-		"reset":              {0, op("read"), unsure, notAgain},
-		"write failed":       {0, op("write"), unsure, notAgain},
-		"closed early":       {0, io.EOF, unsure, notAgain},
-		"client's timeout":   {0, context.DeadlineExceeded, unsure, notAgain},
-		"stalled":            {0, errStalled, unsure, notAgain},
-		"body broke off":     {200, io.ErrUnexpectedEOF, unsure, notAgain},
+		"reset":              {0, op("read"), unsure, noRetry},
+		"write failed":       {0, op("write"), unsure, noRetry},
+		"closed early":       {0, io.EOF, unsure, noRetry},
+		"client's timeout":   {0, context.DeadlineExceeded, unsure, noRetry},
+		"stalled":            {0, errStalled, unsure, noRetry},
+		"body broke off":     {200, io.ErrUnexpectedEOF, unsure, noRetry},
 		"body too large":     {200, errTooLarge, failAfter, failAfter},
 		"certificate":        {0, &tls.CertificateVerificationError{Err: errors.New("expired")}, fail, fail},
 		"unknown authority":  {0, x509.UnknownAuthorityError{}, fail, fail},
@@ -71,7 +71,7 @@ func TestClassify(t *testing.T) {
 		"certificate is old": {0, x509.CertificateInvalidError{}, fail, fail},
 		"not TLS":            {0, tls.RecordHeaderError{}, failAfter, failAfter},
 		"http on https":      {0, http.ErrSchemeMismatch, failAfter, failAfter},
-		"context ended":      {0, endedBy(t, op("dial")), failAfter, failAfter},
+		"context ended":      {0, canceledBy(t, op("dial")), failAfter, failAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +100,7 @@ func TestRetryAfter(t *testing.T) {
 		{" 7 ", "", 7 * time.Second},
 		{"1200", "", 20 * time.Minute},
 		{"1.5", "", 1500 * time.Millisecond},
-		{"0.0000000001", "", 1}, // a wait, however short
+		{"0.0000000001", "", 1}, // rounded up
 		{"soon", "", 0},
 		{"NaN", "", 0},
 		{"-Inf", "", 0},

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// An Error is the failure of a call after a request was sent or was due to be.
+// An Error is the failure of a call, even if no request was sent.
 type Error struct {
 	Call       *Call
-	Response   *Response // last response; nil if none came
-	Err        error     // why no usable response came; nil if the status says it all
-	NotSent    bool      // whether Err kept the request from being sent
+	Response   *Response // last response; nil if none was received
+	Err        error     // why there is no usable response; nil if the status is the failure
+	NotSent    bool      // whether Err prevented the request
 	RetryAfter time.Duration
 	Attempts   int // number of requests sent
 
-	Reason         string // why the call was not retried, unless that is plain
-	Stopped        error  // ended the wait for the next attempt
-	OutcomeUnknown bool   // whether the service may have done what must not be done twice
+	Reason         string // why the call was not retried; empty if obvious
+	StopCause      error  // error that ended the retries, or of the token source
+	OutcomeUnknown bool   // whether the service may have carried out a call that is not idempotent
 }
 
 // Error returns the cause, or the text of the status.
@@ -35,7 +35,7 @@ func (e *Error) Error() string {
 // Unwrap returns the causes.
 func (e *Error) Unwrap() []error {
 	var errs []error
-	for _, err := range []error{e.Err, e.Stopped} {
+	for _, err := range []error{e.Err, e.StopCause} {
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -43,7 +43,7 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// Status returns the status of the response, or 0 if none came.
+// Status returns the status of the response, or 0 if none was received.
 func (e *Error) Status() int {
 	if e.Response == nil {
 		return 0
@@ -51,17 +51,17 @@ func (e *Error) Status() int {
 	return e.Response.StatusCode
 }
 
-// A WaitError reports an attempt that was not sent, because its wait was longer than
-// allowed or was ended by the context.
+// A WaitError reports an attempt that was not sent, because its wait was too long or the
+// context ended first.
 type WaitError struct {
 	Wait   time.Duration // rest of the wait; 0 if unknown
 	reason string
-	cause  error // nil if the policy does not allow the wait
+	cause  error // nil if the wait exceeds the policy's maximum
 }
 
 const (
-	noSlot = "the rate limit has no slot free"
-	paused = "the service asked for a pause that is not over"
+	noSlot = "the rate limit has no free slot"
+	paused = "a Retry-After of the service is in effect"
 )
 
 // Error returns the reason and the cause.
@@ -75,7 +75,7 @@ func (e *WaitError) Error() string {
 // Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.cause }
 
-// A ConnectionError reports that no whole response came.
+// A ConnectionError reports that no complete response was received.
 type ConnectionError struct{ err error }
 
 // Error returns the cause.
@@ -91,16 +91,16 @@ type ProxyError struct {
 	Code   int
 }
 
-// Error returns the proxy, without its password, and its status.
+// Error returns the proxy's address, without a password, and its status.
 func (e *ProxyError) Error() string {
 	return fmt.Sprintf("the proxy %s refused to connect: %s", e.Proxy(), e.Status)
 }
 
-// Proxy returns the proxy's address without its password.
+// Proxy returns the proxy's address without a password.
 func (e *ProxyError) Proxy() string { return e.URL.Scheme + "://" + e.URL.Host }
 
-// A ContextError reports that a call's context ended. It matches the context's cause, but
-// not what the cause wraps: the failure of another call is not the failure of this one.
+// A ContextError reports that a call's context ended. It matches the context's cause, but no
+// error that the cause wraps: that may be the failure of another call.
 type ContextError struct{ err, cause error }
 
 func contextError(ctx context.Context) error {
@@ -123,8 +123,7 @@ func (e *ContextError) Is(target error) bool {
 	return reflect.TypeOf(target).Comparable() && target == e.cause
 }
 
-// failureOf returns the failure of an attempt of c that err reports, or nil if err reports
-// something else.
+// failureOf returns the [*Error] in err if it is that of attempt c, and otherwise nil.
 func failureOf(c *Call, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) && e.Call == c {

@@ -14,20 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func endedBy(t *testing.T, cause error) error {
+func canceledBy(t *testing.T, cause error) error {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	return contextError(ctx)
 }
 
-// A group of calls is often cancelled with the failure of one as the cause. What happened
-// to that one did not happen to the others.
+// A group of calls is often cancelled with the failure of one call as the cause. The errors of
+// the others match that cause, but nothing that it wraps.
 func TestContextErrorMatchesItsCauseByIdentity(t *testing.T) {
 	t.Parallel()
 	inner := &net.DNSError{}
 	cause := fmt.Errorf("another call: %w", &Error{Err: inner})
-	err := endedBy(t, cause)
+	err := canceledBy(t, cause)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, cause)
 	require.NotErrorIs(t, err, inner)
@@ -37,9 +37,9 @@ func TestContextErrorMatchesItsCauseByIdentity(t *testing.T) {
 	assert.NotErrorAs(t, err, &dns)
 
 	uncomparable := joined{errors.New("a")}
-	err = endedBy(t, uncomparable)
+	err = canceledBy(t, uncomparable)
 	require.ErrorIs(t, err, context.Canceled)
-	assert.NotErrorIs(t, err, uncomparable, "it can't be compared, and does not panic")
+	assert.NotErrorIs(t, err, uncomparable, "no panic")
 }
 
 type joined []error
@@ -58,24 +58,24 @@ func TestErrorTexts(t *testing.T) {
 		"EOF":                       &ConnectionError{io.EOF},
 		"no slot":                   &WaitError{reason: "no slot"},
 		"no slot: failed":           &WaitError{reason: "no slot", cause: errors.New("failed")},
-		"context canceled":          endedBy(t, nil),
-		"context canceled: enough":  endedBy(t, errors.New("enough")),
+		"context canceled":          canceledBy(t, nil),
+		"context canceled: enough":  canceledBy(t, errors.New("enough")),
 		"context deadline exceeded": contextError(expired),
 	} {
 		assert.EqualError(t, err, want)
 	}
 }
 
-func TestErrorMatchesWhatCausedIt(t *testing.T) {
+func TestErrorMatchesItsCauses(t *testing.T) {
 	t.Parallel()
 	stopped := errors.New("stopped")
-	e := &Error{Err: &ConnectionError{io.EOF}, Stopped: &WaitError{cause: stopped}}
+	e := &Error{Err: &ConnectionError{io.EOF}, StopCause: &WaitError{cause: stopped}}
 	require.ErrorIs(t, e, io.EOF)
 	require.ErrorIs(t, e, stopped)
 	assert.Empty(t, (&Error{}).Unwrap())
 }
 
-// An error of another call, such as the one before, is no failure of this one.
+// The error of another attempt, such as the previous one, is not a failure of this one.
 func TestFailureOf(t *testing.T) {
 	t.Parallel()
 	c := &Call{}

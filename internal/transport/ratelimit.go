@@ -17,7 +17,7 @@ func limit(next Handler, g *gate) Handler {
 	})
 }
 
-// pause sends an attempt once no Retry-After holds it back.
+// pause sends an attempt once no Retry-After is in effect.
 func pause(next Handler, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		if err := g.waitPause(c); err != nil {
@@ -40,22 +40,22 @@ type gate struct {
 	maxWait time.Duration
 	hooks   Hooks
 	turn    chan struct{} // held by the attempt that waits for the next slot
-	wake    chan struct{} // wakes it early
+	wake    chan struct{} // wakes that attempt early
 
-	mu     sync.Mutex
-	slotAt time.Time     // when the next slot frees up, as far as known
-	until  time.Time     // end of the pause
-	began  chan struct{} // closed when a pause begins or grows
+	mu       sync.Mutex
+	slotAt   time.Time     // when the next slot frees up, as far as known
+	pauseEnd time.Time     // zero before the first pause
+	extended chan struct{} // closed when a pause begins or is extended
 }
 
 func newGate(o Options) *gate {
 	return &gate{
 		window: o.Window, limiter: o.Limiter, maxWait: o.Retry.MaxWait, hooks: o.Hooks,
-		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), began: make(chan struct{}),
+		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), extended: make(chan struct{}),
 	}
 }
 
-// acquire waits for a slot.
+// acquire waits for a slot and for the end of any pause.
 func (g *gate) acquire(c *Call) error {
 	if err := g.waitPause(c); err != nil || g.window == nil && g.limiter == nil {
 		return err
@@ -86,8 +86,8 @@ func (g *gate) acquire(c *Call) error {
 	}
 }
 
-// queue waits for the turn to ask for a slot. Go wakes those that wait on a channel in
-// order, except that a pause lets them queue anew.
+// queue waits until the attempt may ask for a slot. A channel wakes its senders in order,
+// but after a pause begins they queue again in any order.
 func (g *gate) queue(c *Call) error {
 	for {
 		select {
@@ -95,14 +95,14 @@ func (g *gate) queue(c *Call) error {
 			return nil
 		default:
 		}
-		slotIn, began := g.state()
+		slotIn, extended := g.nextSlot()
 		if err := g.announceSlot(c, slotIn); err != nil {
 			return err
 		}
 		select {
 		case g.turn <- struct{}{}:
 			return nil
-		case <-began:
+		case <-extended:
 			if _, _, err := g.checkPause(c); err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func (g *gate) queue(c *Call) error {
 	}
 }
 
-// waitLimiter waits for a slot of the user's limiter.
+// waitLimiter waits for the user's limiter.
 func (g *gate) waitLimiter(c *Call) error {
 	err := g.limiter.Wait(c.Context)
 	switch {
@@ -121,9 +121,10 @@ func (g *gate) waitLimiter(c *Call) error {
 	case err != nil:
 		return &WaitError{reason: "the rate limiter failed", cause: err}
 	}
-	return g.waitPause(c) // it may have begun meanwhile
+	return g.waitPause(c) // a pause may have begun meanwhile
 }
 
+// release returns the slot of an attempt.
 func (g *gate) release(c *Call) {
 	if g.window == nil {
 		return
@@ -134,19 +135,20 @@ func (g *gate) release(c *Call) {
 	}
 }
 
+// wakeFirst wakes the attempt that waits for the next slot.
 func (g *gate) wakeFirst() {
 	select {
 	case g.wake <- struct{}{}:
-	default: // it has been woken
+	default: // already woken
 	}
 }
 
-// announceSlot announces the wait for a slot, and fails if the deadline comes before it.
+// announceSlot announces a wait for a slot. It fails if the wait would end after the deadline.
 func (g *gate) announceSlot(c *Call, wait time.Duration) error {
 	if err := checkDeadline(c.Context, wait, noSlot); err != nil {
 		return err
 	}
-	g.hooks.waiting(c, RateLimit, wait)
+	g.hooks.announce(c, c.Attempt, c.Previous, RateLimit, wait)
 	return nil
 }
 
@@ -156,69 +158,69 @@ func (g *gate) setSlotAt(t time.Time) {
 	g.slotAt = t
 }
 
-func (g *gate) state() (slotIn time.Duration, began <-chan struct{}) {
+// nextSlot returns the time until the next slot frees up, as far as known, and a channel
+// that is closed when a pause begins or is extended.
+func (g *gate) nextSlot() (in time.Duration, extended <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(0, time.Until(g.slotAt)), g.began
+	return max(0, time.Until(g.slotAt)), g.extended
 }
 
-// longestPause bounds a pause, so that a Retry-After with a date in the far future doesn't
-// stop a client for good. The service's longest is twenty minutes.
-const longestPause = time.Hour
+// maxPause limits a pause, so that a Retry-After date in the far future doesn't stop a
+// client for good. The service's longest is twenty minutes.
+const maxPause = time.Hour
 
-// pause admits no attempt for the time d from now.
+// pause makes the gate admit no attempt for d, at most maxPause.
 func (g *gate) pause(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if until := time.Now().Add(min(d, longestPause)); until.After(g.until) {
-		g.until = until
-		close(g.began)
-		g.began = make(chan struct{})
+	if end := time.Now().Add(min(d, maxPause)); end.After(g.pauseEnd) {
+		g.pauseEnd = end
+		close(g.extended)
+		g.extended = make(chan struct{})
 		g.wakeFirst()
 	}
 }
 
-// pauseLeft returns the rest of the pause, and a channel that is closed when a longer one
-// begins.
-func (g *gate) pauseLeft() (left time.Duration, began <-chan struct{}) {
+// pauseLeft returns the rest of the pause, and a channel that is closed when it is extended.
+func (g *gate) pauseLeft() (left time.Duration, extended <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(0, time.Until(g.until)), g.began
+	return max(0, time.Until(g.pauseEnd)), g.extended
 }
 
-// waitPause waits while a pause lasts.
+// waitPause waits until no pause is in effect.
 func (g *gate) waitPause(c *Call) error {
 	for {
-		left, began, err := g.checkPause(c)
+		left, extended, err := g.checkPause(c)
 		if err != nil || left == 0 {
 			return err
 		}
-		if err := sleep(c.Context, left, began); err != nil {
+		if err := sleep(c.Context, left, extended); err != nil {
 			left, _ = g.pauseLeft()
 			return &WaitError{Wait: left, reason: paused, cause: err}
 		}
 	}
 }
 
-// checkPause announces the pause, if there is one, and fails if a call can't wait for its end.
-func (g *gate) checkPause(c *Call) (left time.Duration, began <-chan struct{}, err error) {
+// checkPause announces the wait for the end of a pause. It fails if the wait exceeds the
+// maximum or would end after the deadline.
+func (g *gate) checkPause(c *Call) (left time.Duration, extended <-chan struct{}, err error) {
 	if c.Context.Err() != nil {
 		return 0, nil, contextError(c.Context)
 	}
-	left, began = g.pauseLeft()
+	left, extended = g.pauseLeft()
 	if left > g.maxWait {
 		return 0, nil, &WaitError{Wait: left, reason: paused}
 	}
-	if left > 0 {
-		err = checkDeadline(c.Context, left, paused)
+	if err := checkDeadline(c.Context, left, paused); err != nil {
+		return 0, nil, err
 	}
-	if left > 0 && err == nil {
-		g.hooks.waiting(c, RetryAfter, left)
-	}
-	return left, began, err
+	g.hooks.announce(c, c.Attempt, c.Previous, RetryAfter, left)
+	return left, extended, nil
 }
 
-// checkDeadline returns an error if the deadline of ctx comes before a wait is over.
+// checkDeadline returns a [*WaitError] if a wait from now would end after the deadline of ctx.
 func checkDeadline(ctx context.Context, wait time.Duration, reason string) error {
 	if deadline, ok := ctx.Deadline(); ok && wait > max(0, time.Until(deadline)) {
 		return &WaitError{Wait: wait, reason: reason, cause: context.DeadlineExceeded}
@@ -226,7 +228,7 @@ func checkDeadline(ctx context.Context, wait time.Duration, reason string) error
 	return nil
 }
 
-// sleep waits until d has passed or wake is ready. It fails if the context ends before.
+// sleep waits for d, or until wake is ready. It fails if the context ends first.
 func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -240,9 +242,8 @@ func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	}
 }
 
-// A Window admits at most n requests in any period. A slot frees up one period after the
-// response to its request has come, so that the limit also holds by the service's clock,
-// however long the request takes to get there.
+// A Window admits at most n requests in any period. A slot frees up one period after the end
+// of the attempt, because the service may count the request at any time during the attempt.
 type Window struct {
 	per time.Duration
 
@@ -254,7 +255,7 @@ type Window struct {
 // NewWindow returns a window of n requests in a period.
 func NewWindow(n int, per time.Duration) *Window { return &Window{per: per, free: n} }
 
-// take takes a slot, or returns the least time until one is free.
+// take takes a slot and returns 0, or returns the minimum wait for one.
 func (w *Window) take() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -273,7 +274,7 @@ func (w *Window) take() time.Duration {
 	return w.per // every slot is in use; one may be released now
 }
 
-// release gives back a slot; sent says whether the service may have counted a request.
+// release returns a slot: at once, or after a period if a request was sent.
 func (w *Window) release(sent bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -28,7 +28,7 @@ func TestWindow(t *testing.T) {
 		assert.Zero(t, w.take())
 		assert.Equal(t, 10*time.Second, w.take(), "both are in use")
 		time.Sleep(time.Hour)
-		assert.Equal(t, 10*time.Second, w.take(), "still")
+		assert.Equal(t, 10*time.Second, w.take(), "both are still in use")
 		w.release(true)
 		time.Sleep(4 * time.Second)
 		w.release(true)
@@ -37,13 +37,13 @@ func TestWindow(t *testing.T) {
 		assert.Zero(t, w.take())
 		assert.Equal(t, 4*time.Second, w.take())
 		w.release(false)
-		assert.Zero(t, w.take(), "nothing was sent in it")
+		assert.Zero(t, w.take(), "released unused")
 	})
 }
 
-// Whenever the service counts a request, between its start and its end, it counts no more
-// than the limit in any period. Without delays the limit is spent in full.
-func TestTheLimitHoldsByTheServicesClock(t *testing.T) {
+// The service counts no more than n requests in any period, whenever between start and end
+// it counts each. Without delays the client uses the whole limit.
+func TestLimitHoldsByTheServicesClock(t *testing.T) {
 	t.Parallel()
 	const n, per = 10, time.Second
 	for seed := range uint64(20) {
@@ -66,7 +66,7 @@ func TestTheLimitHoldsByTheServicesClock(t *testing.T) {
 				if seed > 0 {
 					time.Sleep(random(per))
 				}
-				return reply(200, ""), nil
+				return newResponse(200, ""), nil
 			}, withWindow(n, per), withFetch(func(context.Context, Handler) (*oauth2.Token, error) {
 				if seed > 0 {
 					time.Sleep(random(5 * per))
@@ -93,8 +93,8 @@ func TestTheLimitHoldsByTheServicesClock(t *testing.T) {
 	}
 }
 
-// Calls are admitted in order, unless a pause begins while they queue. Those that give up,
-// or send nothing, leave their slots to the others.
+// Calls are admitted in order, unless a pause begins while they queue. Calls that are
+// cancelled or send nothing take no slot.
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	const n, per = 3, time.Second
@@ -122,12 +122,12 @@ func TestQueue(t *testing.T) {
 				})
 				synctest.Wait()
 			}
-			pauses := seed%2 == 0
-			if pauses {
+			paused := seed%2 == 0
+			if paused {
 				time.AfterFunc(per, func() { g.pause(3 * per) })
 			}
 			wg.Wait()
-			assert.True(t, pauses || slices.IsSorted(admitted), "seed %d: %v", seed, admitted)
+			assert.True(t, paused || slices.IsSorted(admitted), "seed %d: %v", seed, admitted)
 			time.Sleep(per)
 			for range n {
 				require.Zero(t, g.window.take(), "every slot is free again")
@@ -137,8 +137,8 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// A slot in which nothing was sent goes to the next call at once.
-func TestASlotThatWasNotUsed(t *testing.T) {
+// A slot that is released unused goes to the next call at once.
+func TestUnusedSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(Options{Window: NewWindow(1, time.Hour), Retry: policy})
@@ -151,8 +151,8 @@ func TestASlotThatWasNotUsed(t *testing.T) {
 	})
 }
 
-// A call whose deadline comes before its slot fails at once, and reports the wait.
-func TestADeadlineBeforeTheSlot(t *testing.T) {
+// A call fails at once, and reports the wait, if its slot would free up after its deadline.
+func TestSlotAfterDeadline(t *testing.T) {
 	t.Parallel()
 	for _, queued := range []int{0, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -193,31 +193,30 @@ func TestPause(t *testing.T) {
 				change(&o)
 				g := newGate(o)
 				g.pause(7 * time.Second)
-				g.pause(2 * time.Second) // the longer one holds
+				g.pause(2 * time.Second) // does not shorten it
 				start := time.Now()
 				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
 				assert.Equal(t, 7*time.Second, time.Since(start))
 
 				var waits []time.Duration
-				g.hooks.Waiting = func(_ *Call, _ int, _ *Error, reason Reason, wait time.Duration) {
+				g.hooks.OnWait = func(_ *Call, _ int, _ *Error, reason Reason, wait time.Duration) {
 					assert.Equal(t, RetryAfter, reason)
 					waits = append(waits, wait)
 				}
 				g.pause(20 * time.Second)
-				time.AfterFunc(5*time.Second, func() { g.pause(40 * time.Second) }) // it grows
+				time.AfterFunc(5*time.Second, func() { g.pause(40 * time.Second) }) // extends it
 				start = time.Now()
 				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
 				assert.Equal(t, 45*time.Second, time.Since(start))
 				assert.Equal(t, []time.Duration{20 * time.Second, 40 * time.Second}, waits)
 
-				g.pause(2 * time.Minute) // longer than allowed
+				g.pause(2 * time.Minute) // longer than MaxWait
 				start = time.Now()
 				err := g.acquire(newCall(t.Context(), http.MethodGet))
 				var w *WaitError
 				require.ErrorAs(t, err, &w)
 				assert.Equal(t, 2*time.Minute, w.Wait)
 				require.EqualError(t, err, paused)
-
 				assert.Zero(t, time.Since(start))
 
 				time.Sleep(90 * time.Second)
@@ -231,30 +230,29 @@ func TestPause(t *testing.T) {
 				assert.Zero(t, time.Since(start))
 
 				g.pause(1e6 * time.Hour)
-				time.Sleep(longestPause)
-				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)), "no pause is for good")
+				time.Sleep(maxPause)
+				require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)), "maxPause limits the pause")
 			})
 		})
 	}
 }
 
-// A pause that begins while calls queue reaches all of them: if it is too long, each fails
-// at once with the time that was asked.
-func TestAPauseWhileCallsQueue(t *testing.T) {
+// If a pause that is too long begins while calls queue, all fail at once and report it.
+func TestPauseWhileCallsQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		h := newChain(func(*http.Request) (*http.Response, error) {
 			if n++; n == 2 {
 				time.Sleep(time.Second)
-				return reply(429, "", "Retry-After", "300"), nil
+				return newResponse(429, "", "Retry-After", "300"), nil
 			}
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}, withWindow(1, 30*time.Second))
 		_, err := get(t.Context(), h)
 		require.NoError(t, err)
 		var wg sync.WaitGroup
-		for range 5 { // the first of them gets the 429, a second after its slot is free
+		for range 5 { // the first gets the 429, one second after its slot frees up
 			wg.Go(func() {
 				took, err := get(t.Context(), h)
 				assert.Equal(t, 31*time.Second, took)
@@ -274,7 +272,7 @@ func TestLimiter(t *testing.T) {
 		grant := func(context.Context) error {
 			waiting++
 			defer func() { waiting-- }()
-			assert.Equal(t, 1, waiting, "one call at a time asks for a slot")
+			assert.Equal(t, 1, waiting, "one call at a time waits for the limiter")
 			time.Sleep(time.Second)
 			return nil
 		}
@@ -294,7 +292,7 @@ func TestLimiter(t *testing.T) {
 		grant = func(context.Context) error { g.pause(10 * time.Second); return nil }
 		start = time.Now()
 		require.NoError(t, g.acquire(newCall(t.Context(), http.MethodGet)))
-		assert.Equal(t, 10*time.Second, time.Since(start), "a pause began meanwhile")
+		assert.Equal(t, 10*time.Second, time.Since(start), "a pause began while the call waited for the limiter")
 
 		broken := errors.New("broken")
 		grant = func(context.Context) error { return broken }

@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// A Policy bounds retries.
+// A Policy limits retries.
 type Policy struct {
 	MaxAttempts            int
 	MinBackoff, MaxBackoff time.Duration
 	MaxWait                time.Duration
 }
 
-// backoff returns the wait after the given attempt, for a random number in [0, 1).
+// backoff returns the wait after an attempt, given a random number in [0, 1).
 func (p *Policy) backoff(attempt int, random float64) time.Duration {
 	ceiling := float64(p.MinBackoff) * math.Pow(2, float64(attempt-1))
 	return time.Duration(random * min(ceiling, float64(p.MaxBackoff)))
 }
 
-// retry repeats an attempt until it succeeds or must not be repeated.
+// retry makes attempts until one succeeds or the policy allows no more.
 func retry(next Handler, gate *gate, o Options) Handler {
 	return &retrier{next: next, gate: gate, policy: o.Retry, hooks: o.Hooks}
 }
@@ -45,7 +45,7 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 	for {
 		resp, err := r.next.Do(attempt)
 		if err == nil {
-			r.budget.succeed(h.charged)
+			r.budget.credit(h.charged)
 			resp.Attempts = attempt.Attempt
 			return resp, nil
 		}
@@ -56,19 +56,19 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 		if h.deletedBefore(e) {
 			return e.Response, nil
 		}
-		wait, ok := h.next(e)
+		wait, ok := h.decide(e)
 		if !ok {
 			return nil, e
 		}
-		if r.hooks.Retrying != nil {
-			r.hooks.Retrying(e, wait)
+		if r.hooks.OnRetry != nil {
+			r.hooks.OnRetry(e, wait)
 		}
 		reason := Backoff
 		if wait == e.RetryAfter {
 			reason = RetryAfter
 		}
 		r.hooks.announce(attempt, attempt.Attempt+1, e, reason, wait)
-		if attempt, err = h.attempt(attempt, e); err != nil {
+		if attempt, err = h.newAttempt(attempt, e); err != nil {
 			return nil, notSent(attempt, err)
 		}
 		if err := sleep(c.Context, wait, nil); err != nil {
@@ -77,19 +77,19 @@ func (r *retrier) Do(c *Call) (*Response, error) {
 	}
 }
 
-// history is what the failed attempts of a call leave behind.
+// A history holds what later attempts of a call need to know about the failed ones.
 type history struct {
 	*retrier
 
-	req     *http.Request
-	counted int  // attempts that count against MaxAttempts
-	charged bool // whether a retry was charged to the budget
-	renewed bool // whether a token was refused
-	acted   bool // whether the service may have carried out an attempt
+	req          *http.Request
+	counted      int  // attempts that count against MaxAttempts
+	charged      bool // whether a retry was charged to the budget
+	renewed      bool // whether a refused token was replaced
+	mayHaveActed bool // whether the service may have carried out an attempt
 }
 
-// attempt returns the attempt that follows a failed one, with its body from the start.
-func (h *history) attempt(last *Call, e *Error) (*Call, error) {
+// newAttempt returns the attempt after last, which failed with e, with the body rewound.
+func (h *history) newAttempt(last *Call, e *Error) (*Call, error) {
 	c := &Call{
 		Context: last.Context, Operation: last.Operation, Idempotent: last.Idempotent, Streamed: last.Streamed,
 		Request: h.req.Clone(last.Context), Attempt: last.Attempt + 1, Previous: e,
@@ -101,19 +101,19 @@ func (h *history) attempt(last *Call, e *Error) (*Call, error) {
 	return c, err
 }
 
-// deletedBefore reports whether a delete found nothing because an earlier attempt, whose
-// response was lost, has deleted it.
+// deletedBefore reports whether e is the 404 of a delete that an earlier attempt may have
+// carried out.
 func (h *history) deletedBefore(e *Error) bool {
-	return h.acted && e.Status() == http.StatusNotFound && h.req.Method == http.MethodDelete
+	return h.mayHaveActed && e.Status() == http.StatusNotFound && h.req.Method == http.MethodDelete
 }
 
-// next decides what follows a failed attempt: a retry after a wait, or none, and then it
-// completes e.
-func (h *history) next(e *Error) (wait time.Duration, again bool) {
+// decide reports whether to retry after e, and returns the wait. If there is no retry, it
+// sets the reason in e.
+func (h *history) decide(e *Error) (wait time.Duration, retry bool) {
 	h.counted++
 	v := classify(e.Call.Idempotent, e.Status(), e.Err)
 	stop := func(reason string, err error) (time.Duration, bool) {
-		e.Reason, e.Stopped = reason, err
+		e.Reason, e.StopCause = reason, err
 		e.OutcomeUnknown = v.mayHaveActed && !e.Call.Idempotent
 		return 0, false
 	}
@@ -139,31 +139,34 @@ func (h *history) next(e *Error) (wait time.Duration, again bool) {
 	case !v.retry, h.counted >= h.policy.MaxAttempts:
 		return stop("", nil)
 	case h.req.Body != nil && h.req.GetBody == nil:
-		return stop("not retried, as its body can be read only once", nil)
+		return stop("not retried: the body can be read only once", nil)
 	case e.RetryAfter > h.policy.MaxWait:
-		return stop(fmt.Sprintf("not retried, as the wait is longer than the longest allowed, %v", h.policy.MaxWait), nil)
+		return stop(fmt.Sprintf("not retried: the wait exceeds the maximum of %v", h.policy.MaxWait), nil)
 	case checkDeadline(ctx, wait, "") != nil:
-		return stop(fmt.Sprintf("not retried, as the deadline comes before the wait of %v is over",
-			wait.Round(time.Millisecond)), context.DeadlineExceeded)
+		return stop(fmt.Sprintf("not retried: the wait of %v would end after the deadline", wait.Round(time.Millisecond)),
+			context.DeadlineExceeded)
 	case v.charged && !h.budget.take():
-		return stop("not retried, as too many of the client's requests fail", nil)
+		return stop("not retried: too many of the client's requests fail", nil)
 	}
 	h.charged = h.charged || v.charged
-	h.acted = h.acted || v.mayHaveActed
+	h.mayHaveActed = h.mayHaveActed || v.mayHaveActed
 	return wait, true
 }
 
-// notSent returns the error of an attempt that err kept from being sent. If an attempt
-// was made before, it is that one's failure.
+// notSent returns the error of a call whose attempt c was not sent because of err. That is
+// the failure of the previous attempt, if there was one.
 func notSent(c *Call, err error) *Error {
+	if c.Previous != nil && c.Request.Body != nil {
+		_ = c.Request.Body.Close() // of newAttempt
+	}
 	var e *Error
 	if errors.As(err, &e) {
-		return e // of the token request, or of the attempt that carried the same token
+		return e // of the token request, or of the previous attempt with the same token
 	}
 	if e = c.Previous; e == nil {
 		e = &Error{Call: c, Err: err, NotSent: true}
 	} else {
-		e.Reason, e.Stopped = "not retried: "+err.Error(), err
+		e.Reason, e.StopCause = "not retried: "+err.Error(), err
 	}
 	var w *WaitError
 	if errors.As(err, &w) {
@@ -172,7 +175,7 @@ func notSent(c *Call, err error) *Error {
 	return e
 }
 
-// The numbers of the AWS SDK's standard mode: 100 retries, and one more for every five
+// The budget of the AWS SDKs' standard mode: 100 retries, and one more for every five
 // successes.
 const (
 	budgetFull    = 500
@@ -180,13 +183,13 @@ const (
 	budgetSuccess = 1
 )
 
-// A budget keeps retries from multiplying an outage.
+// A budget limits a client's retries, so that they don't make an outage worse.
 type budget struct {
 	mu    sync.Mutex
 	spent int
 }
 
-// take spends a retry and reports whether one was left.
+// take charges a retry, and reports whether one was left.
 func (b *budget) take() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,13 +200,13 @@ func (b *budget) take() bool {
 	return true
 }
 
-// succeed refunds a retry that succeeded, or adds to the budget if none was charged.
-func (b *budget) succeed(charged bool) {
+// credit records a success: it refunds a retry if one was charged to the call.
+func (b *budget) credit(charged bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	refund := budgetSuccess
+	amount := budgetSuccess
 	if charged {
-		refund = budgetRetry
+		amount = budgetRetry
 	}
-	b.spent = max(0, b.spent-refund)
+	b.spent = max(0, b.spent-amount)
 }

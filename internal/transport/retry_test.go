@@ -27,15 +27,15 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// What becomes of a call whose attempts get one status after the other, and then 200.
+// The outcome of a call whose attempts get the given statuses, and then 200.
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		method   string
 		statuses []int
 		attempts int
-		want     int  // status in the end
-		unknown  bool // outcome
+		want     int  // last status; negative for a delete that fails with 404
+		unknown  bool // whether the outcome is unknown
 	}{
 		"success":                    {http.MethodGet, nil, 1, 200, false},
 		"get":                        {http.MethodGet, []int{503, 0, 429}, 4, 200, false},
@@ -65,16 +65,16 @@ func TestRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				rt, sent := inTurn(tt.statuses...), 0
+				rt, sent := sequence(tt.statuses...), 0
 				h := newChain(func(req *http.Request) (*http.Response, error) {
 					sent++
 					if req.Body != nil {
 						body, err := io.ReadAll(req.Body)
 						require.NoError(t, err)
-						assert.Equal(t, "body", string(body), "in full, each time")
+						assert.Equal(t, "body", string(body), "each attempt sends the whole body")
 					}
 					return rt(req)
-				}, withFetch(numbered(time.Hour)))
+				}, withFetch(numberedTokens(time.Hour)))
 				c := newCall(t.Context(), tt.method)
 				resp, err := h.Do(c)
 				assert.Equal(t, tt.attempts, sent)
@@ -95,21 +95,21 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-func TestOneAttemptTurnsRetriesOff(t *testing.T) {
+func TestMaxAttemptsOne(t *testing.T) {
 	t.Parallel()
 	for status, attempts := range map[int]int{503: 1, 429: 1, 401: 2} {
-		h := newChain(inTurn(status), withFetch(numbered(time.Hour)), func(o *Options) { o.Retry.MaxAttempts = 1 })
+		h := newChain(sequence(status), withFetch(numberedTokens(time.Hour)), func(o *Options) { o.Retry.MaxAttempts = 1 })
 		resp, err := h.Do(newCall(t.Context(), http.MethodGet))
 		if attempts == 1 {
 			assert.Equal(t, 1, errorOf(t, err).Attempts, status)
 			continue
 		}
-		require.NoError(t, err, "a refused token is not a retry of the policy")
+		require.NoError(t, err, "replacing a token is not a retry")
 		assert.Equal(t, attempts, resp.Attempts, status)
 	}
 }
 
-// How long a call waits for its retry, and when it does not.
+// How long a call waits before a retry, and when it fails instead.
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -117,20 +117,20 @@ func TestWaits(t *testing.T) {
 		after    string
 		deadline time.Duration
 		took     time.Duration
-		fails    string // and with it at once
+		fails    string // reason for which the call fails at once
 	}{
 		"Retry-After":            {503, "40", time.Hour, 40 * time.Second, ""},
 		"after 429":              {429, "40", time.Hour, 40 * time.Second, ""},
 		"longest":                {429, "60", time.Hour, time.Minute, ""},
-		"too long":               {503, "61", time.Hour, 0, "the wait is longer than the longest allowed, 1m0s"},
-		"too long after 429":     {429, "61", time.Hour, 0, "the wait is longer than the longest allowed, 1m0s"},
+		"too long":               {503, "61", time.Hour, 0, "the wait exceeds the maximum of 1m0s"},
+		"too long after 429":     {429, "61", time.Hour, 0, "the wait exceeds the maximum of 1m0s"},
 		"just before a deadline": {503, "40", 40 * time.Second, 40 * time.Second, ""},
-		"after a deadline":       {503, "40", 39 * time.Second, 0, "the deadline comes before the wait of 40s is over"},
+		"after a deadline":       {503, "40", 39 * time.Second, 0, "the wait of 40s would end after the deadline"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				rt := inTurn(tt.status)
+				rt := sequence(tt.status)
 				h := newChain(func(req *http.Request) (*http.Response, error) {
 					resp, err := rt(req)
 					resp.Header.Set("Retry-After", tt.after)
@@ -145,7 +145,7 @@ func TestWaits(t *testing.T) {
 					return
 				}
 				e := errorOf(t, err)
-				assert.Equal(t, "not retried, as "+tt.fails, e.Reason)
+				assert.Equal(t, "not retried: "+tt.fails, e.Reason)
 				assert.Equal(t, tt.deadline < time.Hour, errors.Is(err, context.DeadlineExceeded))
 				assert.Positive(t, e.RetryAfter)
 				assert.Equal(t, tt.status, e.Status())
@@ -154,16 +154,16 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// A call that waits for its retry fails, with its last failure, if another call's pause
-// turns out too long.
-func TestAPauseBeforeARetry(t *testing.T) {
+// If another call begins a pause that is too long, a call that waits for its retry then fails
+// with its last failure.
+func TestPauseBeforeRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			if req.Method == http.MethodPut {
-				return reply(429, "", "Retry-After", "300"), nil
+				return newResponse(429, "", "Retry-After", "300"), nil
 			}
-			return reply(503, "", "Retry-After", "20"), nil
+			return newResponse(503, "", "Retry-After", "20"), nil
 		})
 		time.AfterFunc(5*time.Second, func() { _, _ = h.Do(newCall(t.Context(), http.MethodPut)) })
 		took, err := get(t.Context(), h)
@@ -178,27 +178,58 @@ func TestAPauseBeforeARetry(t *testing.T) {
 	})
 }
 
-// A body that can be read only once is not sent again, even after proof that nothing was done.
-func TestABodyThatCanBeReadOnlyOnce(t *testing.T) {
+// A request whose body can be read only once is not retried, even after a 429.
+func TestBodyThatCanBeReadOnlyOnce(t *testing.T) {
 	t.Parallel()
 	c := newCall(t.Context(), http.MethodPut)
 	c.Request.Body, c.Request.GetBody = io.NopCloser(bytes.NewReader([]byte("body"))), nil
 	_, err := newChain(always(429)).Do(c)
 	e := errorOf(t, err)
 	assert.Equal(t, 1, e.Attempts)
-	assert.Equal(t, "not retried, as its body can be read only once", e.Reason)
+	assert.Equal(t, "not retried: the body can be read only once", e.Reason)
 
 	gone := errors.New("the file is gone")
 	c = newCall(t.Context(), http.MethodPut)
 	c.Request.GetBody = func() (io.ReadCloser, error) { return nil, gone }
-	_, err = newChain(inTurn(401), withFetch(numbered(time.Hour))).Do(c)
+	_, err = newChain(sequence(401), withFetch(numberedTokens(time.Hour))).Do(c)
 	require.ErrorIs(t, err, gone)
 	e = errorOf(t, err)
 	assert.Equal(t, 401, e.Status())
 	assert.Equal(t, "not retried: the file is gone", e.Reason)
 }
 
-// A service or proxy that does not know Expect gets the request without it.
+// The body of an attempt that is not sent is closed.
+func TestBodyOfUnsentAttemptIsClosed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"during the wait for the retry": func(*Options) {},
+		"before the slot":               withWindow(1, time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				opened, closed := 0, 0
+				ctx, cancel := context.WithCancel(t.Context())
+				c := newCall(ctx, http.MethodPut)
+				c.Request.GetBody = func() (io.ReadCloser, error) {
+					opened++
+					return &body{Reader: bytes.NewReader(nil), closed: &closed}, nil
+				}
+				time.AfterFunc(35*time.Second, cancel)
+				_, err := newChain(always(503, "Retry-After", "40"), change, func(o *Options) {
+					if o.Window != nil {
+						o.HTTP = always(503)
+					}
+				}).Do(c)
+				require.ErrorIs(t, err, context.Canceled)
+				assert.Equal(t, 1, opened)
+				assert.Equal(t, 1, closed)
+			})
+		})
+	}
+}
+
+// After a 417 the request is sent once more, without Expect.
 func TestExpectationFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,9 +237,9 @@ func TestExpectationFailed(t *testing.T) {
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			sent++
 			if req.Header.Get("Expect") != "" || sent > 3 {
-				return reply(417, ""), nil
+				return newResponse(417, ""), nil
 			}
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		})
 		c := newCall(t.Context(), http.MethodPost)
 		c.Request.Header.Set("Expect", "100-continue")
@@ -217,15 +248,15 @@ func TestExpectationFailed(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 2, sent)
 		assert.Zero(t, time.Since(start))
-		assert.NotEmpty(t, c.Request.Header.Get("Expect"), "the caller's request is as it was")
+		assert.NotEmpty(t, c.Request.Header.Get("Expect"), "the caller's request is unchanged")
 
 		sent = 3
 		_, err = h.Do(c)
-		assert.Equal(t, 2, errorOf(t, err).Attempts, "once")
+		assert.Equal(t, 2, errorOf(t, err).Attempts, "only one more attempt")
 	})
 }
 
-// During an outage the retries of a client end. They come back with its successes.
+// A client stops retrying during an outage. Its successes earn new retries.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -239,16 +270,16 @@ func TestBudget(t *testing.T) {
 			return requests, err
 		}
 		sent, _ := calls(10)
-		assert.Equal(t, 40, sent, "a short failure is retried in full")
+		assert.Equal(t, 40, sent, "every call is retried at first")
 		sent, _ = calls(100)
 		assert.Equal(t, 100+70, sent, "until 100 retries are spent")
 		sent, err := calls(100)
-		assert.Equal(t, 100, sent, "then the client adds no load")
-		assert.Equal(t, "not retried, as too many of the client's requests fail", errorOf(t, err).Reason)
+		assert.Equal(t, 100, sent, "then nothing is retried")
+		assert.Equal(t, "not retried: too many of the client's requests fail", errorOf(t, err).Reason)
 
 		rt = always(429)
 		sent, _ = calls(10)
-		assert.Equal(t, 40, sent, "the service counts on the retries after a 429")
+		assert.Equal(t, 40, sent, "retries after a 429 are free")
 
 		rt = always(200)
 		_, _ = calls(50)
@@ -257,30 +288,30 @@ func TestBudget(t *testing.T) {
 		assert.Equal(t, 20+10, sent, "five successes earn a retry")
 
 		for range 25 {
-			rt = inTurn(429)
+			rt = sequence(429)
 			_, _ = calls(1)
 		}
 		rt = always(503)
 		sent, _ = calls(20)
-		assert.Equal(t, 20+5, sent, "also after a 429, whose retry was free")
+		assert.Equal(t, 20+5, sent, "a success after a free retry counts too")
 
 		rt = always(200)
 		_, _ = calls(10_000)
 		rt = always(503)
 		sent, _ = calls(200)
-		assert.Equal(t, 200+100, sent, "no more than at first")
+		assert.Equal(t, 200+100, sent, "the budget does not grow")
 	})
 }
 
-// A retry that succeeds is refunded, so faults that pass cost nothing.
+// A successful retry is refunded, so passing faults never exhaust the budget.
 func TestBudgetRefunds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var rt roundTripper
-		h := newChain(func(req *http.Request) (*http.Response, error) { return rt(req) }, withFetch(numbered(time.Hour)))
+		h := newChain(func(req *http.Request) (*http.Response, error) { return rt(req) }, withFetch(numberedTokens(time.Hour)))
 		for range 300 {
 			for _, statuses := range [][]int{{502}, {502, 401}, {429, 0}} {
-				rt = inTurn(statuses...)
+				rt = sequence(statuses...)
 				_, err := get(t.Context(), h)
 				require.NoError(t, err, statuses)
 			}

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// authorize puts an access token on an attempt. A pause that begins while the token is
-// fetched holds the attempt back, and the token is looked at anew after it.
+// authorize adds an access token to an attempt. If a pause begins during the fetch, it
+// waits and then gets the token again, in case it has expired.
 func authorize(next Handler, t *tokens, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		token, err := t.get(c.Context)
@@ -29,7 +29,7 @@ func authorize(next Handler, t *tokens, g *gate) Handler {
 			return nil, err
 		}
 		if p := c.Previous; p != nil && p.Status() == http.StatusUnauthorized && p.Call.Token == token.AccessToken {
-			return nil, p // there is no other token
+			return nil, p // there is only the refused token
 		}
 		c.Token = token.AccessToken
 		token.SetAuthHeader(c.Request)
@@ -41,26 +41,26 @@ func authorize(next Handler, t *tokens, g *gate) Handler {
 	})
 }
 
-// tokens keeps a client's access token, and fetches it once for any number of callers.
+// tokens caches a client's access token. All callers share one fetch.
 type tokens struct {
 	fetch func(context.Context) (*oauth2.Token, error)
 
 	mu      sync.Mutex
 	token   *oauth2.Token
 	renewAt time.Time // zero for never
-	current *fetch    // fetch in progress
+	current *fetch    // fetch in progress, or nil
 }
 
 // A fetch of a token is shared by all callers that wait for it.
 type fetch struct {
-	done  chan struct{}
-	token *oauth2.Token
-	err   error
-	ended bool // whether the context of the caller that began it ended it
+	done     chan struct{}
+	token    *oauth2.Token
+	err      error
+	canceled bool // whether it failed because the context of its first caller ended
 }
 
-// get returns the token, and fetches it if there is none or it is about to expire. If the
-// fetch ends with the context of the caller that began it, another caller begins anew.
+// get returns the token. It fetches one if there is none or it is about to expire. If a
+// fetch fails because the context of its first caller ended, another caller starts a new one.
 func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	for {
 		t.mu.Lock()
@@ -81,13 +81,16 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 		case <-ctx.Done():
 			return nil, contextError(ctx)
 		}
-		if own || !f.ended || ctx.Err() != nil {
+		if own || !f.canceled {
 			return f.token, f.err
+		}
+		if ctx.Err() != nil {
+			return nil, contextError(ctx)
 		}
 	}
 }
 
-// run fetches a token, in a goroutine of its own, as the caller may leave before.
+// run fetches a token. It runs in its own goroutine, because its caller may return first.
 func (t *tokens) run(ctx context.Context, f *fetch) {
 	f.err = errors.New("the token source did not return")
 	defer func() {
@@ -96,7 +99,7 @@ func (t *tokens) run(ctx context.Context, f *fetch) {
 			f.err = tokenError(cause, "fetching a token panicked: %v", r)
 		}
 		_, hasDeadline := ctx.Deadline()
-		f.ended = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))
+		f.canceled = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if f.err == nil {
@@ -117,8 +120,8 @@ func (t *tokens) drop(token *oauth2.Token) {
 	}
 }
 
-// renewalTime returns when to stop using a token fetched at now: half a minute before it
-// expires, or a tenth of its life if that is less.
+// renewalTime returns when to replace a token that was fetched at now: before its expiry by 30
+// seconds or a tenth of its lifetime, whichever is less.
 func renewalTime(t *oauth2.Token, now time.Time) time.Time {
 	if t.Expiry.IsZero() {
 		return time.Time{}
@@ -130,11 +133,12 @@ func renewalTime(t *oauth2.Token, now time.Time) time.Time {
 // TokenOperation is the operation of a token request.
 const TokenOperation = "Token"
 
+// tokenError returns the error of a fetch that sent no request. It matches cause.
 func tokenError(cause error, format string, args ...any) *Error {
-	return &Error{Call: &Call{Operation: TokenOperation, Request: &http.Request{}}, Err: fmt.Errorf(format, args...), Stopped: cause}
+	return &Error{Call: &Call{Operation: TokenOperation, Request: &http.Request{}}, Err: fmt.Errorf(format, args...), StopCause: cause}
 }
 
-// FromSource returns a fetcher that asks src.
+// FromSource returns a fetcher that gets tokens from src.
 func FromSource(src oauth2.TokenSource) TokenFetcher {
 	return func(context.Context, Handler) (*oauth2.Token, error) {
 		t, err := src.Token()
@@ -148,7 +152,7 @@ func FromSource(src oauth2.TokenSource) TokenFetcher {
 	}
 }
 
-// ErrNoToken reports a response of the token endpoint that has no token.
+// ErrNoToken reports a response of the token endpoint without a usable token.
 var ErrNoToken = errors.New("no usable access_token")
 
 // FromCredentials returns a fetcher that requests tokens at tokenURL with the
@@ -183,8 +187,8 @@ func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header
 	}
 }
 
-// seconds is a JSON number of seconds, or a string that holds one. Anything else is zero:
-// a token that came is used, whatever is said of its life.
+// seconds is a JSON number of seconds, or a string that holds one. Anything else decodes as
+// zero, so that a token with an odd lifetime is still used.
 type seconds time.Duration
 
 func (s *seconds) UnmarshalJSON(data []byte) error {
@@ -197,14 +201,15 @@ func (s *seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// CheckToken returns an error if a header can't carry the token. It does not quote it.
+// CheckToken returns an error if the token is invalid in a header. The error does not quote
+// the token.
 func CheckToken(t *oauth2.Token) error {
 	if t == nil || t.AccessToken == "" {
 		return errors.New("the access token is empty")
 	}
 	for _, r := range t.AccessToken {
 		if r <= ' ' || r > '~' {
-			return errors.New("the access token has characters that a header can't carry")
+			return errors.New("the access token has characters that are invalid in a header")
 		}
 	}
 	return nil

@@ -18,23 +18,23 @@ import (
 
 const tokenURL = "https://acme.example/oauth/token"
 
-// One fetch serves any number of calls, and so does one when the token expires or is refused.
-func TestOneFetchServesAll(t *testing.T) {
+// All calls share one fetch, also after the token has expired or was refused.
+func TestCallsShareFetch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fetches, refused := 0, ""
-		next := numbered(10 * time.Minute)
+		next := numberedTokens(10 * time.Minute)
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			if req.Header.Get("Authorization") == refused {
-				return reply(401, ""), nil
+				return newResponse(401, ""), nil
 			}
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
 			fetches++
 			time.Sleep(time.Second)
 			return next(ctx, h)
 		}))
-		all := func() {
+		getAll := func() {
 			var wg sync.WaitGroup
 			for range 50 {
 				wg.Go(func() {
@@ -44,22 +44,22 @@ func TestOneFetchServesAll(t *testing.T) {
 			}
 			wg.Wait()
 		}
-		all()
+		getAll()
 		assert.Equal(t, 1, fetches)
 		refused = "Bearer 1"
-		all()
+		getAll()
 		assert.Equal(t, 2, fetches)
 		time.Sleep(569 * time.Second)
-		all()
+		getAll()
 		assert.Equal(t, 2, fetches)
 		time.Sleep(time.Second)
-		all()
-		assert.Equal(t, 3, fetches, "half a minute before it expires")
+		getAll()
+		assert.Equal(t, 3, fetches, "30 seconds before it expires")
 	})
 }
 
-// A fetch that ends with the context of the call that began it does not fail the others.
-func TestTheStarterOfAFetchLeaves(t *testing.T) {
+// If the context of the call that started a fetch ends, the other calls don't fail.
+func TestFirstCallerOfFetchReturns(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		end     func(context.Context) (context.Context, context.CancelFunc)
@@ -67,7 +67,7 @@ func TestTheStarterOfAFetchLeaves(t *testing.T) {
 		rt      roundTripper
 		fetches int
 	}{
-		"it is cancelled": {
+		"canceled": {
 			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
 			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(ctx)
@@ -76,18 +76,18 @@ func TestTheStarterOfAFetchLeaves(t *testing.T) {
 			},
 			rt: hang, fetches: 2,
 		},
-		"its deadline is too short for a retry": {
+		"deadline too short for a retry": {
 			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
 			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, 3*time.Second)
 			},
 			rt: func(*http.Request) (*http.Response, error) {
 				time.Sleep(time.Second)
-				return reply(503, "", "Retry-After", "5"), nil
+				return newResponse(503, "", "Retry-After", "5"), nil
 			},
 			fetches: 2,
 		},
-		"the source knows no context": {
+		"source that ignores the context": {
 			fetch: func(context.Context, Handler) (*oauth2.Token, error) {
 				time.Sleep(time.Minute)
 				return &oauth2.Token{AccessToken: "token"}, nil
@@ -104,12 +104,12 @@ func TestTheStarterOfAFetchLeaves(t *testing.T) {
 				fetches, requests := 0, 0
 				h := newChain(func(req *http.Request) (*http.Response, error) {
 					if req.URL.String() != tokenURL {
-						return reply(200, ""), nil
+						return newResponse(200, ""), nil
 					}
 					if requests++; requests == 1 {
 						return tt.rt(req)
 					}
-					return reply(200, `{"access_token":"token"}`), nil
+					return newResponse(200, `{"access_token":"token"}`), nil
 				}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
 					fetches++
 					return tt.fetch(ctx, h)
@@ -135,9 +135,9 @@ func TestTheStarterOfAFetchLeaves(t *testing.T) {
 	}
 }
 
-// A token that can't be had fails all that wait for it, sends nothing, and is asked for anew
-// by the next call.
-func TestAFetchFails(t *testing.T) {
+// If a fetch fails, all calls that wait for it fail and send nothing. The next call fetches
+// again.
+func TestFetchFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for want, source := range map[string]func() (*oauth2.Token, error){
@@ -175,11 +175,11 @@ type sourceFunc func() (*oauth2.Token, error)
 
 func (f sourceFunc) Token() (*oauth2.Token, error) { return f() }
 
-// A source that has only the refused token: the call is not sent with it again.
-func TestThereIsNoOtherToken(t *testing.T) {
+// A call is not sent again with a refused token.
+func TestSourceHasOnlyTheRefusedToken(t *testing.T) {
 	t.Parallel()
 	sent := 0
-	h := newChain(func(*http.Request) (*http.Response, error) { sent++; return reply(401, ""), nil })
+	h := newChain(func(*http.Request) (*http.Response, error) { sent++; return newResponse(401, ""), nil })
 	_, err := get(t.Context(), h)
 	assert.Equal(t, 1, sent)
 	e := errorOf(t, err)
@@ -208,22 +208,22 @@ func TestFromCredentials(t *testing.T) {
 		want *oauth2.Token
 		life time.Duration
 	}{
-		"number":          {`{"access_token":"a.b-c","token_type":"bearer","expires_in":749}`, &oauth2.Token{AccessToken: "a.b-c", TokenType: "bearer"}, 749 * time.Second},
-		"float":           {`{"access_token":"t","expires_in":1.5}`, &oauth2.Token{AccessToken: "t"}, 1500 * time.Millisecond},
-		"string":          {`{"access_token":"t","expires_in":"749"}`, &oauth2.Token{AccessToken: "t"}, 749 * time.Second},
-		"absent":          {`{"access_token":"t"}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"null":            {`{"access_token":"t","expires_in":null}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"negative":        {`{"access_token":"t","expires_in":-1}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"a time":          {`{"access_token":"t","expires_in":1795000000}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"huge":            {`{"access_token":"t","expires_in":1e300}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"nonsense":        {`{"access_token":"t","expires_in":{"s":1}}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"words":           {`{"access_token":"t","expires_in":"soon"}`, &oauth2.Token{AccessToken: "t"}, 0},
-		"no token":        {`{"error":"no"}`, nil, 0},
-		"empty body":      {``, nil, 0},
-		"HTML":            {`<html>`, nil, 0},
-		"not for headers": {`{"access_token":"a\nb"}`, nil, 0},
-		"with a space":    {`{"access_token":"a b"}`, nil, 0},
-		"not ASCII":       {`{"access_token":"ä"}`, nil, 0},
+		"number":       {`{"access_token":"a.b-c","token_type":"bearer","expires_in":749}`, &oauth2.Token{AccessToken: "a.b-c", TokenType: "bearer"}, 749 * time.Second},
+		"float":        {`{"access_token":"t","expires_in":1.5}`, &oauth2.Token{AccessToken: "t"}, 1500 * time.Millisecond},
+		"string":       {`{"access_token":"t","expires_in":"749"}`, &oauth2.Token{AccessToken: "t"}, 749 * time.Second},
+		"absent":       {`{"access_token":"t"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"null":         {`{"access_token":"t","expires_in":null}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"negative":     {`{"access_token":"t","expires_in":-1}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"timestamp":    {`{"access_token":"t","expires_in":1795000000}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"huge":         {`{"access_token":"t","expires_in":1e300}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"object":       {`{"access_token":"t","expires_in":{"s":1}}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"text":         {`{"access_token":"t","expires_in":"soon"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"no token":     {`{"error":"no"}`, nil, 0},
+		"empty body":   {``, nil, 0},
+		"HTML":         {`<html>`, nil, 0},
+		"control char": {`{"access_token":"a\nb"}`, nil, 0},
+		"space":        {`{"access_token":"a b"}`, nil, 0},
+		"not ASCII":    {`{"access_token":"ä"}`, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,7 +232,7 @@ func TestFromCredentials(t *testing.T) {
 				fetch := FromCredentials(tokenURL, "the id", "s&cret", http.Header{"Accept": {"application/json"}})
 				h := newChain(func(req *http.Request) (*http.Response, error) {
 					if req.URL.String() != tokenURL {
-						return reply(200, ""), nil
+						return newResponse(200, ""), nil
 					}
 					body, err := io.ReadAll(req.Body)
 					require.NoError(t, err)
@@ -241,7 +241,7 @@ func TestFromCredentials(t *testing.T) {
 					assert.Equal(t, "application/x-www-form-urlencoded", req.Header.Get("Content-Type"))
 					assert.Equal(t, "application/json", req.Header.Get("Accept"))
 					assert.Empty(t, req.Header.Get("Authorization"))
-					return reply(200, tt.body), nil
+					return newResponse(200, tt.body), nil
 				}, withFetch(func(ctx context.Context, h Handler) (_ *oauth2.Token, err error) {
 					token, err = fetch(ctx, h)
 					return token, err
@@ -268,12 +268,12 @@ func TestFromCredentials(t *testing.T) {
 	assert.ErrorContains(t, err, "missing protocol scheme")
 }
 
-// A token request is retried like any other, waits for a pause, and takes no slot.
+// A token request is retried like any other. A pause delays it, and it takes no slot.
 func TestTokenRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tokens := []*http.Response{
-			reply(503, "", "Retry-After", "10"), reply(429, "", "Retry-After", "20"), reply(200, `{"access_token":"token"}`),
+			newResponse(503, "", "Retry-After", "10"), newResponse(429, "", "Retry-After", "20"), newResponse(200, `{"access_token":"token"}`),
 		}
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			if req.URL.String() == tokenURL {
@@ -281,7 +281,7 @@ func TestTokenRequests(t *testing.T) {
 				tokens = tokens[1:]
 				return resp, nil
 			}
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}, withWindow(1, time.Hour), withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
 		took, err := get(t.Context(), h)
 		require.NoError(t, err)
@@ -294,13 +294,13 @@ func TestTokenRequests(t *testing.T) {
 			took, err := get(t.Context(), h)
 			require.Error(t, err)
 			assert.Zero(t, took)
-			assert.Equal(t, 5*time.Minute, errorOf(t, err).RetryAfter, "known to the second call, too")
+			assert.Equal(t, 5*time.Minute, errorOf(t, err).RetryAfter, "also in the second call")
 		}
 	})
 }
 
-// A pause holds token requests back as well, also one that waits for its retry.
-func TestAPauseHoldsTokenRequests(t *testing.T) {
+// A pause also delays token requests, even one that already waits for a retry.
+func TestPauseDelaysTokenRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start, fetches, calls := time.Now(), 0, 0
@@ -308,17 +308,17 @@ func TestAPauseHoldsTokenRequests(t *testing.T) {
 			if req.URL.String() != tokenURL {
 				if calls++; calls == 1 {
 					time.Sleep(20 * time.Second)
-					return reply(429, "", "Retry-After", "60"), nil
+					return newResponse(429, "", "Retry-After", "60"), nil
 				}
-				return reply(200, ""), nil
+				return newResponse(200, ""), nil
 			}
 			switch fetches++; fetches {
 			case 2: // at 15 s
-				return reply(503, "", "Retry-After", "10"), nil
+				return newResponse(503, "", "Retry-After", "10"), nil
 			case 3: // due at 25 s
 				assert.Equal(t, 80*time.Second, time.Since(start))
 			}
-			return reply(200, `{"access_token":"token","expires_in":10}`), nil
+			return newResponse(200, `{"access_token":"token","expires_in":10}`), nil
 		}, withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
 		var wg sync.WaitGroup
 		for _, begin := range []time.Duration{0, 15 * time.Second} {

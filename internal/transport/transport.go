@@ -1,5 +1,5 @@
-// Package transport sends a client's requests. A [Call] goes down a chain of handlers, one
-// concern each, and its response comes back up. [New] assembles the chain.
+// Package transport sends a client's requests. A [Call] passes through a chain of handlers
+// with one concern each. [New] assembles the chain.
 package transport
 
 import (
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Handler makes a call, or one attempt of it. Its error is an [*Error] if a request was
-// sent, and otherwise says why none was.
+// A Handler makes a call, or one attempt of it. If a request was sent, its error is an
+// [*Error].
 type Handler interface {
 	Do(*Call) (*Response, error)
 }
@@ -20,20 +20,20 @@ type handlerFunc func(*Call) (*Response, error)
 
 func (f handlerFunc) Do(c *Call) (*Response, error) { return f(c) }
 
-// A Call is a request and what its handlers need to know about it.
+// A Call is a request and the facts that its handlers need.
 type Call struct {
-	Context    context.Context //nolint:containedctx // of the call; its request gets one for each attempt
+	Context    context.Context //nolint:containedctx // the caller's; each attempt derives its own
 	Operation  string          // for errors, logs and observers
-	Request    *http.Request   // GetBody replays its body, if it has one
-	Idempotent bool            // whether the effect of two requests is that of one
-	Streamed   bool            // whether the body is read from elsewhere than memory
+	Request    *http.Request   // retried only if it has no body or a GetBody
+	Idempotent bool            // whether repeating the request is safe
+	Streamed   bool            // whether the body is not in memory
 
 	// The handlers set these for each attempt.
 	Attempt   int    // counts from 1
-	Previous  *Error // failure of the previous attempt
+	Previous  *Error // failure of the previous attempt, or nil
 	Token     string // access token of the attempt
 	sent      bool
-	announced time.Time // end of the wait last reported to the hooks
+	announced time.Time // end of the last wait that OnWait was called for
 }
 
 // A Response is an HTTP response whose body has been read into Data.
@@ -41,8 +41,8 @@ type Response struct {
 	*http.Response
 
 	Data     []byte
-	Call     *Call // attempt that it answers
-	Attempts int
+	Call     *Call // attempt that got it
+	Attempts int   // number of requests sent
 }
 
 // Options configure a chain.
@@ -50,69 +50,65 @@ type Options struct {
 	HTTP    http.RoundTripper
 	Timeout time.Duration // of an attempt; 0 for none
 	Retry   Policy
-	Window  *Window // nil for no rate limit, or with Limiter
-	Limiter Limiter // nil unless it replaces Window
+	Window  *Window // nil for no rate limit
+	Limiter Limiter // replaces Window unless nil
 	Hooks   Hooks
 	Fetch   TokenFetcher
 }
 
-// A TokenFetcher fetches an access token. It sends any request of its own through the handler.
+// A TokenFetcher fetches an access token. It sends its requests through the handler.
 type TokenFetcher func(context.Context, Handler) (*oauth2.Token, error)
 
-// New assembles the chain of a client's calls:
+// New assembles two chains. A client's calls go through
 //
 //	retry → limit → authorize → observe → status → wire
 //
-// and that of its token requests, which carry no token and don't count against the rate limit:
+// and its token requests, which carry no token and don't count against the rate limit, through
 //
 //	retry → pause → observe → status → wire
 //
-// The slot comes before the token: a token fetched first could expire while the call
-// queues. Both chains share the gate, so a Retry-After holds for each.
+// A call waits for its slot before it gets its token, because a token could expire in the
+// queue. The chains share the gate, so a Retry-After pauses both.
 func New(o Options) Handler {
 	gate := newGate(o)
 	send := observe(status(wire(o.HTTP, o.Timeout)), o.Hooks)
 
-	forTokens := retry(pause(send, gate), gate, o)
-	tokens := &tokens{fetch: func(ctx context.Context) (*oauth2.Token, error) { return o.Fetch(ctx, forTokens) }}
+	tokenChain := retry(pause(send, gate), gate, o)
+	tokens := &tokens{fetch: func(ctx context.Context) (*oauth2.Token, error) { return o.Fetch(ctx, tokenChain) }}
 
 	return retry(limit(authorize(send, tokens, gate), gate), gate, o)
 }
 
 // Hooks observe calls. Each may be nil.
 type Hooks struct {
-	// Attempted is called after each attempt. The error is nil if it succeeded, the
-	// response if none came.
-	Attempted func(*Call, *Response, *Error, time.Duration)
-	// Waiting is called before each wait of a call whose next attempt is the given one,
-	// with the failure before it, or nil.
-	Waiting func(c *Call, attempt int, last *Error, reason Reason, wait time.Duration)
-	// Retrying is called after a failure, before the call is retried.
-	Retrying func(*Error, time.Duration)
+	// OnAttempt is called after each attempt, with its duration. The error is nil if it
+	// succeeded. The response is nil if none was received.
+	OnAttempt func(*Call, *Response, *Error, time.Duration)
+	// OnWait is called before each wait, with the number of the attempt that follows and
+	// the failure of the previous one, or nil.
+	OnWait func(c *Call, attempt int, last *Error, reason Reason, wait time.Duration)
+	// OnRetry is called before each retry, with the failure and the wait.
+	OnRetry func(*Error, time.Duration)
 }
 
-// A Reason says why a call waits.
+// A Reason is the reason for a wait.
 type Reason string
 
-// The reasons to wait.
+// The reasons for a wait.
 const (
 	Backoff    Reason = "backoff"
 	RetryAfter Reason = "retry_after"
 	RateLimit  Reason = "rate_limit"
 )
 
-// waiting announces a wait before an attempt, unless a wait as long has been announced.
-func (h *Hooks) waiting(c *Call, reason Reason, wait time.Duration) {
-	h.announce(c, c.Attempt, c.Previous, reason, wait)
-}
-
+// announce calls OnWait, unless it was called for a wait that ends at the same time or later.
 func (h *Hooks) announce(c *Call, attempt int, last *Error, reason Reason, wait time.Duration) {
-	const slack = 10 * time.Millisecond // passes between two looks at the same wait
-	if h.Waiting == nil || wait <= 0 {
+	const slack = 10 * time.Millisecond // two measurements of the same wait may differ by it
+	if h.OnWait == nil || wait <= 0 {
 		return
 	}
 	if until := time.Now().Add(wait); until.After(c.announced.Add(slack)) {
 		c.announced = until
-		h.Waiting(c, attempt, last, reason, wait)
+		h.OnWait(c, attempt, last, reason, wait)
 	}
 }

@@ -22,8 +22,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// reply returns a response; header holds names and values in turn.
-func reply(status int, body string, header ...string) *http.Response {
+// newResponse returns a response; header alternates names and values.
+func newResponse(status int, body string, header ...string) *http.Response {
 	h := http.Header{}
 	for pair := range slices.Chunk(header, 2) {
 		h.Set(pair[0], pair[1])
@@ -31,39 +31,39 @@ func reply(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// always replies to every request with the same status.
+// always responds to every request with the same status.
 func always(status int, header ...string) roundTripper {
-	return func(*http.Request) (*http.Response, error) { return reply(status, "", header...), nil }
+	return func(*http.Request) (*http.Response, error) { return newResponse(status, "", header...), nil }
 }
 
-// inTurn replies with one status after the other, and with 200 to further requests. A 0 is
-// a connection that breaks.
-func inTurn(statuses ...int) roundTripper {
+// sequence responds with the given statuses in order, and then with 200. A 0 is a connection
+// that breaks.
+func sequence(statuses ...int) roundTripper {
 	return func(*http.Request) (*http.Response, error) {
 		if len(statuses) == 0 {
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}
 		status := statuses[0]
 		statuses = statuses[1:]
 		if status == 0 {
 			return nil, io.ErrUnexpectedEOF
 		}
-		return reply(status, ""), nil
+		return newResponse(status, ""), nil
 	}
 }
 
-// hang replies to no request.
+// hang never responds.
 func hang(req *http.Request) (*http.Response, error) {
 	<-req.Context().Done()
 	return nil, context.Cause(req.Context())
 }
 
-func static(token string) TokenFetcher {
+func staticToken(token string) TokenFetcher {
 	return func(context.Context, Handler) (*oauth2.Token, error) { return &oauth2.Token{AccessToken: token}, nil }
 }
 
-// numbered returns tokens "1", "2" and so on, each valid for life.
-func numbered(life time.Duration) TokenFetcher {
+// numberedTokens fetches the tokens "1", "2" and so on, each valid for life.
+func numberedTokens(life time.Duration) TokenFetcher {
 	n := 0
 	return func(context.Context, Handler) (*oauth2.Token, error) {
 		n++
@@ -73,9 +73,9 @@ func numbered(life time.Duration) TokenFetcher {
 
 var policy = Policy{MaxAttempts: 4, MinBackoff: 500 * time.Millisecond, MaxBackoff: 20 * time.Second, MaxWait: time.Minute}
 
-// newChain returns a chain with the usual policy, one token, and no rate limit.
+// newChain returns a chain with the default policy, a static token and no rate limit.
 func newChain(rt roundTripper, change ...func(*Options)) Handler {
-	o := Options{HTTP: rt, Retry: policy, Fetch: static("token")}
+	o := Options{HTTP: rt, Retry: policy, Fetch: staticToken("token")}
 	for _, f := range change {
 		f(&o)
 	}
@@ -88,7 +88,7 @@ func withWindow(n int, per time.Duration) func(*Options) {
 
 func withFetch(f TokenFetcher) func(*Options) { return func(o *Options) { o.Fetch = f } }
 
-// newCall returns a call; only a POST is not idempotent.
+// newCall returns a call, which is idempotent unless its method is POST.
 func newCall(ctx context.Context, method string) *Call {
 	var body io.Reader
 	if method == http.MethodPost || method == http.MethodPut {
@@ -115,25 +115,25 @@ func errorOf(t *testing.T, err error) *Error {
 	return e
 }
 
-// The slot comes before the token: calls that queue for longer than a token lives each
-// carry one that is fresh.
-func TestTheSlotComesBeforeTheToken(t *testing.T) {
+// A call gets its token after its slot, so the token has not expired, however long the call
+// queued.
+func TestSlotBeforeToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		expiry := map[string]time.Time{}
-		fetch := numbered(time.Minute)
+		fetch := numberedTokens(time.Minute)
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 			if time.Now().After(expiry[token]) {
-				return reply(401, ""), nil
+				return newResponse(401, ""), nil
 			}
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}, withWindow(1, 10*time.Second), withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
 			token, err := fetch(ctx, h)
 			expiry[token.AccessToken] = token.Expiry
 			return token, err
 		}), func(o *Options) {
-			o.Hooks.Attempted = func(c *Call, _ *Response, e *Error, _ time.Duration) {
+			o.Hooks.OnAttempt = func(c *Call, _ *Response, e *Error, _ time.Duration) {
 				assert.Nil(t, e, "attempt %d with token %s", c.Attempt, c.Token)
 			}
 		})
@@ -147,27 +147,27 @@ func TestTheSlotComesBeforeTheToken(t *testing.T) {
 		}
 		wg.Wait()
 		assert.Equal(t, 490*time.Second, time.Since(start))
-		assert.Len(t, expiry, 9, "each is used for all but a tenth of its life")
+		assert.Len(t, expiry, 9, "each is used for nine tenths of its lifetime")
 	})
 }
 
-// A pause that begins while a token is fetched holds the attempt back, and a token that
-// expires meanwhile is fetched anew.
-func TestAPauseWhileATokenIsFetched(t *testing.T) {
+// A pause that begins during a fetch delays the attempt. A token that expires in the pause
+// is replaced.
+func TestPauseDuringFetch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start, n := time.Now(), 0
-		fetches := numbered(20 * time.Second)
+		fetches := numberedTokens(20 * time.Second)
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			switch n++; n {
 			case 1:
 				time.Sleep(19500 * time.Millisecond)
-				return reply(429, "", "Retry-After", "30"), nil
+				return newResponse(429, "", "Retry-After", "30"), nil
 			case 2:
 				assert.Equal(t, 49500*time.Millisecond, time.Since(start))
 			}
 			assert.Equal(t, "Bearer 3", req.Header.Get("Authorization"))
-			return reply(200, ""), nil
+			return newResponse(200, ""), nil
 		}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
 			token, err := fetches(ctx, h)
 			if token.AccessToken == "2" {
@@ -193,7 +193,7 @@ func TestHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []string
 		note := func(format string, args ...any) { events = append(events, fmt.Sprintf(format, args...)) }
-		rt := inTurn(503, 429)
+		rt := sequence(503, 429)
 		h := newChain(func(req *http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
 			resp, err := rt(req)
@@ -204,63 +204,61 @@ func TestHooks(t *testing.T) {
 		}, withWindow(2, 100*time.Second), func(o *Options) {
 			o.Retry.MinBackoff = time.Nanosecond // rounds to no wait
 			o.Hooks = Hooks{
-				Attempted: func(c *Call, resp *Response, e *Error, took time.Duration) {
+				OnAttempt: func(c *Call, resp *Response, e *Error, took time.Duration) {
 					note("%d: %d after %v, failed %v", c.Attempt, resp.StatusCode, took, e != nil)
 				},
-				Waiting: func(_ *Call, attempt int, last *Error, reason Reason, wait time.Duration) {
+				OnWait: func(_ *Call, attempt int, last *Error, reason Reason, wait time.Duration) {
 					note("%s before %d: %v, last %d", reason, attempt, wait, last.Status())
 				},
-				Retrying: func(e *Error, wait time.Duration) { note("%d failed, again in %v", e.Attempts, wait) },
+				OnRetry: func(e *Error, wait time.Duration) { note("%d failed, retry in %v", e.Attempts, wait) },
 			}
 		})
 		_, err := get(t.Context(), h)
 		require.NoError(t, err)
 		assert.Equal(t, []string{
 			"1: 503 after 1s, failed true",
-			"1 failed, again in 0s",
+			"1 failed, retry in 0s",
 			"2: 429 after 1s, failed true",
-			"2 failed, again in 30s",
+			"2 failed, retry in 30s",
 			"retry_after before 3: 30s, last 429",
-			"rate_limit before 3: 1m9s, last 429", // since the first response 31 seconds have passed
+			"rate_limit before 3: 1m9s, last 429", // 31 seconds after the first response
 			"3: 200 after 1s, failed false",
 		}, events)
 	})
 }
 
-// A panic of the user's code reaches the caller, and the next call finds nothing locked
-// and its slot free.
+// A panic in the user's code reaches the caller, and leaves no lock held and no slot taken.
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(o *Options, panicOnce func()){
 		"transport": func(o *Options, panicOnce func()) {
-			o.HTTP = roundTripper(func(*http.Request) (*http.Response, error) { panicOnce(); return reply(200, ""), nil })
+			o.HTTP = roundTripper(func(*http.Request) (*http.Response, error) { panicOnce(); return newResponse(200, ""), nil })
 		},
 		"limiter": func(o *Options, panicOnce func()) {
 			o.Limiter, o.Window = limiter(func(context.Context) error { panicOnce(); return nil }), nil
 		},
 		"attempted": func(o *Options, panicOnce func()) {
-			o.Hooks.Attempted = func(*Call, *Response, *Error, time.Duration) { panicOnce() }
+			o.Hooks.OnAttempt = func(*Call, *Response, *Error, time.Duration) { panicOnce() }
 		},
 		"waiting": func(o *Options, panicOnce func()) {
-			o.Hooks.Waiting = func(*Call, int, *Error, Reason, time.Duration) { panicOnce() }
+			o.Hooks.OnWait = func(*Call, int, *Error, Reason, time.Duration) { panicOnce() }
 			o.Window.take()
 			o.Window.release(true)
 		},
 		"retrying": func(o *Options, panicOnce func()) {
-			o.HTTP = inTurn(503)
-			o.Hooks.Retrying = func(*Error, time.Duration) { panicOnce() }
+			o.HTTP = sequence(503)
+			o.Hooks.OnRetry = func(*Error, time.Duration) { panicOnce() }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				once := sync.OnceFunc(func() { panic("a bug") })
 				panicked := false
 				h := newChain(always(200), withWindow(1, time.Second), func(o *Options) {
 					change(o, func() {
 						if !panicked {
 							panicked = true
-							once()
+							panic("a bug")
 						}
 					})
 				})
@@ -273,14 +271,14 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// No lock is held during a request, while its body is read, or in a hook: each of these
-// calls is stopped for good, and others go on.
+// No lock is held during a request, while a body is read, or in a hook: other calls succeed
+// while these block.
 func TestNoLockIsHeldAcrossIO(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		h := newChain(func(req *http.Request) (*http.Response, error) {
-			resp := reply(200, "body")
+			resp := newResponse(200, "body")
 			switch req.Method {
 			case http.MethodPut:
 				<-stuck
@@ -289,7 +287,7 @@ func TestNoLockIsHeldAcrossIO(t *testing.T) {
 			}
 			return resp, nil
 		}, withWindow(100, time.Second), func(o *Options) {
-			o.Hooks.Attempted = func(c *Call, _ *Response, _ *Error, _ time.Duration) {
+			o.Hooks.OnAttempt = func(c *Call, _ *Response, _ *Error, _ time.Duration) {
 				if c.Request.Method == http.MethodPost {
 					<-stuck
 				}
@@ -317,19 +315,19 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestAContextThatHasEnded(t *testing.T) {
+func TestCallWithAnEndedContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h := newChain(func(*http.Request) (*http.Response, error) { t.Error("sent"); return reply(200, ""), nil })
+	h := newChain(func(*http.Request) (*http.Response, error) { t.Error("sent"); return newResponse(200, ""), nil })
 	_, err := get(ctx, h)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.True(t, errorOf(t, err).NotSent)
 }
 
-// In every state that a call can be in, it returns when its context ends, with the cause.
-// If a deadline would end the wait, it may return before.
-func TestTheContextEndsACallInEveryState(t *testing.T) {
+// In every state, a call returns when its context ends, with the cause. It may return
+// earlier if its wait would end after the deadline.
+func TestContextEndsCallInEveryState(t *testing.T) {
 	t.Parallel()
 	enough := errors.New("enough")
 	exhaust := func(ctx context.Context, h Handler) { _, _ = get(ctx, h) }
@@ -385,16 +383,16 @@ func TestTheContextEndsACallInEveryState(t *testing.T) {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				assert.LessOrEqual(t, took, 3*time.Second)
 				stop()
-				time.Sleep(2 * time.Hour) // until the token source has returned
+				time.Sleep(2 * time.Hour) // let the token source return
 			})
 		})
 	}
 }
 
-// hangingBody returns a response whose body begins and then stalls until the request's
-// context ends, as net/http's does.
+// hangingBody returns a response whose body sends a byte and then blocks until the request's
+// context ends.
 func hangingBody(req *http.Request, status int) *http.Response {
-	resp := reply(status, "")
+	resp := newResponse(status, "")
 	resp.ContentLength = -1
 	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("["), readerFunc(func([]byte) (int, error) {
 		<-req.Context().Done()

@@ -12,18 +12,18 @@ import (
 
 // observe reports each attempt to the hooks.
 func observe(next Handler, hooks Hooks) Handler {
-	if hooks.Attempted == nil {
+	if hooks.OnAttempt == nil {
 		return next
 	}
 	return handlerFunc(func(c *Call) (*Response, error) {
 		start := time.Now()
 		resp, err := next.Do(c)
-		hooks.Attempted(c, resp, failureOf(c, err), time.Since(start))
+		hooks.OnAttempt(c, resp, failureOf(c, err), time.Since(start))
 		return resp, err
 	})
 }
 
-// status makes an error of a response that is not a success, and of a failure to get one.
+// status turns a failed attempt, or a response that is not 2xx, into an [*Error].
 func status(next Handler) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		resp, err := next.Do(c)
@@ -37,32 +37,31 @@ func status(next Handler) Handler {
 	})
 }
 
-// StatusError returns the error of a response that is not a success.
+// StatusError returns the error for a response that is not 2xx.
 func StatusError(c *Call, resp *Response) *Error {
 	return &Error{Call: c, Response: resp, Attempts: c.Attempt, RetryAfter: retryAfter(resp.Header, time.Now())}
 }
 
-// MaxErrorBody bounds the body of a response that is not a success.
+// MaxErrorBody is the maximum number of bytes read from the body of a response that is not 2xx.
 const MaxErrorBody = 64 << 10
 
 const (
-	maxBody = 16 << 20 // a page of 250 records has some 60 KiB
+	maxBody = 16 << 20 // a page of 250 records has about 60 KiB
 
 	stallAfter      = 2 * time.Minute // without a byte in either direction
-	errorStallAfter = 5 * time.Second // the same for the body of an error, which the status explains too
+	errorStallAfter = 5 * time.Second // without a byte of an error's body, which matters less than its status
 )
 
 var (
 	errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
-	errStalled  = fmt.Errorf("nothing came for %v", stallAfter)
-	errTimeout  = errors.New("the HTTP client's Timeout ended the attempt")
+	errStalled  = fmt.Errorf("no data was sent or received for %v", stallAfter)
+	errTimeout  = errors.New("the attempt took longer than the Timeout of the HTTP client")
 )
 
-// wire sends a request and reads the response, whatever it is, within bounds. A response
-// whose body can't be read is returned with the error.
+// wire sends a request and reads the response, whatever its status, up to a maximum size.
+// If the body can't be read, it returns both the response and an error.
 //
-// It is the transport's RoundTrip, not an http.Client's Do, because redirects are not
-// followed and cookies not kept.
+// It uses the transport, because an http.Client would follow redirects and keep cookies.
 func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		w := newWatchdog(c.Context)
@@ -79,14 +78,14 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 			return nil, w.cause(&ConnectionError{err})
 		}
 		body := resp.Body
-		if body == nil { // of a transport that is not net/http's
+		if body == nil { // net/http's transport never returns nil, but another may
 			body = http.NoBody
 		}
 		defer func() { _ = body.Close() }()
 		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
 		if resp.StatusCode/100 != 2 {
 			r.Data, _ = io.ReadAll(io.LimitReader(w.guardResponse(body, errorStallAfter), MaxErrorBody))
-			return r, nil // the status says what matters
+			return r, nil // the status is enough
 		}
 		length := resp.ContentLength
 		if c.Request.Method == http.MethodHead {
@@ -94,14 +93,14 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 		}
 		r.Data, err = readBounded(w.guardResponse(body, stallAfter), length)
 		if err != nil && !errors.Is(err, errTooLarge) {
-			err = w.cause(&ConnectionError{fmt.Errorf("the body broke off after %d bytes: %w", len(r.Data), err)})
+			err = w.cause(&ConnectionError{fmt.Errorf("reading the body failed after %d bytes: %w", len(r.Data), err)})
 		}
 		return r, err
 	})
 }
 
 // readBounded reads a body of at most maxBody bytes; length is its length, or -1. It reads to
-// the end, so that net/http can use the connection again.
+// EOF, so that net/http can reuse the connection.
 func readBounded(body io.Reader, length int64) ([]byte, error) {
 	if length > maxBody {
 		return nil, errTooLarge
@@ -129,10 +128,10 @@ func readBounded(body io.Reader, length int64) ([]byte, error) {
 // A watchdog cancels an attempt once no byte has moved for stallAfter. An attempt that
 // makes progress may take any time.
 type watchdog struct {
-	ctx      context.Context //nolint:containedctx // of the one attempt that it watches
+	ctx      context.Context //nolint:containedctx // of a single attempt
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer
-	response guarded
+	response guardedBody
 }
 
 func newWatchdog(ctx context.Context) *watchdog {
@@ -145,56 +144,56 @@ func (w *watchdog) stop() {
 	w.cancel(nil)
 }
 
-// guardRequest returns the call's request with the watchdog's context. A body in memory
-// stays as it is, because net/http then sends it in one write with the header.
+// guardRequest returns the call's request with the watchdog's context. It wraps the body
+// only if it is streamed: net/http sends a body in memory in one write with the header.
 func (w *watchdog) guardRequest(c *Call) *http.Request {
 	req := c.Request.WithContext(w.ctx)
 	if c.Streamed {
-		req.Body = &guarded{req.Body, w, stallAfter}
-		if open := req.GetBody; open != nil { // for net/http, after an idle connection was closed
+		req.Body = &guardedBody{req.Body, w, stallAfter}
+		if open := req.GetBody; open != nil { // net/http calls it if an idle connection was closed
 			req.GetBody = func() (io.ReadCloser, error) {
 				body, err := open()
-				return &guarded{body, w, stallAfter}, err
+				return &guardedBody{body, w, stallAfter}, err
 			}
 		}
 	}
 	return req
 }
 
-// guardResponse restarts the timer, and returns the body of a response.
+// guardResponse restarts the timer and wraps the body of a response.
 func (w *watchdog) guardResponse(body io.ReadCloser, after time.Duration) io.Reader {
 	w.timer.Reset(after)
-	w.response = guarded{body, w, after}
+	w.response = guardedBody{body, w, after}
 	return &w.response
 }
 
-// cause returns err, or what ended the attempt: the call's context, or a stall.
+// cause returns the reason if the attempt was cancelled, and otherwise err.
 func (w *watchdog) cause(err error) error {
 	switch {
 	case w.ctx.Err() == nil:
 		return err
-	case context.Cause(w.ctx) == errStalled, context.Cause(w.ctx) == errTimeout: //nolint:errorlint // not one that the caller's cause wraps
+	case context.Cause(w.ctx) == errStalled, context.Cause(w.ctx) == errTimeout: //nolint:errorlint // the caller's cause may wrap either
 		return &ConnectionError{context.Cause(w.ctx)}
 	}
 	return contextError(w.ctx)
 }
 
-// guarded is a body whose reads restart the watchdog's timer. Once the attempt is over it
-// returns an error: net/http may still be reading, but the archive is the caller's again.
-type guarded struct {
+// A guardedBody restarts the watchdog's timer with each read. After the attempt, reads fail:
+// net/http may still be reading, but the caller may use the archive again.
+type guardedBody struct {
 	io.ReadCloser
 
 	watchdog *watchdog
 	after    time.Duration
 }
 
-func (g *guarded) Read(p []byte) (int, error) {
-	if g.watchdog.ctx.Err() != nil {
-		return 0, context.Cause(g.watchdog.ctx)
+func (b *guardedBody) Read(p []byte) (int, error) {
+	if b.watchdog.ctx.Err() != nil {
+		return 0, context.Cause(b.watchdog.ctx)
 	}
-	n, err := g.ReadCloser.Read(p)
-	if n > 0 && err == nil && g.watchdog.ctx.Err() == nil {
-		g.watchdog.timer.Reset(g.after)
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 && err == nil && b.watchdog.ctx.Err() == nil {
+		b.watchdog.timer.Reset(b.after)
 	}
 	return n, err
 }

@@ -15,35 +15,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// once returns a chain that makes one attempt.
-func once(rt roundTripper) Handler {
+// oneAttempt returns a chain that makes one attempt.
+func oneAttempt(rt roundTripper) Handler {
 	return newChain(rt, func(o *Options) { o.Retry.MaxAttempts = 1 })
 }
 
-// A body has a bound, which that of an error is cut to. Every body is closed.
-func TestBodiesAreBounded(t *testing.T) {
+// A body that is too large fails, or is truncated if it is an error's. Every body is closed.
+func TestBodySize(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status, size, length int
 		want                 int
 		err                  string
 	}{
-		"success":                  {200, 1000, 1000, 1000, ""},
-		"without a length":         {200, 1000, -1, 1000, ""},
-		"empty":                    {204, 0, 0, 0, ""},
-		"largest":                  {200, maxBody, -1, maxBody, ""},
-		"larger":                   {200, maxBody + 1, -1, 0, "the body is larger than 16 MiB"},
-		"larger, says its length":  {200, 1, maxBody + 1, 0, "the body is larger than 16 MiB"},
-		"error":                    {404, 1000, 1000, 1000, "Not Found"},
-		"error that has no end":    {404, MaxErrorBody * 2, -1, MaxErrorBody, "Not Found"},
-		"shorter than it says":     {200, 10, 20, 10, "the body broke off after 10 bytes: unexpected EOF"},
-		"error shorter than it is": {404, 10, 20, 10, "Not Found"},
+		"success":               {200, 1000, 1000, 1000, ""},
+		"without a length":      {200, 1000, -1, 1000, ""},
+		"empty":                 {204, 0, 0, 0, ""},
+		"largest":               {200, maxBody, -1, maxBody, ""},
+		"larger":                {200, maxBody + 1, -1, 0, "the body is larger than 16 MiB"},
+		"larger, with a length": {200, 1, maxBody + 1, 0, "the body is larger than 16 MiB"},
+		"error":                 {404, 1000, 1000, 1000, "Not Found"},
+		"error, too large":      {404, MaxErrorBody * 2, -1, MaxErrorBody, "Not Found"},
+		"truncated":             {200, 10, 20, 10, "reading the body failed after 10 bytes: unexpected EOF"},
+		"truncated error":       {404, 10, 20, 10, "Not Found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			closed := 0
-			h := once(func(*http.Request) (*http.Response, error) {
-				resp := reply(tt.status, strings.Repeat("x", tt.size))
+			h := oneAttempt(func(*http.Request) (*http.Response, error) {
+				resp := newResponse(tt.status, strings.Repeat("x", tt.size))
 				resp.Body = &body{Reader: resp.Body, missing: tt.length - tt.size, closed: &closed}
 				resp.ContentLength = int64(tt.length)
 				return resp, nil
@@ -62,7 +62,8 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// body is a body that breaks off if bytes are missing, as net/http's does.
+// A body ends with io.ErrUnexpectedEOF if bytes are missing, as net/http's does. It counts
+// calls of Close.
 type body struct {
 	io.Reader
 	missing int
@@ -82,8 +83,8 @@ func (b *body) Close() error {
 	return nil
 }
 
-// slowly returns a reader of n bytes that come one at a time.
-func slowly(ctx context.Context, n int, every time.Duration) io.ReadCloser {
+// slowBody returns a body of n bytes that returns one per interval.
+func slowBody(ctx context.Context, n int, every time.Duration) io.ReadCloser {
 	return io.NopCloser(readerFunc(func(p []byte) (int, error) {
 		if n == 0 {
 			return 0, io.EOF
@@ -106,33 +107,33 @@ func upload(ctx context.Context, content io.Reader) *Call {
 	return c
 }
 
-// A transport of the user's may leave out what net/http's does not.
-func TestTransportsThatLeaveOut(t *testing.T) {
+// A transport of the user's may return nil where net/http's does not.
+func TestTransportThatReturnsNil(t *testing.T) {
 	t.Parallel()
 	h := newChain(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 204}, nil })
 	resp, err := h.Do(newCall(t.Context(), http.MethodDelete))
 	require.NoError(t, err)
 	assert.Empty(t, resp.Data)
 
-	h = newChain(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // which is wrong
+	h = newChain(func(*http.Request) (*http.Response, error) { return nil, nil }) //nolint:nilnil // the case under test
 	_, err = h.Do(newCall(t.Context(), http.MethodPost))
 	require.ErrorContains(t, err, "neither a response nor an error")
 }
 
-// An attempt in which no byte moves for two minutes is cancelled; one that makes progress
-// may take any time.
+// An attempt is cancelled once no byte has moved for two minutes. One that makes progress may
+// take any time.
 func TestStalls(t *testing.T) {
 	t.Parallel()
 	readAll := func(req *http.Request) (*http.Response, error) {
 		if _, err := io.Copy(io.Discard, req.Body); err != nil {
 			return nil, err
 		}
-		return reply(200, ""), nil
+		return newResponse(200, ""), nil
 	}
 	respond := func(status int, every time.Duration) roundTripper {
 		return func(req *http.Request) (*http.Response, error) {
-			resp := reply(status, "")
-			resp.ContentLength, resp.Body = -1, slowly(req.Context(), 100, every)
+			resp := newResponse(status, "")
+			resp.ContentLength, resp.Body = -1, slowBody(req.Context(), 100, every)
 			return resp, nil
 		}
 	}
@@ -143,22 +144,22 @@ func TestStalls(t *testing.T) {
 		took   time.Duration
 		err    string
 	}{
-		"no response":          {hang, nil, stallAfter, "nothing came for 2m0s"},
+		"no response":          {hang, nil, stallAfter, "no data was sent or received for 2m0s"},
 		"a slow body":          {respond(200, time.Minute), nil, 100 * time.Minute, ""},
-		"a body that stalls":   {respond(200, time.Hour), nil, stallAfter, "nothing came for 2m0s"},
+		"a body that stalls":   {respond(200, time.Hour), nil, stallAfter, "no data was sent or received for 2m0s"},
 		"a slow error":         {respond(503, 4*time.Second), nil, 400 * time.Second, "Service Unavailable"},
 		"an error that stalls": {respond(503, 6*time.Second), nil, errorStallAfter, "Service Unavailable"},
 		"a slow upload": {readAll, func(ctx context.Context) io.Reader {
-			return slowly(ctx, 100, time.Minute)
+			return slowBody(ctx, 100, time.Minute)
 		}, 100 * time.Minute, ""},
 		"an upload that stalls": {func(req *http.Request) (*http.Response, error) {
 			_, _ = req.Body.Read(make([]byte, 1))
 			return hang(req)
-		}, func(context.Context) io.Reader { return endless }, stallAfter, "nothing came for 2m0s"},
-		"an upload, and then no response": {func(req *http.Request) (*http.Response, error) {
+		}, func(context.Context) io.Reader { return endless }, stallAfter, "no data was sent or received for 2m0s"},
+		"no response to an upload": {func(req *http.Request) (*http.Response, error) {
 			_, _ = readAll(req)
 			return hang(req)
-		}, func(ctx context.Context) io.Reader { return slowly(ctx, 10, time.Minute) }, 10*time.Minute + stallAfter, "nothing came for 2m0s"},
+		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 10, time.Minute) }, 10*time.Minute + stallAfter, "no data was sent or received for 2m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,7 +169,7 @@ func TestStalls(t *testing.T) {
 					c = upload(t.Context(), tt.upload(t.Context()))
 				}
 				start := time.Now()
-				_, err := once(tt.rt).Do(c)
+				_, err := oneAttempt(tt.rt).Do(c)
 				assert.Equal(t, tt.took, time.Since(start))
 				if tt.err == "" {
 					require.NoError(t, err)
@@ -182,9 +183,9 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// Once the call has returned, net/http reads no more of an archive, which is the caller's
-// again. That also holds for a body that net/http has opened anew.
-func TestAnUploadIsNotReadAfterTheEnd(t *testing.T) {
+// After a call has returned, net/http can't read its body, whether it got the body from Body
+// or from GetBody.
+func TestUploadIsNotReadAfterTheCall(t *testing.T) {
 	t.Parallel()
 	for name, reopens := range map[string]bool{"body": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +198,7 @@ func TestAnUploadIsNotReadAfterTheEnd(t *testing.T) {
 				}
 				c := upload(t.Context(), archive())
 				c.Request.GetBody = func() (io.ReadCloser, error) { return archive(), nil }
-				_, err := once(func(req *http.Request) (*http.Response, error) {
+				_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
 					body := req.Body
 					if reopens {
 						var err error
@@ -213,8 +214,8 @@ func TestAnUploadIsNotReadAfterTheEnd(t *testing.T) {
 							time.Sleep(90 * time.Second)
 						}
 					}()
-					time.Sleep(10 * time.Minute) // which is no stall
-					return reply(200, ""), nil
+					time.Sleep(10 * time.Minute) // not a stall: the body is read every 90 seconds
+					return newResponse(200, ""), nil
 				}).Do(c)
 				require.NoError(t, err)
 				assert.EqualValues(t, 7, reads.Load())
@@ -225,15 +226,15 @@ func TestAnUploadIsNotReadAfterTheEnd(t *testing.T) {
 	}
 }
 
-// A body in memory reaches net/http as it is, which then sends it in one write with the header.
-func TestABodyInMemoryIsNotWrapped(t *testing.T) {
+// A body in memory is not wrapped, so net/http sends it in one write with the header.
+func TestBodyInMemoryIsNotWrapped(t *testing.T) {
 	t.Parallel()
 	c := newCall(t.Context(), http.MethodPost)
 	content := io.NopCloser(bytes.NewReader(nil))
 	c.Request.Body = content
-	_, err := once(func(req *http.Request) (*http.Response, error) {
+	_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
 		assert.Equal(t, content, req.Body)
-		return reply(200, ""), nil
+		return newResponse(200, ""), nil
 	}).Do(c)
 	require.NoError(t, err)
 }
