@@ -91,7 +91,7 @@ func newShell(t *testing.T) (dist string, run func(line string) (string, error))
 	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
 	return dist, func(line string) (string, error) {
 		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir, cmd.Env = dir, append(env, "NO_COLOR=1")
+		cmd.Dir, cmd.Env = dir, slices.Concat(env, []string{"NO_COLOR=1"})
 		term := startInTerminal(t, 160, cmd)
 		screen := term.wait()
 		if code := cmd.ProcessState.ExitCode(); code != 0 {
