@@ -66,6 +66,29 @@ func TestDeleteDoesNotAsk(t *testing.T) {
 	assert.NotContains(t, inTerminal(t, 80, env, nil, "delete", "hr-feed", "-y").exits(0), "?")
 }
 
+// A secret is asked for on a terminal, which does not show it.
+func TestSecretPrompt(t *testing.T) {
+	t.Parallel()
+	env, _ := serve(t, "--state", tenantFile(t))
+	args := []string{"list", "-o", "id", "--tenant", "", "--client-id", "acceptance", "--client-secret-file", "-"}
+	for _, e := range env {
+		if url, ok := strings.CutPrefix(e, "SAIL_BASE_URL="); ok {
+			args[4] = url
+		}
+	}
+	term := inTerminal(t, 100, env, nil, args...)
+	term.shows(`^Client secret:`)
+	term.press("not-to-be-seen" + enter)
+	screen := term.exits(0)
+	assert.NotContains(t, screen, "not-to-be-seen")
+	assert.Contains(t, screen, "11111111-1111-4111-8111-111111111111")
+
+	term = inTerminal(t, 100, env, nil, args...)
+	term.shows(`^Client secret:`)
+	term.press("half" + ctrlC)
+	assert.Equal(t, "Client secret:\ncustomizers: --client-secret-file: interrupted", term.exits(130))
+}
+
 // tenantFile is a copy of testdata/tenant.json.
 func tenantFile(t *testing.T) string {
 	t.Helper()

@@ -1,0 +1,39 @@
+package acceptance
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// Completion works in a bash that has not loaded the package bash-completion.
+func TestBashCompletion(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is missing")
+	}
+	env, _ := serve(t, "--state", tenantFile(t))
+	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
+	cmd.Env, cmd.Dir = append(env, "PS1=$ "), t.TempDir()
+	term := startInTerminal(t, 100, cmd)
+	term.shows(`^\$`)
+	term.press("source <(customizers completion bash) && touch a.zip b.txt && clear" + enter)
+	for typed, completed := range map[string]string{
+		"upd\t":                   "update",
+		"get hr\t":                "get hr-feed",
+		"list --api-version v1\t": "list --api-version v1",
+		"list --outp\t":           "list --output",
+		"upload hr-feed a\t":      "upload hr-feed a.zip",
+		"completion pow\t":        "completion powershell",
+	} {
+		term.press("customizers " + typed)
+		term.shows(`\$ customizers ` + completed + ` *$`)
+		term.press("\x15clear" + enter) // erases the line
+		term.shows(`^\$$`)
+	}
+	assert.NotContains(t, term.written(), "not found")
+	term.press("exit" + enter)
+	term.wait()
+}
