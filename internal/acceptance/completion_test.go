@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,7 +17,7 @@ func TestBashCompletion(t *testing.T) {
 	}
 	env, _ := serve(t, "--state", tenantFile(t))
 	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
-	cmd.Env, cmd.Dir = append(env, "PS1=$ "), t.TempDir()
+	cmd.Env, cmd.Dir = slices.Concat(env, []string{"PS1=$ "}), t.TempDir()
 	term := startInTerminal(t, 100, cmd)
 	term.shows(`^\$`)
 	term.press("source <(customizers completion bash) && touch a.zip b.txt && clear" + enter)
