@@ -9,14 +9,12 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/connector-customizers/customizers/instances"
 )
 
 // An Instance is a connector instance. A customizer runs in the instances that it is linked to.
-type Instance struct {
-	ID           string `json:"id"`
-	Name         string `json:"name"`
-	CustomizerID string `json:"connectorCustomizerId,omitzero"` // empty if no customizer is linked
-}
+type Instance = instances.Instance
 
 // WithInstances adds n connector instances, named instance-000001 and so on.
 func WithInstances(n int) Option { return func(c *config) { c.instances = n } }
