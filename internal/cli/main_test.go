@@ -145,6 +145,32 @@ func TestRunSandbox(t *testing.T) {
 	assert.Contains(t, stderr.String(), "5 customizers")
 }
 
+// A sandbox prints its settings for a shell, or as JSON.
+func TestRunSandboxSettings(t *testing.T) {
+	t.Parallel()
+	for pattern, flags := range map[string][]string{
+		`^(export SAIL_\w+=\S+\n){3}$`:             {"--shell", "sh"},
+		`^(set -gx SAIL_\w+ \S+\n){3}$`:            {"--shell", "fish"},
+		`^(\$env:SAIL_\w+ = '\S+'\n){3}$`:          {"--shell", "powershell"},
+		`^(set "SAIL_\w+=\S+"\n){3}$`:              {"--shell", "cmd"},
+		`^\{\n(  "SAIL_\w+": "\S+",?\n){3}\}\n$`: {"-o", "json"},
+	} {
+		t.Run(flags[1], func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			stdout := &locked{}
+			code := make(chan int, 1)
+			go func() {
+				code <- run(ctx, append([]string{"sandbox", "--port", "0", "-q"}, flags...), nil, stdout, io.Discard)
+			}()
+			assert.Eventually(t, func() bool { return regexp.MustCompile(pattern).MatchString(stdout.String()) },
+				10*time.Second, 5*time.Millisecond, "%s", stdout)
+			cancel()
+			assert.Equal(t, exitOK, <-code)
+		})
+	}
+}
+
 func TestRunSandboxPortInUse(t *testing.T) {
 	t.Parallel()
 	var lc net.ListenConfig
