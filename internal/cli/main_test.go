@@ -149,10 +149,10 @@ func TestRunSandbox(t *testing.T) {
 func TestRunSandboxSettings(t *testing.T) {
 	t.Parallel()
 	for pattern, flags := range map[string][]string{
-		`^(export SAIL_\w+=\S+\n){3}$`:             {"--shell", "sh"},
-		`^(set -gx SAIL_\w+ \S+\n){3}$`:            {"--shell", "fish"},
-		`^(\$env:SAIL_\w+ = '\S+'\n){3}$`:          {"--shell", "powershell"},
-		`^(set "SAIL_\w+=\S+"\n){3}$`:              {"--shell", "cmd"},
+		`^(export SAIL_\w+=\S+\n){3}$`:           {"--shell", "sh"},
+		`^(set -gx SAIL_\w+ \S+\n){3}$`:          {"--shell", "fish"},
+		`^(\$env:SAIL_\w+ = '\S+'\n){3}$`:        {"--shell", "powershell"},
+		`^(set "SAIL_\w+=\S+"\n){3}$`:            {"--shell", "cmd"},
 		`^\{\n(  "SAIL_\w+": "\S+",?\n){3}\}\n$`: {"-o", "json"},
 	} {
 		t.Run(flags[1], func(t *testing.T) {
