@@ -30,7 +30,7 @@ func TestConsoleStatus(t *testing.T) {
 		end := time.Now().Add(2 * time.Second)
 		c.show(func() string { return timeText(time.Until(end)) })
 		assert.Equal(t, erase+"2 s", wrote())
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(1550 * time.Millisecond)
 		assert.Contains(t, wrote(), erase+"1 s")
 		c.show(nil)
 		assert.Equal(t, erase+"Reading dist", wrote())

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
@@ -31,26 +33,31 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 		}
 	}
 	left := terminalWidth + columnGap
-	flexible := -1
+	needed := 0 // width of the column that is cut or wraps
 	for i, w := range widths {
 		left -= columnGap
 		if fits[i] == cut || fits[i] == wraps {
-			flexible = i
+			needed = w
 		} else {
 			left -= w
 		}
 	}
 	var configs []table.ColumnConfig
-	for i := len(fits) - 1; i >= 0; i-- {
-		if fits[i] == dropped && flexible >= 0 && left < min(widths[flexible], readableColumn) {
+	for i, f := range slices.Backward(fits) {
+		if f == dropped && left < min(needed, readableColumn) {
 			left += widths[i] + columnGap
 			configs = append(configs, table.ColumnConfig{Number: i + 1, Hidden: true})
 		}
 	}
-	if flexible >= 0 && left < widths[flexible] {
-		c := table.ColumnConfig{Number: flexible + 1, WidthMax: max(left, leastColumn), WidthMaxEnforcer: text.WrapSoft}
-		if fits[flexible] == cut {
+	for i, f := range fits {
+		c := table.ColumnConfig{Number: i + 1, WidthMax: max(left, leastColumn)}
+		switch {
+		case f == cut && left < needed:
 			c.WidthMaxEnforcer = func(s string, width int) string { return text.Snip(s, width, "…") }
+		case f == wraps && left < needed:
+			c.WidthMaxEnforcer = text.WrapSoft
+		default:
+			continue
 		}
 		configs = append(configs, c)
 	}
