@@ -305,6 +305,9 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 		return c.unusable(resp, nil)
 	}
 	if err := json.Unmarshal(resp.Data, out); err != nil {
+		if errors.As(err, new(*json.UnmarshalTypeError)) { // whose text has names of Go
+			err = errors.New(config.DescribeJSON(resp.Data, err))
+		}
 		return c.unusable(resp, err)
 	}
 	return nil

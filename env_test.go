@@ -130,15 +130,15 @@ func TestNewFromEnvInvalid(t *testing.T) {
 		"no home":    {set: func(p *testEnv) { p.env("HOME=", "USERPROFILE=") }, says: []string{"no home directory"}},
 		"option":     {set: func(p *testEnv) { p.env(envOf(base, "an-id", secret)...) }, opts: []customizers.Option{nil}, says: []string{"option 1 of 1 is nil"}},
 		"env: no secret": {
-			set: func(p *testEnv) { p.env(envOf(base, "an-id", "")...) }, says: []string{"SAIL_CLIENT_SECRET not set in the environment"},
+			set: func(p *testEnv) { p.env(envOf(base, "an-id", "")...) }, says: []string{"SAIL_CLIENT_SECRET is not set in the environment"},
 			not: []string{"SAIL_CLIENT_ID"},
 		},
 		"env: no ID": {
-			set: func(p *testEnv) { p.env(envOf(base, "", secret)...) }, says: []string{"SAIL_CLIENT_ID not set in the environment"},
+			set: func(p *testEnv) { p.env(envOf(base, "", secret)...) }, says: []string{"SAIL_CLIENT_ID is not set in the environment"},
 			not: []string{"SAIL_CLIENT_SECRET"},
 		},
-		"env: tenant only": {set: func(p *testEnv) { p.env(envOf(base, "", "")...) }, says: []string{"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set"}},
-		"env: token only":  {set: func(p *testEnv) { p.env("SAIL_ACCESS_TOKEN=" + secret) }, says: []string{"SAIL_BASE_URL not set in the environment"}},
+		"env: tenant only": {set: func(p *testEnv) { p.env(envOf(base, "", "")...) }, says: []string{"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET are not set"}},
+		"env: token only":  {set: func(p *testEnv) { p.env("SAIL_ACCESS_TOKEN=" + secret) }, says: []string{"SAIL_BASE_URL is not set in the environment"}},
 		"env: token with a line break": {
 			set: func(p *testEnv) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
 		},
@@ -150,15 +150,15 @@ func TestNewFromEnvInvalid(t *testing.T) {
 			set:  func(p *testEnv) { p.env(envOf("https://a:hush-hush@acme.api.identitynow.com", "an-id", "a-secret")...) },
 			says: []string{"SAIL_BASE_URL in the environment", "user name or password"},
 		},
-		"JSON: no secret":   {set: func(p *testEnv) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret not set in ./config.json"}, not: []string{"ClientId"}},
-		"JSON: secret only": {set: func(p *testEnv) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId not set in ./config.json"}},
+		"JSON: no secret":   {set: func(p *testEnv) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret is not set in ./config.json"}, not: []string{"ClientId"}},
+		"JSON: secret only": {set: func(p *testEnv) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId are not set in ./config.json"}},
 		"JSON: UI address":  {set: func(p *testEnv) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
-		"JSON: truncated":   {set: func(p *testEnv) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "byte"}},
+		"JSON: truncated":   {set: func(p *testEnv) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "invalid JSON in line 1"}},
 		"JSON: number":      {set: func(p *testEnv) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},
 		"JSON: folder":      {set: func(p *testEnv) { p.write(filepath.Join(p.dir, "config.json", "x"), "") }, says: []string{"config.json"}},
 		"YAML: no secret": {
 			set:  func(p *testEnv) { p.yaml(yamlOf(base, "an-id", "")) },
-			says: []string{"environments.work.pat.clientsecret not set in " + yamlPath, "keyring"}, not: []string{"pat.clientid ", "other-"},
+			says: []string{"environments.work.pat.clientsecret is not set in " + yamlPath, "keyring"}, not: []string{"pat.clientid ", "other-"},
 		},
 		"YAML: no such environment": {
 			set: func(p *testEnv) {
@@ -192,10 +192,10 @@ func TestNewFromEnvInvalid(t *testing.T) {
 func TestNewFromEnvNeverMixesSources(t *testing.T) {
 	srv := newServer(t)
 	for says, set := range map[string]func(*testEnv){
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": func(p *testEnv) { p.env("SAIL_BASE_URL=" + srv.URL) },
-		"SAIL_BASE_URL not set in the environment":                         func(p *testEnv) { p.env(envOf("", srv.ClientID, srv.ClientSecret)...) },
-		"ClientSecret not set in ./config.json":                            func(p *testEnv) { p.json(jsonOf(srv.URL, srv.ClientID, "")) },
-		"./config.json is not JSON":                                        func(p *testEnv) { p.json(`{"BaseURL": `) },
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET are not set in the environment": func(p *testEnv) { p.env("SAIL_BASE_URL=" + srv.URL) },
+		"SAIL_BASE_URL is not set in the environment":                          func(p *testEnv) { p.env(envOf("", srv.ClientID, srv.ClientSecret)...) },
+		"ClientSecret is not set in ./config.json":                             func(p *testEnv) { p.json(jsonOf(srv.URL, srv.ClientID, "")) },
+		"./config.json is not JSON":                                            func(p *testEnv) { p.json(`{"BaseURL": `) },
 	} {
 		p := newTestEnv(t)
 		p.json(jsonOf(srv.URL, srv.ClientID, srv.ClientSecret))

@@ -150,9 +150,9 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
 	defer content.close()
-	warning, err := content.Look()
+	warning, err := content.Look(path)
 	if err != nil && !opts.AnyContent {
-		return nil, fmt.Errorf("%w: %s: %w", customizers.ErrInvalidArgument, path, err)
+		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
 	toLink, err := findInstances(ctx, client, opts.Link)
 	if err != nil {
@@ -162,9 +162,12 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 	if err = r.deploy(ctx, client, customizer, content, past, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
 		return nil, err
 	}
-	var linkErr error
-	r.Linked, linkErr = link(ctx, client, toLink, &r.Customizer, opts.DryRun)
-	return r, errors.Join(err, linkErr)
+	linked, linkErr := link(ctx, client, toLink, &r.Customizer, opts.DryRun)
+	r.Linked = linked
+	if linkErr != nil {
+		return r, linkErr // Unrecorded has the other error
+	}
+	return r, err
 }
 
 // deploy finds or creates the customizer and uploads content, unless it was deployed before.

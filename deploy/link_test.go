@@ -96,7 +96,7 @@ func TestRunChecksForIndexJS(t *testing.T) {
 	}{
 		"a build":        {files: map[string]string{"index.js": "exports.connectorCustomizer = 1"}},
 		"another export": {files: map[string]string{"index.js": "exports.x = 1"}, warns: "does not mention connectorCustomizer"},
-		"a project":      {files: map[string]string{"package.json": "{}", "src/index.ts": "", "dist/index.js": ""}, says: "want its folder dist/"},
+		"a project":      {files: map[string]string{"package.json": "{}", "src/index.ts": "", "dist/index.js": ""}, says: "/dist)"},
 	} {
 		dir := folder(t, tt.files)
 		srv := customizerstest.NewServer(customizerstest.WithoutSocket())

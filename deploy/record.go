@@ -37,14 +37,14 @@ func readRecord(path string) (record, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrNotRecorded, err)
 	case !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
-		return nil, fmt.Errorf("the record of deployments %s is not a file", path)
+		return nil, fmt.Errorf("%w: %s is not a file", ErrNotRecorded, path)
 	}
 	data, err := os.ReadFile(path) //nolint:gosec // the caller's own file
-	if err == nil {
-		err = json.Unmarshal(data, &r)
+	if err == nil && json.Unmarshal(data, &r) != nil {
+		err = errors.New("it is no record")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the record of deployments %s can't be read (delete it to continue without it): %w", path, err)
+		return nil, fmt.Errorf("%w: %s can't be read (delete it to continue without it): %w", ErrNotRecorded, path, err)
 	}
 	return r, nil
 }

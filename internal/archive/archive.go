@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,10 +84,14 @@ func (a *File) Close() error { return a.file.Close() }
 // Reader returns a reader of the archive. It implements io.Seeker, so a retry can rewind it.
 func (a *File) Reader() io.Reader { return io.NewSectionReader(a, 0, a.size) }
 
-// Look checks that the archive has the file that the service runs: index.js at the root. The
-// error lists the files that were found and suggests a path. The warning is set if index.js
-// does not mention connectorCustomizer, which it must export.
-func (a *File) Look() (warning string, err error) {
+// ErrNoIndex reports that an archive lacks the file that the service runs.
+var ErrNoIndex = errors.New("no index.js at the root")
+
+// Look checks that the archive has the file that the service runs: index.js at the root.
+// Otherwise, the error is ErrNoIndex; it lists the files that were found and suggests another
+// path than source, the zip file or folder that the archive was made from. The warning is set
+// if index.js does not mention connectorCustomizer, which it must export.
+func (a *File) Look(source string) (warning string, err error) {
 	z, err := zip.NewReader(a.file, a.size)
 	if err != nil {
 		return "", err
@@ -100,22 +105,40 @@ func (a *File) Look() (warning string, err error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	better := meant(names)
+	info, err := os.Stat(source)
 	advice := "want the folder or the zip file of a build"
 	switch {
-	case slices.Contains(names, "dist/index.js"):
-		advice = "want its folder dist/"
-	case slices.Contains(names, "package.json"):
-		advice = "run npm run build, then give the folder dist/"
-	case slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".zip") }):
-		advice = "want the zip file in it"
-	case slices.ContainsFunc(names, func(n string) bool { return path.Base(n) == "index.js" }):
-		advice = "want the folder that holds index.js"
+	case slices.Contains(names, "package.json") && better != "dist":
+		advice = "run 'npm run build' and use its folder dist"
+	case better != "" && err == nil && info.IsDir():
+		advice = "use " + filepath.Join(source, filepath.FromSlash(better))
+	case better != "":
+		advice = "unpack it and use " + better
 	}
 	const most = 5
 	if len(names) > most {
 		names = append(names[:most], fmt.Sprintf("and %d more", len(names)-most))
 	}
-	return "", fmt.Errorf("there is no index.js at the root, but %s (%s)", strings.Join(names, ", "), advice)
+	return "", fmt.Errorf("%s has %w, only %s (%s)", source, ErrNoIndex, strings.Join(names, ", "), advice)
+}
+
+// meant returns the folder or zip file in an archive that the user probably meant, or "".
+func meant(names []string) string {
+	if slices.Contains(names, "dist/index.js") {
+		return "dist"
+	}
+	for _, name := range names {
+		if path.Base(name) == "index.js" {
+			return path.Dir(name)
+		}
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".zip") {
+			return name
+		}
+	}
+	return ""
 }
 
 func checkIndex(f *zip.File) (warning string, err error) {
@@ -192,7 +215,10 @@ func (a *File) hash() ([]byte, error) {
 func Digest(archive io.ReaderAt, size int64) (string, error) {
 	z, err := zip.NewReader(archive, size)
 	if err != nil {
-		return "", fmt.Errorf("not a zip archive: %w", err)
+		if errors.Is(err, zip.ErrFormat) {
+			return "", errors.New("not a zip archive")
+		}
+		return "", err
 	}
 	var files []*zip.File
 	seen := map[string]bool{}

@@ -121,17 +121,17 @@ func TestLook(t *testing.T) {
 		"word cut in two":      {files: []string{"index.js", "connector Customizer"}, warning: "index.js does not mention connectorCustomizer"},
 		"another export":       {files: []string{"index.js", "exports.x = 1"}, warning: "does not mention connectorCustomizer"},
 		"empty file":           {files: []string{"index.js", ""}, warning: "does not mention connectorCustomizer"},
-		"project":              {files: []string{"package.json", "{}", "src/index.ts", "", "dist/index.js", ""}, err: "want its folder dist/"},
-		"project, not built":   {files: []string{"package.json", "{}", "src/index.ts", ""}, err: "run npm run build, then give the folder dist/"},
-		"archive in archive":   {files: []string{"hr-feed.zip", ""}, err: "hr-feed.zip (want the zip file in it)"},
-		"index.js in a folder": {files: []string{"lib/index.js", ""}, err: "want the folder that holds index.js"},
-		"other files":          {files: []string{"f", "", "a", "", "b", "", "c", "", "d", "", "e", ""}, err: "but a, b, c, d, e, and 1 more (want the folder or the zip file of a build)"},
-		"another case":         {files: []string{"Index.js", ""}, err: "there is no index.js at the root"},
+		"project":              {files: []string{"package.json", "{}", "src/index.ts", "", "dist/index.js", ""}, err: "hr.zip has no index.js at the root, only dist/index.js, package.json, src/index.ts (unpack it and use dist)"},
+		"project, not built":   {files: []string{"package.json", "{}", "src/index.ts", ""}, err: "(run 'npm run build' and use its folder dist)"},
+		"archive in archive":   {files: []string{"hr-feed.zip", ""}, err: "only hr-feed.zip (unpack it and use hr-feed.zip)"},
+		"index.js in a folder": {files: []string{"lib/index.js", ""}, err: "only lib/index.js (unpack it and use lib)"},
+		"other files":          {files: []string{"f", "", "a", "", "b", "", "c", "", "d", "", "e", ""}, err: "only a, b, c, d, e, and 1 more (want the folder or the zip file of a build)"},
+		"another case":         {files: []string{"Index.js", ""}, err: "no index.js at the root"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, _ := open(t, zipOf(t, zip.Deflate, tt.files...))
-			warning, err := f.Look()
+			warning, err := f.Look("hr.zip")
 			if tt.err != "" {
 				require.ErrorContains(t, err, tt.err)
 				return

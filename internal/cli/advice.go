@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 
 	"github.com/connector-customizers/customizers"
 )
@@ -24,11 +26,19 @@ func adviceOn(err error) string {
 	var e *customizers.Error
 	switch code, _ := exitCode(err); code {
 	case exitFailure:
-		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
+		switch {
+		case errors.Is(err, context.Canceled):
+		case errors.Is(err, customizers.ErrServer):
+			return "try again; if it fails again, check the service's status page"
+		case errors.As(err, &e) && e.StatusCode == 0:
 			return "run 'customizers doctor' to check the connection"
 		}
 	case exitDenied:
-		return "run 'customizers doctor' to find the cause"
+		if errors.As(err, &e) {
+			return "run 'customizers doctor' to find the cause"
+		}
+	case exitRateLimited:
+		return "try again later, or with a longer --max-wait"
 	case exitUnknown:
 		return "run 'customizers list' to see what was done"
 	}
@@ -63,6 +73,23 @@ func connectionAdvice(err error, base string) string {
 		return "check the tenant's name and the DNS: the host of " + base + " is unknown"
 	}
 	return "check the network, the firewall and the proxy (" + proxyOf(base) + ") between here and " + base
+}
+
+// checkProxy returns an error if net/http ignores a variable because it is not a URL.
+func checkProxy() error {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		value := os.Getenv(name)
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value
+		}
+		if u, err := url.Parse(value); err != nil || u.Hostname() == "" { // the error may quote a password
+			return denied(errors.New(name + " is not the URL of a proxy"))
+		}
+	}
+	return nil
 }
 
 // proxyOf returns the proxy that applies to base, without its password, or "none".

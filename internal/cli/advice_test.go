@@ -33,3 +33,15 @@ func TestConnectionAdvice(t *testing.T) {
 		assert.NotContains(t, advice, "hush-hush")
 	}
 }
+
+func TestCheckProxy(t *testing.T) {
+	t.Setenv("https_proxy", "")
+	for value, ok := range map[string]bool{"": true, "proxy:3128": true, "http://user:p%40ss@proxy:3128": true, "http://user:pa%ss@proxy:1": false, "http://": false, "http://a b": false} {
+		t.Setenv("HTTPS_PROXY", value)
+		err := checkProxy()
+		assert.Equal(t, ok, err == nil, value)
+		if err != nil {
+			assert.Equal(t, "HTTPS_PROXY is not the URL of a proxy", err.Error())
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (c *connection) check(cmd *cobra.Command) error {
 		}
 	}
 	switch {
-	case c.version != "" && !slices.Contains(apiVersions, c.version):
+	case cmd.Flags().Lookup("api-version") != nil && !slices.Contains(apiVersions, c.version):
 		return usageErrorf("unknown API version %q (want %s)", c.version, strings.Join(apiVersions, ", "))
 	case c.clientID != "" && c.secretFile == "":
 		return usageErrorf("--client-id needs --client-secret-file")
@@ -193,6 +193,9 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 	}
 	s.Value = strings.TrimRight(string(text), "\r\n")
 	if s.Value == "" {
+		if path == "-" {
+			path = "standard input"
+		}
 		return s, fmt.Errorf("--client-secret-file: %s is empty", path)
 	}
 	return s, nil

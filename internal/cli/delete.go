@@ -105,7 +105,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []*
 		} else {
 			if failed = client.Delete(ctx, c.ID); failed != nil {
 				if len(all) > 1 {
-					failed = fmt.Errorf("%d of %d deleted, %s (%s) and those after it not: %w", i, len(all), c.Name, c.ID, failed)
+					failed = fmt.Errorf("stopped at %s (%s) after deleting %d of %d: %w", c.Name, c.ID, i, len(all), failed)
 				}
 				break
 			}

@@ -28,7 +28,7 @@ const (
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "demo",
-		Short:             "Do each operation against a sandbox of its own, with faults overcome",
+		Short:             "Run every operation against a built-in sandbox that injects faults",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +42,7 @@ func demoCommand() *cobra.Command {
 
 // demo runs the demonstration against srv, through the SDK and a real socket.
 func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error {
-	d := &demonstration{out: out, wire: &wire{}}
+	d := &demonstration{ctx: ctx, out: out, wire: &wire{}}
 	client, err := customizers.New(srv.URL,
 		customizers.ClientCredentials(srv.ClientID, srv.ClientSecret),
 		customizers.WithHTTPClient(&http.Client{Transport: d.wire}),
@@ -189,6 +189,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 
 // A demonstration prints steps and keeps what went wrong.
 type demonstration struct {
+	ctx   context.Context //nolint:containedctx // of the one demonstration
 	out   io.Writer
 	wire  *wire
 	steps int
@@ -199,12 +200,18 @@ type demonstration struct {
 // step does one operation and prints a line on it. The statuses that came over the
 // wire must be those expected.
 func (d *demonstration) step(operation, statuses string, do func() (string, error)) {
+	if d.ctx.Err() != nil {
+		return
+	}
 	d.wire.take()
 	start := time.Now()
 	result, err := do()
 	took := time.Since(start)
 	seen := d.wire.take()
 	err = errors.Join(err, expect("the HTTP statuses", seen, statuses))
+	if d.ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", operation, err)
 		result = "NOT AS EXPECTED: " + strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -223,6 +230,9 @@ func (d *demonstration) check(what string, got, want int) {
 
 // end prints the summary.
 func (d *demonstration) end() error {
+	if d.ctx.Err() != nil {
+		return d.ctx.Err()
+	}
 	_, _ = fmt.Fprintf(d.out, "\n%d operations, %d requests, %v: ", d.steps, d.wire.requests(), d.took.Round(time.Millisecond))
 	if len(d.wrong) > 0 {
 		_, _ = fmt.Fprintf(d.out, "%d not as expected.\n", len(d.wrong))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,14 +31,17 @@ func (a *app) uploadCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[1] == "" {
+				return usageErrorf("the path is empty")
+			}
 			f, err := archive.Open(args[1])
 			if err != nil {
 				return usageErrorf("the archive can't be read: %w", err)
 			}
 			defer func() { _ = f.Close() }()
-			switch warning, err := f.Look(); {
+			switch warning, err := f.Look(args[1]); {
 			case err != nil && !anyContent:
-				return usageErrorf("%s: %v; or use --any-content", args[1], err)
+				return &exitError{err: err, code: exitUsage, advice: anyContentAdvice}
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
@@ -96,6 +100,12 @@ func (a *app) deployCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[1] == "" {
+				return usageErrorf("the path is empty")
+			}
+			if slices.Contains(opts.Link, "") {
+				return usageErrorf("--link is empty")
+			}
 			if opts.Timeout <= 0 {
 				return usageErrorf("--timeout %v is not positive", opts.Timeout)
 			}
@@ -123,18 +133,22 @@ func (a *app) deployCommand() *cobra.Command {
 			a.console.clear()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
-				return usageErrorf("%w", err)
+				bad := &exitError{err: err, code: exitUsage}
+				if errors.Is(err, archive.ErrNoIndex) {
+					bad.advice = anyContentAdvice
+				}
+				return bad
 			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
 				return &exitError{err: err, advice: "deploy to one of these IDs, or delete the others"}
 			case r == nil:
 				return err
 			case unrecorded != nil:
 				r.Unrecorded = messageOf(unrecorded)
-			case !own:
+			case !own && errors.Is(err, deploy.ErrNotRecorded):
 				err = nil // the result has it
 			}
 			a.summarize(r)
-			if r.Unrecorded != "" && err == nil {
+			if r.Unrecorded != "" && !errors.Is(err, deploy.ErrNotRecorded) {
 				a.console.note("Warning: the record was not written, so the next deployment will upload again: %s.", r.Unrecorded)
 			}
 			out := one(a, deploymentView, *r)
@@ -152,6 +166,8 @@ func (a *app) deployCommand() *cobra.Command {
 	a.addChangeFlags(cmd, &opts.DryRun)
 	return cmd
 }
+
+const anyContentAdvice = "or use --any-content"
 
 // A deploySteps is a client that shows the steps of a deployment.
 type deploySteps struct {

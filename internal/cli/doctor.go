@@ -124,7 +124,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.settings(s)
 	}
 	if err != nil {
-		advice := "set the missing or wrong setting, or use --tenant, --client-id and --client-secret-file"
+		advice := "correct the setting or its file, or use --tenant, --client-id and --client-secret-file"
 		if own := (*exitError)(nil); errors.As(err, &own) && own.advice != "" {
 			advice = own.advice
 		}
@@ -202,6 +202,10 @@ func masked(secret string) string {
 // reach asks the tenant for its endpoints, which needs no token.
 func (d *doctor) reach(ctx context.Context, base string) bool {
 	const maxInfo = 64 << 10
+	if err := checkProxy(); err != nil {
+		d.fail("proxy", err, "correct the variable: percent-encode special characters of the password")
+		return false
+	}
 	if proxy := proxyOf(base); proxy != "none" {
 		d.pass("proxy", "%s", proxy)
 	}
@@ -250,7 +254,7 @@ func (d *doctor) token(w *tokenWatch, err error, base string) bool {
 		advice := "try again; if it fails again, check the service's status page"
 		switch {
 		case errors.Is(err, customizers.ErrUnauthorized):
-			advice = "create a new personal access token, and set its client ID and secret"
+			advice = "check the client ID and the secret, or create a new personal access token"
 		case errors.Is(err, customizers.ErrConnection):
 			advice = connectionAdvice(err, base)
 		}

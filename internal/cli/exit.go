@@ -130,7 +130,7 @@ func (a *app) report(ctx context.Context, err error) int {
 // messageOf returns the text of an error in one line. It removes the package's name, which
 // is the program's too, and the name of a system call.
 func messageOf(err error) string {
-	message := strings.TrimPrefix(err.Error(), "customizers: ")
+	message := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "customizers: "), "invalid argument: ")
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		message = strings.Replace(message, p.Error(), p.Path+": "+p.Err.Error(), 1)
 	}

@@ -12,19 +12,20 @@ import (
 )
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
-version, instances, link, token or info, or any for all but the last two. The effects are
+version, instances, link, token or info; any matches all of them except token and info.
+The effects are
 ` + faultEffects
 
 const faultEffects = `  status=503       respond with this status and the service's error for it
-  retry-after=7    and this header, in seconds
-  body=TEXT        and this body instead, to the end of the rule; body= for none
+  retry-after=7    set Retry-After to 7 seconds
+  body=TEXT        respond with this body; must come last; empty for no body
   cut              reset the connection instead of responding
-  truncate=100     reset it after so many bytes of the body
+  truncate=100     reset it after 100 bytes of the body
   acted            carry out the request, then fail it
   delay=2s         wait first
   expire-token     refuse the request's token from now on
-  times=2          fail so many requests, or always; the default is 1
-  skip=1           let so many pass first`
+  times=2          fail 2 requests, or always; the default is 1
+  skip=1           let 1 request pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
 	"any":     "",

@@ -36,7 +36,10 @@ func (a *app) initCommand() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			name, folder := args[0], args[len(args)-1]
-			if err := errors.Join(checkPackageName(name), checkNewFolder(folder)); err != nil {
+			if err := checkPackageName(name); err != nil {
+				return err
+			}
+			if err := checkNewFolder(folder); err != nil {
 				return err
 			}
 			p := project{name: name, folder: folder}
@@ -50,8 +53,8 @@ func (a *app) initCommand() *cobra.Command {
 			if err != nil {
 				return errors.Join(fmt.Errorf("the project can't be written: %w", err), p.remove())
 			}
-			a.console.note("Wrote %d files to %s. In this folder, run:", len(p.files), folder)
-			for _, line := range []string{"npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
+			a.console.note("Wrote %d files to %s. Next, run:", len(p.files), folder)
+			for _, line := range []string{"cd " + folder, "npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
 				a.console.note("  %s", line)
 			}
 			out := newPrinter(a, projectFileView, true)

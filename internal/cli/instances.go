@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -112,7 +113,7 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	r := relinker{app: a, client: client, label: labels(known), dryRun: dryRun}
+	r := &relinker{app: a, client: client, label: labels(known), dryRun: dryRun}
 	if len(to) > 0 {
 		r.to = to[0].ID
 	}
@@ -121,7 +122,7 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 		changed, changeErr := r.change(ctx, i)
 		if changeErr != nil {
 			if err = changeErr; len(picked) > 1 {
-				err = fmt.Errorf("%d of %d done, %s (%s) and those after it not: %w", n, len(picked), i.Name, i.ID, err)
+				err = fmt.Errorf("stopped at %s (%s) after %d of %d: %w", i.Name, i.ID, n, len(picked), err)
 			}
 			break
 		}
@@ -132,7 +133,11 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if dryRun && a.output.format == formatTable {
 		return err
 	}
-	return errors.Join(err, p.end())
+	end := p.end()
+	if len(r.changed) > 0 {
+		end = written(end, "changed "+strings.Join(r.changed, ", "))
+	}
+	return errors.Join(err, end)
 }
 
 // A relinker changes the customizer of instances.
@@ -142,12 +147,14 @@ type relinker struct {
 	to     string // ID of the customizer; empty to unlink
 	label  func(customizerID string) string
 	dryRun bool
+
+	changed []string // IDs
 }
 
 // change changes an instance and returns it. It sends nothing if there is nothing to change.
 func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances.Instance, error) {
 	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
-	verb, done, change := "link", "Linked", name+" to "+r.label(r.to)
+	verb, done, change, replaced := "link", "Linked", name+" to "+r.label(r.to), ""
 	switch {
 	case i.CustomizerID == r.to && r.to == "":
 		r.app.console.note("%s is not linked to a customizer.", name)
@@ -158,10 +165,10 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 	case r.to == "":
 		verb, done, change = "unlink", "Unlinked", name+" from "+r.label(i.CustomizerID)
 	case i.CustomizerID != "":
-		change += ", replacing " + r.label(i.CustomizerID)
+		replaced = ", replacing " + r.label(i.CustomizerID)
 	}
 	if r.dryRun {
-		r.app.console.note("Would %s %s in %s.", verb, change, r.app.tenant)
+		r.app.console.note("Would %s %s in %s%s.", verb, change, r.app.tenant, replaced)
 		i.CustomizerID = r.to
 		return &i, nil
 	}
@@ -176,7 +183,8 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 		err = &exitError{err: err, advice: "run 'customizers instances' to see what was done"}
 	}
 	if err == nil {
-		r.app.console.note("%s %s.", done, change)
+		r.changed = append(r.changed, i.ID)
+		r.app.console.note("%s %s%s.", done, change, replaced)
 	}
 	return changed, err
 }

@@ -37,7 +37,7 @@ func TestKeyring(t *testing.T) {
 	keyring.MockInit()
 	code, _, stderr := do("list")
 	assert.Equal(t, exitDenied, code)
-	assert.Contains(t, stderr, "environments.live.pat.clientid and environments.live.pat.clientsecret not set in ~/.sailpoint/config.yaml")
+	assert.Contains(t, stderr, "environments.live.pat.clientid and environments.live.pat.clientsecret are not set in ~/.sailpoint/config.yaml")
 
 	require.NoError(t, keyring.Set("environments.pat.clientid", "live", srv.ClientID))
 	require.NoError(t, keyring.Set("environments.pat.clientsecret", "live", srv.ClientSecret))

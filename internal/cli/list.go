@@ -15,14 +15,15 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
-		Long: "Lists all customizers. Except to a table on a terminal, it writes each page as it comes.\n" +
-			"If a page fails, the output ends there, as whole JSON with -o json: check the exit code.",
+		Long: "Lists all customizers. Writes each page as it arrives, except for a table on a terminal.\n" +
+			"If a page fails, the output stops after the previous page but stays valid JSON. Check the\n" +
+			"exit code.",
 		Example:           "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
-				return usageErrorf("--limit %d is negative", limit)
+				return usageErrorf("--limit %d is negative (want 0 or more)", limit)
 			}
 			client, err := a.client(cmd.Context())
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"os/signal"
@@ -83,7 +84,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	cmd, err := root.ExecuteContextC(ctx)
 	a.console.clear()
-	if own := (*exitError)(nil); err != nil && !parsed && !errors.As(err, &own) {
+	if own := (*exitError)(nil); err != nil && !parsed && !errors.As(err, &own) && !errors.As(err, new(*fs.PathError)) {
 		err = usageErrorf("%s", explain(root, err))
 	}
 	if own := (*exitError)(nil); !parsed && errors.As(err, &own) {
@@ -119,6 +120,7 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.Flags().Bool("version", false, "show the version") // without the shorthand, which is --verbose elsewhere
 	root.AddGroup(&cobra.Group{ID: groupTenant, Title: "Work with a tenant:"}, &cobra.Group{ID: groupLocal, Title: "Without an account:"})
 	tenant := []*cobra.Command{
 		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),

@@ -45,7 +45,7 @@ func (a *app) addTableFlags(cmd *cobra.Command) {
 
 func (o *output) check() error {
 	if !slices.Contains(formats, o.format) {
-		return usageErrorf("unknown output format %q (want %s)", o.format, strings.Join(formats, ", "))
+		return usageErrorf("unknown output format %q (want %s or %s)", o.format, strings.Join(formats[:4], ", "), formats[4])
 	}
 	return nil
 }

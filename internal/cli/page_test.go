@@ -69,7 +69,7 @@ func TestPage(t *testing.T) {
 	for operation := range faultOperations {
 		assert.Contains(t, page, "<option>"+operation+"</option>")
 	}
-	assert.Contains(t, page, "retry-after=7    and this header", "the effects")
+	assert.Contains(t, page, "retry-after=7    set Retry-After", "the effects")
 }
 
 func TestPageState(t *testing.T) {

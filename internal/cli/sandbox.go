@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,10 @@ func (a *app) sandboxCommand() *cobra.Command {
 				if format != formatJSON {
 					return usageErrorf("unknown output format %q (want json)", format)
 				}
-				s.shell = formatJSON
+				s.shell, s.app.output.format = formatJSON, formatJSON
+			}
+			if cmd.Flags().Changed("state") && s.path == "" {
+				return usageErrorf("--state is empty")
 			}
 			if s.seed < 0 {
 				return usageErrorf("--seed %d is negative", s.seed)
@@ -123,7 +127,10 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return fmt.Errorf("the sandbox can't listen: %w (choose another --port?)", err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("port %d is in use (use another --port, or 0 for any)", port)
+		}
+		return fmt.Errorf("the sandbox can't listen: %w", err)
 	}
 	s.tenant = customizerstest.NewServer(opts...)
 	defer s.tenant.Close()

@@ -138,7 +138,7 @@ func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
 	for name, tt := range map[string]struct{ content, says string }{
 		"not JSON":     {"{\n\n  nope", "in line 3"},
 		"another file": {`{"customizers": []}`, "it has no credentials"},
-		"empty":        {"", "unexpected end of JSON input"},
+		"empty":        {"", "invalid JSON in line 1"},
 		"other types":  {`{"customizers": 3}`, "customizers"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/internal/config"
 )
 
 // A stateFile stores a sandbox's state.
@@ -23,6 +22,9 @@ func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
 	if f.path == "" {
 		return st, false, nil
 	}
+	if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
+		return st, false, usageErrorf("--state %s is not a file", f.path)
+	}
 	data, err := os.ReadFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -31,12 +33,7 @@ func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
 		return st, false, usageErrorf("--state: %w", err)
 	}
 	if err := json.Unmarshal(data, &st); err != nil {
-		where := ""
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			where = fmt.Sprintf(" in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
-		}
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %v%s (move it away to start with a new tenant)", f.path, err, where)
+		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %s (move it away to start with a new tenant)", f.path, config.DescribeJSON(data, err))
 	}
 	if st.ClientID == "" || st.ClientSecret == "" {
 		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start with a new tenant)", f.path)

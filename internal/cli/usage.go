@@ -54,7 +54,7 @@ func explainFlag(_ *cobra.Command, err error) error {
 		"bool":     "true or false",
 	}
 	if want, ok := wanted[flag.Value.Type()]; ok {
-		return fmt.Errorf("--%s %s is not valid (want %s)", flag.Name, invalid.GetValue(), want)
+		return fmt.Errorf("--%s %q is not valid (want %s)", flag.Name, invalid.GetValue(), want)
 	}
 	return err
 }

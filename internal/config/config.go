@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,7 +66,11 @@ func (s *Settings) Check() error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s not set in %s%s", strings.Join(missing, " and "), s.Source, s.hint)
+		verb := "is"
+		if len(missing) > 1 {
+			verb = "are"
+		}
+		return fmt.Errorf("%s %s not set in %s%s", strings.Join(missing, " and "), verb, s.Source, s.hint)
 	}
 	return nil
 }
@@ -151,7 +157,7 @@ func readJSON() (Settings, error) {
 func parseJSON(data []byte) (Settings, error) {
 	var c struct{ BaseURL, ClientID, ClientSecret string }
 	if err := json.Unmarshal(data, &c); err != nil {
-		return Settings{}, fmt.Errorf("%s is not JSON with BaseURL, ClientId and ClientSecret: %s", JSONFile, positionOf(err))
+		return Settings{}, fmt.Errorf("%s is not JSON with BaseURL, ClientId and ClientSecret: %s", JSONFile, DescribeJSON(data, err))
 	}
 	setting := func(name, value string) Setting { return Setting{name, JSONFile, value} }
 	return Settings{
@@ -199,7 +205,8 @@ func decodeYAML(data []byte) (c yamlFile, err error) {
 	}
 	if err != nil {
 		// The parser's error may quote a value, and so a secret.
-		return c, fmt.Errorf("%s can't be read as YAML with activeenvironment and environments", YAMLFile)
+		line := regexp.MustCompile(`line \d+`).FindString(err.Error())
+		return c, fmt.Errorf("%s is not YAML with activeenvironment and environments: see %s", YAMLFile, cmp.Or(line, "its keys"))
 	}
 	c.ActiveEnvironment = cmp.Or(c.ActiveEnvironment, "default")
 	return c, nil
@@ -311,13 +318,13 @@ func readText(name string) ([]byte, error) {
 	return Text(name, data)
 }
 
-// positionOf returns the place of an error in JSON, without quoting the JSON.
-func positionOf(err error) string {
+// DescribeJSON describes an error of json.Unmarshal without quoting the JSON.
+func DescribeJSON(data []byte, err error) string {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Sprintf("%v at byte %d", err, syntax.Offset)
+		return fmt.Sprintf("invalid JSON in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
 	case errors.As(err, &mistyped):
 		return strings.TrimSpace(fmt.Sprintf("%s is a JSON %s", cmp.Or(mistyped.Field, "it"), mistyped.Value))
 	}

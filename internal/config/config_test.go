@@ -147,14 +147,14 @@ func TestFindInvalid(t *testing.T) {
 		`SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want ` + api + ` alone; the API version`: {sources: sources{env: variables(api+"/v3", "an-id", secret)}},
 		"SAIL_BASE_URL in the environment: the tenant is neither a name nor an https URL":                              {sources: sources{env: variables(strings.Repeat(secret, 8), "an-id", "x")}},
 		// What is missing.
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET not set in the environment": {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
-		"looked in the environment, ./config.json, " + YAMLFile:            {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
-		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":       {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
-		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment": {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
-		"looked in the environment, " + YAMLFile:                           {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
-		"pat.clientsecret not set in " + YAMLFile + " or the system's key": {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
-		"(and the system's keyring can't be read: locked)":                 {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
-		"(if SailPoint's CLI keeps it in the system's keyring, set":        {sources: sources{yaml: yaml("an-id", "")}},
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET are not set in the environment": {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
+		"looked in the environment, ./config.json, " + YAMLFile:                {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
+		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":           {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
+		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment":     {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
+		"looked in the environment, " + YAMLFile:                               {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
+		"pat.clientsecret is not set in " + YAMLFile + " or the system's key":  {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
+		"(and the system's keyring can't be read: locked)":                     {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
+		"(if SailPoint's CLI keeps it in the system's keyring, set":            {sources: sources{yaml: yaml("an-id", "")}},
 		// Environments.
 		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: twoEnvironments}},
 		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: twoEnvironments}},
@@ -166,12 +166,12 @@ func TestFindInvalid(t *testing.T) {
 		`authtype in ` + YAMLFile + ` is "OAuth", a login that only SailPoint's CLI can use: set it to pat and use a personal access token`: {sources: sources{yaml: "AUTHTYPE: OAuth\n" + twoEnvironments}},
 		`SAIL_AUTHTYPE in the environment is "oauth"`:                                                                                       {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "oauth"}, yaml: twoEnvironments}},
 		// Files.
-		"./config.json is UTF-16; save it as UTF-8":         {sources: sources{json: utf16Of(jsonFile, false, true)}},
-		YAMLFile + " is UTF-16; save it as UTF-8":           {sources: sources{yaml: utf16Of(twoEnvironments, true, true)}},
-		"./config.json has NUL bytes; save it as UTF-8":     {sources: sources{json: jsonFile + "\x00"}},
-		YAMLFile + " is not UTF-8; save it as UTF-8":        {sources: sources{yaml: twoEnvironments + "# caf\xe9"}},
-		YAMLFile + " can't be read as YAML":                 {sources: sources{yaml: "environments: {a: {}, A: {}}"}},
-		"./config.json is not JSON with BaseURL, ClientId ": {sources: sources{json: "{", yaml: twoEnvironments}},
+		"./config.json is UTF-16; save it as UTF-8":                                   {sources: sources{json: utf16Of(jsonFile, false, true)}},
+		YAMLFile + " is UTF-16; save it as UTF-8":                                     {sources: sources{yaml: utf16Of(twoEnvironments, true, true)}},
+		"./config.json has NUL bytes; save it as UTF-8":                               {sources: sources{json: jsonFile + "\x00"}},
+		YAMLFile + " is not UTF-8; save it as UTF-8":                                  {sources: sources{yaml: twoEnvironments + "# caf\xe9"}},
+		YAMLFile + " is not YAML with activeenvironment and environments: see line 1": {sources: sources{yaml: "environments: {a: {}, A: {}}"}},
+		"./config.json is not JSON with BaseURL, ClientId ":                           {sources: sources{json: "{", yaml: twoEnvironments}},
 	} {
 		t.Run(says, func(t *testing.T) {
 			_, err := tt.find(t, tt.flag)

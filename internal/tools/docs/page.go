@@ -59,12 +59,16 @@ func (p *page) addCommand(c *cobra.Command) {
 	if len(c.Aliases) > 0 {
 		p.add("Alias: `%s`\n\n", strings.Join(c.Aliases, "`, `"))
 	}
-	p.add("%s", flagTable(c.LocalNonPersistentFlags(), p.shared()))
+	var shared *pflag.FlagSet
+	if c.GroupID == p.root.Groups()[0].ID {
+		shared = p.shared()
+	}
+	p.add("%s", flagTable(c.LocalNonPersistentFlags(), shared))
 	if c.Example != "" {
 		example := regexp.MustCompile(`(?m)^  `).ReplaceAllString(c.Example, "")
 		p.add("Examples:\n\n```sh\n%s\n```\n\n", example)
 	}
-	if c.GroupID == p.root.Groups()[0].ID {
+	if shared != nil {
 		p.add("It also takes the [flags of the tenant](#flags-of-the-tenant).\n\n")
 	}
 }
