@@ -25,6 +25,10 @@ const (
 
 var formats = []string{formatTable, formatJSON, formatJSONL, formatYAML, formatID}
 
+const outputHelp = `Data is written to standard output, and everything else to standard error. With -o json or
+jsonl, an error is one line of JSON there: {"error": {"kind": "not_found", "exitCode": 3,
+"message": ...}}, with advice, status, detailCode and trackingId if they are known.`
+
 // output holds the flags that select how data is written.
 type output struct {
 	format    string
