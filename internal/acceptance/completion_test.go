@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Completion works in a bash that has not loaded the package bash-completion.
+// Completion works in bash without the package bash-completion.
 func TestBashCompletion(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")
@@ -19,7 +19,7 @@ func TestBashCompletion(t *testing.T) {
 	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
 	cmd.Env, cmd.Dir = slices.Concat(env, []string{"PS1=$ "}), t.TempDir()
 	term := startInTerminal(t, 100, cmd)
-	term.shows(`^\$`)
+	term.waitFor(`^\$`)
 	term.press("source <(customizers completion bash) && touch a.zip b.txt && clear" + enter)
 	for typed, completed := range map[string]string{
 		"upd\t":                   "update",
@@ -30,11 +30,11 @@ func TestBashCompletion(t *testing.T) {
 		"completion pow\t":        "completion powershell",
 	} {
 		term.press("customizers " + typed)
-		term.shows(`\$ customizers ` + completed + ` *$`)
-		term.press("\x15clear" + enter) // erases the line
-		term.shows(`^\$$`)
+		term.waitFor(`\$ customizers ` + completed + ` *$`)
+		term.press("\x15clear" + enter) // Ctrl-U erases the line
+		term.waitFor(`^\$$`)
 	}
-	assert.NotContains(t, term.written(), "not found")
+	assert.NotContains(t, term.output(), "not found")
 	term.press("exit" + enter)
 	term.wait()
 }

@@ -19,7 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The sessions in README and docs show what the command writes.
+// The command writes what the sessions in README and docs show.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")
@@ -28,21 +28,21 @@ func TestSessions(t *testing.T) {
 	for _, page := range append(pages, "../../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		for _, session := range fenced(string(text), "console") {
+		for _, session := range codeBlocks(string(text), "console") {
 			n++
 			_, run := newShell(t)
 			for _, step := range strings.Split("\n"+session, "\n$ ")[1:] {
 				line, want, _ := strings.Cut(step, "\n")
 				got, _ := run(line)
-				assert.Equal(t, settled(want), settled(got), "%s: %s", page, line)
+				assert.Equal(t, normalize(want), normalize(got), "%s: %s", page, line)
 			}
 		}
 	}
 	assert.Equal(t, 4, n)
 }
 
-// settled replaces the parts of a text that differ from run to run.
-func settled(text string) string {
+// normalize replaces the parts of a text that differ from run to run.
+func normalize(text string) string {
 	for pattern, constant := range map[string]string{
 		`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`: "ea09e09f-4147-46cf-9c2d-636101ab11ab",
 		`127\.0\.0\.1:\d+`:                          "127.0.0.1:8787",
@@ -56,8 +56,8 @@ func settled(text string) string {
 	return strings.TrimRight(text, "\n") + "\n"
 }
 
-// The commands that docs/migrating.md gives for those of SailPoint's CLI work in their order.
-func TestMigratedCommands(t *testing.T) {
+// The commands in the CLI table of docs/migrating.md succeed when run from top to bottom.
+func TestMigrationCommands(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/migrating.md")
 	require.NoError(t, err)
@@ -79,9 +79,9 @@ func TestMigratedCommands(t *testing.T) {
 	assert.NotContains(t, names, "badge-sync")
 }
 
-// newShell returns the dist folder of a new customizer project, and a function that runs a
-// line in the project, in a terminal and with a sandbox as its tenant. It returns what the
-// screen shows in the end.
+// newShell creates a customizer project and starts a sandbox. It returns the project's dist
+// folder and a function that runs a shell line in the project, on a terminal. That function
+// returns the final screen.
 func newShell(t *testing.T) (dist string, run func(line string) (string, error)) {
 	t.Helper()
 	env, _ := serve(t, "--seed", "3")
@@ -101,15 +101,15 @@ func newShell(t *testing.T) (dist string, run func(line string) (string, error))
 	}
 }
 
-// fenced returns the code blocks in a language.
-func fenced(text, language string) (blocks []string) {
+// codeBlocks returns the code blocks in a language.
+func codeBlocks(text, language string) (blocks []string) {
 	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
 		blocks = append(blocks, m[1])
 	}
 	return blocks
 }
 
-// cmdPipelines writes the shell of docs/pipelines.md to gitlab-JOB.sh, github-JOB.sh and several.sh.
+// cmdPipelines writes the scripts of docs/pipelines.md to gitlab-JOB.sh, github-JOB.sh and several.sh.
 func cmdPipelines(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: pipelines")
@@ -124,10 +124,10 @@ func cmdPipelines(ts *testscript.TestScript, neg bool, args []string) {
 	var github struct {
 		Jobs map[string]struct{ Steps []struct{ Run string } }
 	}
-	configs := fenced(string(page), "yaml")
+	configs := codeBlocks(string(page), "yaml")
 	ts.Check(yaml.Unmarshal([]byte(configs[0]), &gitlab))
 	ts.Check(yaml.Unmarshal([]byte(configs[1]), &github))
-	scripts := map[string][]string{"several": fenced(string(page), "sh")[:1]}
+	scripts := map[string][]string{"several": codeBlocks(string(page), "sh")[:1]}
 	for name, job := range gitlab {
 		scripts["gitlab-"+name] = slices.Concat(gitlab[job.Extends].Before, job.Script)
 	}

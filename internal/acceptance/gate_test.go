@@ -11,25 +11,26 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A gate is a tenant that holds requests up until a test lets them go.
+// A gate is a tenant that blocks chosen requests until the test calls open.
 type gate struct {
 	tenant *customizerstest.Server
 	env    []string // of a user of the tenant
 
-	held    chan struct{} // closed when a request is held up
-	opened  chan struct{}
-	holdOne sync.Once
-	openOne sync.Once
+	blocked   chan struct{} // closed once a request is blocked
+	opened    chan struct{}
+	blockOnce sync.Once
+	openOnce  sync.Once
 }
 
-// newGate starts a tenant before which hold stands. It calls wait to hold a request up.
-func newGate(t *testing.T, hold func(r *http.Request, wait func()), opts ...customizerstest.Option) *gate {
+// newGate starts a gate. It passes every request to intercept first, which may call wait to
+// block the request until open is called.
+func newGate(t *testing.T, intercept func(r *http.Request, wait func()), opts ...customizerstest.Option) *gate {
 	t.Helper()
-	g := &gate{held: make(chan struct{}), opened: make(chan struct{})}
+	g := &gate{blocked: make(chan struct{}), opened: make(chan struct{})}
 	opts = append(opts, customizerstest.WithoutSocket(), customizerstest.WithRateLimit(0, 0))
 	g.tenant = customizerstest.NewServer(opts...)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hold(r, g.wait)
+		intercept(r, g.wait)
 		g.tenant.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
@@ -44,14 +45,14 @@ func newGate(t *testing.T, hold func(r *http.Request, wait func()), opts ...cust
 }
 
 func (g *gate) wait() {
-	g.holdOne.Do(func() { close(g.held) })
+	g.blockOnce.Do(func() { close(g.blocked) })
 	<-g.opened
 }
 
-func (g *gate) open() { g.openOne.Do(func() { close(g.opened) }) }
+func (g *gate) open() { g.openOnce.Do(func() { close(g.opened) }) }
 
-// holdThirdList holds up the third page of a list.
-func holdThirdList() func(*http.Request, func()) {
+// blockThirdPage returns a function for newGate that blocks the third page of a list.
+func blockThirdPage() func(*http.Request, func()) {
 	var lists atomic.Int32
 	return func(r *http.Request, wait func()) {
 		if r.Method == http.MethodGet && lists.Add(1) == 3 {
@@ -60,14 +61,14 @@ func holdThirdList() func(*http.Request, func()) {
 	}
 }
 
-// halfway reads half of a body, and the rest after wait.
-type halfway struct {
+// A splitBody returns the first left bytes of a body, and the rest after wait.
+type splitBody struct {
 	io.ReadCloser
 	left int64
 	wait func()
 }
 
-func (h *halfway) Read(p []byte) (int, error) {
+func (h *splitBody) Read(p []byte) (int, error) {
 	if h.left <= 0 {
 		h.wait()
 		return h.ReadCloser.Read(p)

@@ -16,13 +16,13 @@ var program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil { // most tests wait: for a rate limit, a person, a browser
+	if err := flag.Set("test.parallel", "6"); err != nil { // more than the cores: tests mostly wait
 		panic(err)
 	}
-	os.Exit(withProgram(m))
+	os.Exit(buildAndRun(m))
 }
 
-func withProgram(m *testing.M) int {
+func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "acceptance")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,8 +40,8 @@ func withProgram(m *testing.M) int {
 	return m.Run()
 }
 
-// environ is that of a user with the given home, and with nothing set that could lead
-// to a tenant: neither SAIL_ variables nor a keyring.
+// environ returns the environment of a user with the given home directory. It has no tenant:
+// neither SAIL_ variables nor a keyring.
 func environ(home string, more ...string) []string {
 	return append([]string{
 		"HOME=" + home,
@@ -54,14 +54,14 @@ func environ(home string, more ...string) []string {
 	}, more...)
 }
 
-// A sandbox is the program's own, running.
+// A sandbox is a running sandbox command.
 type sandbox struct {
 	cmd     *exec.Cmd
-	exports map[string]string // what it prints to be pasted into a shell
+	exports map[string]string // the variables that it prints for a shell
 }
 
-// startSandbox starts a sandbox on a free port, and returns when it serves. Its
-// standard error goes to log.
+// startSandbox starts a sandbox on a free port and waits until it serves. Its standard error
+// goes to log.
 func startSandbox(dir string, env []string, log *os.File, args ...string) (*sandbox, error) {
 	cmd := exec.Command(program, append([]string{"sandbox", "--port", "0"}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log
@@ -80,12 +80,13 @@ func startSandbox(dir string, env []string, log *os.File, args ...string) (*sand
 		}
 	}
 	if len(s.exports) < 3 {
-		return nil, fmt.Errorf("the sandbox did not start: %w; see its log", cmd.Wait())
+		return nil, fmt.Errorf("sandbox did not start: %w; see its log", cmd.Wait())
 	}
 	return s, nil
 }
 
-// stop ends a sandbox as Ctrl-C does, which must succeed.
+// stop interrupts the sandbox as Ctrl-C does and waits for it to exit. It fails unless the
+// exit code is 0.
 func (s *sandbox) stop() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
@@ -93,14 +94,14 @@ func (s *sandbox) stop() error {
 	return s.cmd.Wait()
 }
 
-// kill ends it without giving it time for anything.
+// kill kills the sandbox and waits for it to exit.
 func (s *sandbox) kill() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 }
 
-// serve starts a sandbox for the time of a test, and returns the environment of a user
-// who has pasted what it printed, and the path of its log.
+// serve runs a sandbox until the test ends. It returns an environment with the sandbox's
+// variables, and the path of its log.
 func serve(t *testing.T, args ...string) (env []string, log string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -17,7 +17,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// largeZip is an archive that no buffer of a connection takes as a whole.
+// largeZip returns the path of an archive too large for a connection's buffers.
 func largeZip(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "large.zip")
@@ -40,23 +40,23 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// slowUploads is a tenant that reads half of an archive, and the rest when it is told to.
-func slowUploads(t *testing.T) *gate {
+// newUploadGate starts a gate that reads half of an archive, and the rest after open.
+func newUploadGate(t *testing.T) *gate {
 	return newGate(t, func(r *http.Request, wait func()) {
 		if strings.HasSuffix(r.URL.Path, "/versions") {
-			r.Body = &halfway{r.Body, r.ContentLength / 2, wait}
+			r.Body = &splitBody{r.Body, r.ContentLength / 2, wait}
 		}
 	}, customizerstest.WithSeed(1))
 }
 
-// An upload shows how far it is, how fast, and how long it will take, in one line of any
-// terminal, and leaves nothing of it behind.
+// An upload shows its progress, rate and remaining time on one line that fits the terminal.
+// The line disappears at the end.
 func TestUploadBar(t *testing.T) {
 	t.Parallel()
 	archive := largeZip(t)
 	for name, tt := range map[string]struct {
 		columns int
-		shows   string
+		want    string
 	}{
 		"usual":  {80, `^Uploading \[#{12,23}\.{1,12}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
 		"narrow": {60, `^Uploading \[#{4,11}\.{1,9}\]  [5-9]\d% of 32\.0 MB, [\d.]+ [kM]B/s, \d+ s left$`},
@@ -64,24 +64,24 @@ func TestUploadBar(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := slowUploads(t)
-			term := inTerminal(t, tt.columns, g.env, nil, "upload", g.tenant.Customizers()[0].ID, archive)
-			line := term.shows(tt.shows)
+			g := newUploadGate(t)
+			term := runInTerminal(t, tt.columns, g.env, nil, "upload", g.tenant.Customizers()[0].ID, archive)
+			line := term.waitFor(tt.want)
 			rate := regexp.MustCompile(`[\d.]+ .B/s`)
 			before := rate.FindString(line)
-			term.until("a falling rate", func(screen string) bool {
+			term.waitUntil("another rate", func(screen string) bool {
 				now := rate.FindString(screen)
 				return now != "" && now != before
 			})
 			g.open()
-			screen := term.exits(0)
+			screen := term.waitExit(0)
 			assert.Len(t, lines(screen), 2)
 			assert.NotContains(t, screen, "Uploading")
 		})
 	}
 }
 
-// Nothing is shown of an upload where nobody looks, or wants to.
+// With --quiet, or on a dumb terminal, an upload shows no progress.
 func TestUploadWithoutBar(t *testing.T) {
 	t.Parallel()
 	archive := largeZip(t)
@@ -91,90 +91,90 @@ func TestUploadWithoutBar(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := slowUploads(t)
-			term := inTerminal(t, 80, append(g.env, tt.env), nil, "upload", g.tenant.Customizers()[0].ID, archive, tt.flag)
-			<-g.held
+			g := newUploadGate(t)
+			term := runInTerminal(t, 80, append(g.env, tt.env), nil, "upload", g.tenant.Customizers()[0].ID, archive, tt.flag)
+			<-g.blocked
 			g.open()
-			term.exits(0)
-			assert.NotContains(t, term.written(), "Uploading")
-			assert.NotContains(t, term.written(), "\x1b[K")
+			term.waitExit(0)
+			assert.NotContains(t, term.output(), "Uploading")
+			assert.NotContains(t, term.output(), "\x1b[K")
 		})
 	}
 }
 
-// A list into a file counts on the terminal, while it is read.
+// While a list is written to a file, the terminal shows a counter.
 func TestListCounter(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, holdThirdList(), customizerstest.WithSeed(700))
+	g := newGate(t, blockThirdPage(), customizerstest.WithSeed(700))
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
-	term := inTerminal(t, 80, g.env, out, "list", "-o", "jsonl")
-	term.shows(`^Listed (499|500) customizers$`)
+	term := runInTerminal(t, 80, g.env, out, "list", "-o", "jsonl")
+	term.waitFor(`^Listed (499|500) customizers$`)
 	g.open()
-	assert.Empty(t, term.exits(0), "the counter goes when all is listed")
+	assert.Empty(t, term.waitExit(0), "the counter disappears at the end")
 	data, err := os.ReadFile(out.Name())
 	require.NoError(t, err)
 	assert.Equal(t, 700, strings.Count(string(data), "\n"))
 }
 
-// A wait for the rate limit is told, counted down, and ends at once by Ctrl-C.
+// During a Retry-After the terminal shows a countdown. Ctrl-C ends the wait at once.
 func TestRateLimitedLine(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=429,retry-after=7")
-	term := inTerminal(t, 200, env, nil, "list")
-	term.shows(`^Rate limited: resuming in 7 s$`)
-	term.shows(`^Rate limited: resuming in 6 s$`)
+	term := runInTerminal(t, 200, env, nil, "list")
+	term.waitFor(`^Rate limited: resuming in 7 s$`)
+	term.waitFor(`^Rate limited: resuming in 6 s$`)
 	term.press(ctrlC)
-	screen := term.exits(130)
+	screen := term.waitExit(130)
 	assert.NotContains(t, screen, "Rate limited: resuming")
 	assert.Contains(t, screen, "(not retried: interrupted; try again in 7s)")
 
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
-	term = inTerminal(t, 80, env, nil, "list")
-	term.shows(`^Rate limited: resuming in 1 s$`)
-	assert.Len(t, lines(term.exits(0)), 4, "the table, and nothing else")
+	term = runInTerminal(t, 80, env, nil, "list")
+	term.waitFor(`^Rate limited: resuming in 1 s$`)
+	assert.Len(t, lines(term.waitExit(0)), 4, "only the table remains")
 
-	// A line that is wider than the terminal could not be taken away.
+	// A line wider than the terminal would wrap and could not be erased, so it is cut.
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
-	term = inTerminal(t, 24, env, io.Discard, "list")
-	term.shows(`^Rate limited: resuming…$`)
-	assert.Empty(t, term.exits(0))
+	term = runInTerminal(t, 24, env, io.Discard, "list")
+	term.waitFor(`^Rate limited: resuming…$`)
+	assert.Empty(t, term.waitExit(0))
 
 	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
-	term = inTerminal(t, 80, env, nil, "list", "--quiet")
-	term.exits(0)
-	assert.NotContains(t, term.written(), "ate limited")
+	term = runInTerminal(t, 80, env, nil, "list", "--quiet")
+	term.waitExit(0)
+	assert.NotContains(t, term.output(), "ate limited")
 }
 
-// A deployment may wait without an upload, which is told, and gives way to the bar.
+// deploy shows its current step, then the progress bar of the upload.
 func TestDeployLine(t *testing.T) {
 	t.Parallel()
-	g := slowUploads(t)
-	term := inTerminal(t, 80, g.env, nil, "deploy", g.tenant.Customizers()[0].Name, largeZip(t))
-	term.shows(`^(Looking for customizer-000001|Uploading 32\.0 MB)$`)
-	term.shows(`^Uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
+	g := newUploadGate(t)
+	term := runInTerminal(t, 80, g.env, nil, "deploy", g.tenant.Customizers()[0].Name, largeZip(t))
+	term.waitFor(`^(Looking for customizer-000001|Uploading 32\.0 MB)$`)
+	term.waitFor(`^Uploading \[#+\.+\]  [5-9]\d% of 32\.0 MB, `)
 	g.open()
-	screen := lines(term.exits(0))
+	screen := lines(term.waitExit(0))
 	assert.Len(t, screen, 3)
 	assert.Regexp(t, `^Uploaded version 1 of customizer-000001 \(sha256 [0-9a-f]{12}\)\.$`, screen[0])
 }
 
-// What the service fails at is told too.
+// The wait before a retry is shown too.
 func TestRetryLine(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=503,retry-after=2", "--seed", "3")
-	term := inTerminal(t, 80, env, nil, "list")
-	term.shows(`^The service failed: retrying in 2 s$`)
-	term.exits(0)
+	term := runInTerminal(t, 80, env, nil, "list")
+	term.waitFor(`^The service failed: retrying in 2 s$`)
+	term.waitExit(0)
 }
 
-// With -v, log lines stay whole above the line that is written over.
-func TestVerboseOnATerminal(t *testing.T) {
+// With -v, log lines appear whole above the countdown.
+func TestVerboseOnTerminal(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
-	term := inTerminal(t, 300, env, nil, "list", "-v")
-	term.shows(`(?m)^Rate limited: resuming in 1 s$`)
-	screen := lines(term.exits(0))
+	term := runInTerminal(t, 300, env, nil, "list", "-v")
+	term.waitFor(`(?m)^Rate limited: resuming in 1 s$`)
+	screen := lines(term.waitExit(0))
 	assert.Len(t, screen, 1+4+4)
 	assert.Regexp(t, `^The tenant is http`, screen[0])
 	for _, l := range screen[1:5] {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// delete asks on a terminal, and only a yes deletes.
+// On a terminal delete asks for confirmation. Any answer but yes deletes nothing.
 func TestDeleteAsks(t *testing.T) {
 	t.Parallel()
 	const id = "11111111-1111-4111-8111-111111111111"
@@ -17,7 +17,7 @@ func TestDeleteAsks(t *testing.T) {
 		keys    string
 		code    int
 		deleted bool
-		says    string
+		want    string
 	}{
 		"y":              {"y" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
 		"yes":            {"Yes" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
@@ -32,12 +32,12 @@ func TestDeleteAsks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env, log := serve(t, "--state", tenantFile(t))
-			term := inTerminal(t, 100, env, nil, "delete", "hr-feed")
-			term.shows(`Delete this customizer and its versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
+			term := runInTerminal(t, 100, env, nil, "delete", "hr-feed")
+			term.waitFor(`Delete this customizer and its versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 			term.press(tt.keys)
-			screen := lines(term.exits(tt.code))
+			screen := lines(term.waitExit(tt.code))
 			assert.Equal(t, id+"  hr-feed  version 3", screen[0])
-			assert.Equal(t, tt.says, screen[len(screen)-1], "on a line of its own")
+			assert.Equal(t, tt.want, screen[len(screen)-1], "on a line of its own")
 			data, err := os.ReadFile(log)
 			require.NoError(t, err)
 			assert.Equal(t, tt.deleted, strings.Contains(string(data), "DELETE /v2024/connector-customizers/"+id+" 204"))
@@ -45,28 +45,28 @@ func TestDeleteAsks(t *testing.T) {
 	}
 }
 
-// A terminal that can do little can ask, and one question is enough for many.
-func TestDeleteAsksOnAnyTerminal(t *testing.T) {
+// delete asks on a dumb terminal too, once for all its arguments.
+func TestDeleteAsksOnDumbTerminal(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--state", tenantFile(t))
-	term := inTerminal(t, 80, append(env, "TERM=dumb"), nil, "delete", "hr-feed", "badge-sync")
-	term.shows(`Delete these 2 customizers and their versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
+	term := runInTerminal(t, 80, append(env, "TERM=dumb"), nil, "delete", "hr-feed", "badge-sync")
+	term.waitFor(`Delete these 2 customizers and their versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 	term.press("y" + enter)
-	screen := term.exits(0)
+	screen := term.waitExit(0)
 	assert.Contains(t, screen, "Deleted hr-feed")
 	assert.Contains(t, screen, "Deleted badge-sync")
-	assert.NotContains(t, term.written(), "\x1b")
+	assert.NotContains(t, term.output(), "\x1b")
 }
 
-// A dry run and --yes do not ask.
+// With --dry-run or --yes, delete does not ask.
 func TestDeleteDoesNotAsk(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--state", tenantFile(t))
-	assert.NotContains(t, inTerminal(t, 80, env, nil, "delete", "hr-feed", "--dry-run").exits(0), "?")
-	assert.NotContains(t, inTerminal(t, 80, env, nil, "delete", "hr-feed", "-y").exits(0), "?")
+	assert.NotContains(t, runInTerminal(t, 80, env, nil, "delete", "hr-feed", "--dry-run").waitExit(0), "?")
+	assert.NotContains(t, runInTerminal(t, 80, env, nil, "delete", "hr-feed", "-y").waitExit(0), "?")
 }
 
-// A secret is asked for on a terminal, which does not show it.
+// On a terminal, --client-secret-file - prompts for the secret and does not echo it.
 func TestSecretPrompt(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--state", tenantFile(t))
@@ -76,20 +76,20 @@ func TestSecretPrompt(t *testing.T) {
 			args[4] = url
 		}
 	}
-	term := inTerminal(t, 100, env, nil, args...)
-	term.shows(`^Client secret:`)
+	term := runInTerminal(t, 100, env, nil, args...)
+	term.waitFor(`^Client secret:`)
 	term.press("not-to-be-seen" + enter)
-	screen := term.exits(0)
+	screen := term.waitExit(0)
 	assert.NotContains(t, screen, "not-to-be-seen")
 	assert.Contains(t, screen, "11111111-1111-4111-8111-111111111111")
 
-	term = inTerminal(t, 100, env, nil, args...)
-	term.shows(`^Client secret:`)
+	term = runInTerminal(t, 100, env, nil, args...)
+	term.waitFor(`^Client secret:`)
 	term.press("half" + ctrlC)
-	assert.Equal(t, "Client secret:\ncustomizers: --client-secret-file: interrupted", term.exits(130))
+	assert.Equal(t, "Client secret:\ncustomizers: --client-secret-file: interrupted", term.waitExit(130))
 }
 
-// tenantFile is a copy of testdata/tenant.json.
+// tenantFile copies testdata/tenant.json and returns the path of the copy.
 func tenantFile(t *testing.T) string {
 	t.Helper()
 	data, err := os.ReadFile("testdata/tenant.json")

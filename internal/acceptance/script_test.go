@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,21 +15,22 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// With -update a cmp that fails changes the script. Look at what it changed.
-var update = flag.Bool("update", false, "let scripts take what the program writes")
+// With -update, a failing cmp rewrites its script. Review the diff.
+var update = flag.Bool("update", false, "update the expected output in scripts")
 
-// TestScripts runs testdata/script, which says of each script what it is about. On top
-// of testscript's own commands there are
+// TestScripts runs the scripts in testdata/script. They may use these commands in addition to
+// testscript's own:
 //
-//	sandbox [-as PREFIX] [flags]   start a sandbox, which sets SAIL_BASE_URL and so on,
-//	                               or PREFIX_BASE_URL; its log goes to sandbox.log
-//	sandbox stop, sandbox kill     end the last one, by Ctrl-C or at once
-//	exits CODE PROGRAM [args]      run a program that is to exit with this code
-//	expand FILE...                 replace the variables that files mention
+//	sandbox [-as PREFIX] [flags]   start a sandbox and set SAIL_BASE_URL and so on, or
+//	                               PREFIX_BASE_URL; its log goes to sandbox.log
+//	sandbox stop                   interrupt the last sandbox, as Ctrl-C does
+//	sandbox kill                   kill the last sandbox
+//	exits CODE PROGRAM [args]      run a program and check its exit code
+//	expand FILE...                 expand environment variables in files
 //	zip ARCHIVE FILE...            make a zip archive
-//	pipelines                      write the shell of docs/pipelines.md to files
+//	pipelines                      write the scripts of docs/pipelines.md to files
 //
-// Each script has testdata/tenant.json, the state of a sandbox whose IDs are known.
+// Each script can use tenant.json, a sandbox's state with fixed IDs.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -37,14 +39,14 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, environ(filepath.Join(env.WorkDir, "home"))...)
-			env.Values[running{}] = new([]*sandbox)
+			env.Values[sandboxesKey{}] = new([]*sandbox)
 			tenant, err := os.ReadFile(filepath.Join("testdata", "tenant.json"))
 			return errors.Join(err,
 				os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700),
 				os.WriteFile(filepath.Join(env.WorkDir, "tenant.json"), tenant, 0o600))
 		},
 		Condition: func(cond string) (bool, error) {
-			return false, errors.New("there is no condition " + cond)
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox":   cmdSandbox,
@@ -56,17 +58,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// running is the key of the sandboxes that a script has started.
-type running struct{}
+// sandboxesKey is the key of a script's running sandboxes.
+type sandboxesKey struct{}
 
 func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
-		ts.Fatalf("a sandbox that does not start is for exits")
+		ts.Fatalf("unsupported: ! sandbox (use exits)")
 	}
-	all, _ := ts.Value(running{}).(*[]*sandbox)
+	all, _ := ts.Value(sandboxesKey{}).(*[]*sandbox)
 	if len(args) == 1 && (args[0] == "stop" || args[0] == "kill") {
 		if len(*all) == 0 {
-			ts.Fatalf("no sandbox runs")
+			ts.Fatalf("no running sandbox")
 		}
 		s := (*all)[len(*all)-1]
 		*all = (*all)[:len(*all)-1]
@@ -114,7 +116,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	if got != want {
-		ts.Fatalf("exit code %d, not %d", got, want)
+		ts.Fatalf("exit code %d (want %d)", got, want)
 	}
 }
 

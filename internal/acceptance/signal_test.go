@@ -22,16 +22,17 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// ended waits for a program to end, and returns its exit code.
-func ended(t *testing.T, cmd *exec.Cmd) int {
+// waitForExit waits for a program to exit and returns its exit code. After the timeout it
+// kills the program.
+func waitForExit(t *testing.T, cmd *exec.Cmd) int {
 	t.Helper()
-	kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode()
 }
 
-// A signal during an upload ends the program, and leaves no temporary file.
+// A signal during an upload ends the program and leaves no temporary file.
 func TestSignalDuringDeploy(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL} {
@@ -49,22 +50,22 @@ func TestSignalDuringDeploy(t *testing.T) {
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			require.NoError(t, cmd.Start())
-			<-g.held
+			<-g.blocked
 			require.NoError(t, cmd.Process.Signal(signal))
-			code := ended(t, cmd)
+			code := waitForExit(t, cmd)
 			left, err := os.ReadDir(temporary)
 			require.NoError(t, err)
 			assert.Empty(t, left)
 			if signal != syscall.SIGQUIT && signal != syscall.SIGKILL {
-				assert.Equal(t, 6, code, stderr.String()) // of the upload nothing is known
+				assert.Equal(t, 6, code, stderr.String()) // the outcome of the upload is unknown
 				assert.Contains(t, stderr.String(), "interrupted")
 			}
 		})
 	}
 }
 
-// The first Ctrl-C ends the program also while it waits for something other than the tenant.
-func TestFirstSignalAlwaysEnds(t *testing.T) {
+// The first Ctrl-C ends the program even while it reads a secret.
+func TestInterruptAtPrompt(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(program, "list", "--tenant", "acme", "--client-id", "x", "--client-secret-file", "-")
 	cmd.Env = environ(t.TempDir())
@@ -74,13 +75,13 @@ func TestFirstSignalAlwaysEnds(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = r, &stderr
 	require.NoError(t, cmd.Start())
-	time.Sleep(500 * time.Millisecond) //nolint:forbidigo // nothing shows that it reads
+	time.Sleep(500 * time.Millisecond) //nolint:forbidigo // nothing signals that the program is reading
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	assert.Equal(t, 130, ended(t, cmd))
+	assert.Equal(t, 130, waitForExit(t, cmd))
 	assert.Equal(t, "customizers: interrupted\n", stderr.String())
 }
 
-// nohup ignores SIGHUP, so the program does too.
+// Under nohup, which ignores SIGHUP, the program ignores it too.
 func TestNohup(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" sandbox --port 0`, program)
@@ -89,23 +90,23 @@ func TestNohup(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	_, err = io.ReadFull(stdout, make([]byte, 1)) // it serves
+	_, err = io.ReadFull(stdout, make([]byte, 1)) // the sandbox is serving
 	require.NoError(t, err)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
-	over := make(chan int, 1)
-	go func() { over <- ended(t, cmd) }()
+	exit := make(chan int, 1)
+	go func() { exit <- waitForExit(t, cmd) }()
 	select {
-	case <-over:
-		require.Fail(t, "SIGHUP ended it")
+	case <-exit:
+		require.Fail(t, "SIGHUP ended the program")
 	case <-time.After(time.Second):
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	assert.Equal(t, 0, <-over)
+	assert.Equal(t, 0, <-exit)
 }
 
-// Nothing but our own lines is on standard error, whatever a connection does: net/http logs
-// a response that nobody asked for.
-func TestNoForeignLines(t *testing.T) {
+// Libraries write nothing to standard error. By default net/http logs an unsolicited response,
+// as this server sends.
+func TestNoLibraryLogs(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := "[]"

@@ -19,13 +19,13 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// The first lines of a list are there while its last page is held up.
+// list writes its first line before the last page arrives.
 func TestListStreams(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"table", "json", "jsonl", "yaml", "id"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			g := newGate(t, holdThirdList(), customizerstest.WithSeed(700))
+			g := newGate(t, blockThirdPage(), customizerstest.WithSeed(700))
 			cmd := exec.Command(program, "list", "-o", format)
 			cmd.Env = g.env
 			stdout, err := cmd.StdoutPipe()
@@ -41,8 +41,8 @@ func TestListStreams(t *testing.T) {
 			select {
 			case err := <-first:
 				require.NoError(t, err)
-			case <-time.After(patience):
-				require.FailNow(t, "nothing is written before all is read")
+			case <-time.After(timeout):
+				require.FailNow(t, "no output before the last page")
 			}
 			g.open()
 			_, err = io.Copy(io.Discard, out)
@@ -52,7 +52,8 @@ func TestListStreams(t *testing.T) {
 	}
 }
 
-// A list of 100,000 begins at once, and needs no more memory than one of 10,000.
+// A list of 100,000 customizers starts before half of it is requested, and uses no more memory
+// than one of 10,000.
 func TestListInConstantMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the memory of a process is read from Linux's /proc")
@@ -70,10 +71,10 @@ func TestListInConstantMemory(t *testing.T) {
 		got := 0
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			if got++; got == 1 {
-				// What is not read holds the program up, so no more pages can come meanwhile.
+				// The program is blocked on its output, so the log has only the pages so far.
 				data, err := os.ReadFile(log)
 				require.NoError(t, err)
-				assert.Less(t, strings.Count(string(data), "GET "), n/250/2, "pages asked for at the first line")
+				assert.Less(t, strings.Count(string(data), "GET "), n/250/2, "pages requested at the first line")
 			}
 			if got%1000 == 0 && got < n {
 				peak[n] = peakMemory(t, cmd.Process.Pid)
@@ -86,8 +87,8 @@ func TestListInConstantMemory(t *testing.T) {
 	assert.Less(t, peak[100_000], peak[10_000]*5/4)
 }
 
-// peakMemory is the most memory that a process has had, in kB. What the system reports of a
-// process that has ended counts that of this one too, from which it was forked.
+// peakMemory returns the peak memory of a running process in kB. The peak that the system
+// reports after the process has exited would include the test's own, from before exec.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

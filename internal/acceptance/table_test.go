@@ -13,7 +13,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// Tables fit the terminal: names give way, then the last column, never an ID.
+// Tables fit the terminal: they shorten names, then drop the last column. IDs stay whole.
 func TestTablesFit(t *testing.T) {
 	t.Parallel()
 	names := []string{
@@ -54,21 +54,21 @@ func TestTablesFit(t *testing.T) {
 			`^[0-9a-f-]{36}  (東京)+東?…  -        just now$`,
 		},
 	} {
-		term := inTerminal(t, columns, env, nil, "list")
-		got := lines(term.exits(0))
-		require.Len(t, got, 1+len(names), "no line is longer than the terminal, or broken by a name:\n%s", strings.Join(got, "\n"))
+		term := runInTerminal(t, columns, env, nil, "list")
+		got := lines(term.waitExit(0))
+		require.Len(t, got, 1+len(names), "a line wraps, or a name breaks it:\n%s", strings.Join(got, "\n"))
 		assert.Regexp(t, tt.head, got[0], columns)
 		assert.Regexp(t, tt.long, got[2], columns)
 		assert.Regexp(t, tt.wide, got[3], columns)
-		assert.NotContains(t, term.written(), "\x1b[31m", "a name must not speak to the terminal")
+		assert.NotContains(t, term.output(), "\x1b[31m", "escape sequences in a name are not sent to the terminal")
 	}
 }
 
-// What doctor finds is more than a line, and is broken between words.
-func TestDoctorFits(t *testing.T) {
+// doctor wraps long details between words.
+func TestDoctorWraps(t *testing.T) {
 	t.Parallel()
 	env := environ(t.TempDir(), "SAIL_BASE_URL=http://127.0.0.1:1", "SAIL_CLIENT_ID=x", "SAIL_CLIENT_SECRET=y")
-	got := inTerminal(t, 60, env, nil, "doctor").exits(1)
+	got := runInTerminal(t, 60, env, nil, "doctor").waitExit(1)
 	assert.Contains(t, got, `
 FAILED  oauth/info     dial tcp 127.0.0.1:1: connect:
                        connection refused
@@ -80,26 +80,26 @@ customizers: the check of oauth/info failed`)
 
 var escape = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// Colours are for terminals that want them.
-func TestColours(t *testing.T) {
+// Only a terminal gets colors, and none with NO_COLOR or TERM=dumb.
+func TestColors(t *testing.T) {
 	t.Parallel()
 	env, _ := serve(t, "--state", tenantFile(t), "--fault", "list:status=403,skip=1")
-	written := func(env []string, code int, args ...string) string {
-		term := inTerminal(t, 100, env, nil, args...)
-		term.exits(code)
-		return term.written()
+	output := func(env []string, code int, args ...string) string {
+		term := runInTerminal(t, 100, env, nil, args...)
+		term.waitExit(code)
+		return term.output()
 	}
-	assert.Contains(t, written(env, 0, "list"), "\x1b[1mID\x1b[0m")
-	assert.Contains(t, written(env, 4, "list"), "\x1b[31mcustomizers:\x1b[0m")
-	assert.Contains(t, written(env, 0, "doctor"), "\x1b[32mok\x1b[0m")
-	assert.Contains(t, written(append(env, "SAIL_CLIENT_SECRET=x"), 4, "doctor"), "\x1b[31mFAILED\x1b[0m")
-	assert.NotRegexp(t, escape, written(env, 0, "list", "-o", "json"))
+	assert.Contains(t, output(env, 0, "list"), "\x1b[1mID\x1b[0m")
+	assert.Contains(t, output(env, 4, "list"), "\x1b[31mcustomizers:\x1b[0m")
+	assert.Contains(t, output(env, 0, "doctor"), "\x1b[32mok\x1b[0m")
+	assert.Contains(t, output(append(env, "SAIL_CLIENT_SECRET=x"), 4, "doctor"), "\x1b[31mFAILED\x1b[0m")
+	assert.NotRegexp(t, escape, output(env, 0, "list", "-o", "json"))
 
 	for _, without := range []string{"NO_COLOR=1", "TERM=dumb"} {
 		env := append(env[:len(env):len(env)], without)
-		assert.NotRegexp(t, escape, written(env, 0, "list"), without)
-		assert.NotRegexp(t, escape, written(env, 3, "get", "no-such"), without)
-		assert.NotRegexp(t, escape, written(env, 0, "doctor"), without)
+		assert.NotRegexp(t, escape, output(env, 0, "list"), without)
+		assert.NotRegexp(t, escape, output(env, 3, "get", "no-such"), without)
+		assert.NotRegexp(t, escape, output(env, 0, "doctor"), without)
 	}
-	assert.Contains(t, written(append(env, "NO_COLOR="), 0, "list"), "\x1b[1m", "empty is not set")
+	assert.Contains(t, output(append(env, "NO_COLOR="), 0, "list"), "\x1b[1m", "an empty NO_COLOR counts as unset")
 }

@@ -18,33 +18,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what is due. It is waited for in full only when
-// the test fails.
-const patience = 20 * time.Second
+// timeout is how long a test waits for an event. Only a failing test waits this long.
+const timeout = 20 * time.Second
 
-// Keys, as a terminal sends them.
+// The bytes that a terminal sends for keys.
 const (
 	enter = "\r"
 	ctrlC = "\x03"
 	ctrlD = "\x04"
 )
 
-// A terminal runs the program as a person sees it: what it writes goes to a screen.
+// A terminal runs a program on a pseudo-terminal and draws its output on a screen.
 type terminal struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	keys *os.File
+	ptmx *os.File // the terminal's end of the pseudo-terminal
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	screen  *vt.Emulator
-	raw     bytes.Buffer // what was written to the screen
-	over    bool         // nothing more comes
+	raw     bytes.Buffer // all output
+	closed  bool         // no more output follows
 }
 
-// inTerminal runs the program in a terminal. If stdout is not nil, it replaces the terminal
+// runInTerminal runs the program in a terminal. If stdout is not nil, it replaces the terminal
 // as standard output.
-func inTerminal(t *testing.T, columns int, env []string, stdout io.Writer, args ...string) *terminal {
+func runInTerminal(t *testing.T, columns int, env []string, stdout io.Writer, args ...string) *terminal {
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout = env, t.TempDir(), stdout
@@ -53,35 +52,35 @@ func inTerminal(t *testing.T, columns int, env []string, stdout io.Writer, args 
 
 func startInTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
 	t.Helper()
-	keys, tty, err := pty.Open()
+	ptmx, tty, err := pty.Open()
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = keys.Close() })
-	require.NoError(t, pty.Setsize(keys, &pty.Winsize{Rows: 40, Cols: uint16(columns)}))
+	t.Cleanup(func() { _ = ptmx.Close() })
+	require.NoError(t, pty.Setsize(ptmx, &pty.Winsize{Rows: 40, Cols: uint16(columns)}))
 
 	cmd.Stdin, cmd.Stderr = tty, tty
 	if cmd.Stdout == nil {
 		cmd.Stdout = tty
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that Ctrl-C reaches it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that Ctrl-C reaches the program
 	require.NoError(t, cmd.Start())
 	require.NoError(t, tty.Close())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 
-	term := &terminal{t: t, cmd: cmd, keys: keys, screen: vt.NewEmulator(columns, 40)}
+	term := &terminal{t: t, cmd: cmd, ptmx: ptmx, screen: vt.NewEmulator(columns, 40)}
 	term.changed = sync.NewCond(&term.mu)
-	go term.watch()
+	go term.copyOutput()
 	return term
 }
 
-// watch shows what the program writes, until it has ended.
-func (term *terminal) watch() {
+// copyOutput copies the program's output to the screen until the program exits.
+func (term *terminal) copyOutput() {
 	buf := make([]byte, 32<<10)
 	for {
-		n, err := term.keys.Read(buf)
+		n, err := term.ptmx.Read(buf)
 		term.mu.Lock()
 		term.raw.Write(buf[:n])
 		_, _ = term.screen.Write(buf[:n])
-		term.over = err != nil
+		term.closed = err != nil
 		term.changed.Broadcast()
 		term.mu.Unlock()
 		if err != nil {
@@ -93,74 +92,75 @@ func (term *terminal) watch() {
 // press sends keys.
 func (term *terminal) press(keys string) {
 	term.t.Helper()
-	_, err := io.WriteString(term.keys, keys)
+	_, err := io.WriteString(term.ptmx, keys)
 	require.NoError(term.t, err)
 }
 
-// until waits for the screen to show what is wanted, and returns what it shows.
-func (term *terminal) until(what string, shown func(screen string) bool) string {
+// waitUntil waits until the screen meets the condition, and returns the screen. what names the
+// condition in a failure.
+func (term *terminal) waitUntil(what string, condition func(screen string) bool) string {
 	term.t.Helper()
-	end := time.Now().Add(patience)
-	wake := time.AfterFunc(patience, term.changed.Broadcast)
+	deadline := time.Now().Add(timeout)
+	wake := time.AfterFunc(timeout, term.changed.Broadcast)
 	defer wake.Stop()
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	for {
 		screen := term.text()
 		switch {
-		case shown(screen):
+		case condition(screen):
 			return screen
-		case term.over:
-			require.FailNow(term.t, "the program ended without "+what, "%s", screen)
-		case time.Now().After(end):
+		case term.closed:
+			require.FailNow(term.t, "the program exited before the screen showed "+what, "%s", screen)
+		case time.Now().After(deadline):
 			require.FailNow(term.t, "the screen does not show "+what, "%s", screen)
 		}
 		term.changed.Wait()
 	}
 }
 
-// shows waits for a text that matches on the screen, and returns that text.
-func (term *terminal) shows(pattern string) string {
+// waitFor waits until the screen matches the pattern, and returns the match.
+func (term *terminal) waitFor(pattern string) string {
 	term.t.Helper()
 	re := regexp.MustCompile(pattern)
-	return re.FindString(term.until(pattern, re.MatchString))
+	return re.FindString(term.waitUntil(pattern, re.MatchString))
 }
 
-// exits waits for the end of the program, which must have the given exit code, and returns
-// what is on the screen then.
-func (term *terminal) exits(code int) string {
+// waitExit waits for the program to exit and checks its exit code. It returns the final
+// screen.
+func (term *terminal) waitExit(code int) string {
 	term.t.Helper()
 	screen := term.wait()
 	require.Equal(term.t, code, term.cmd.ProcessState.ExitCode(), "%s", screen)
 	return screen
 }
 
-// wait waits for the end of the program, and returns what is on the screen then.
+// wait waits for the program to exit and returns the final screen.
 func (term *terminal) wait() string {
 	term.t.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- term.cmd.Wait() }()
+	exit := make(chan error, 1)
+	go func() { exit <- term.cmd.Wait() }()
 	select {
-	case err := <-ended:
-		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+	case err := <-exit:
+		if failure := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failure) {
 			require.NoError(term.t, err)
 		}
-	case <-time.After(patience):
-		require.FailNow(term.t, "the program goes on", "%s", term.written())
+	case <-time.After(timeout):
+		require.FailNow(term.t, "the program did not exit", "%s", term.output())
 	}
 	term.mu.Lock()
 	defer term.mu.Unlock()
-	for !term.over {
+	for !term.closed {
 		term.changed.Wait()
 	}
 	return term.text()
 }
 
-// text is what the screen shows, without the blanks at its end.
+// text returns the screen without trailing white space.
 func (term *terminal) text() string { return strings.TrimRight(term.screen.String(), " \n") }
 
-// written is all that was written to the terminal, with its escape sequences.
-func (term *terminal) written() string {
+// output returns all output, including escape sequences.
+func (term *terminal) output() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return term.raw.String()
