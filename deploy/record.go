@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/atomicfile"
 )
 
 // A record has the last deployment of each customizer, by the customizer's ID.
@@ -65,7 +66,7 @@ func remember(path string, c *customizers.Customizer, digest string) error {
 			r = record{} // the file holds null
 		}
 		r[c.ID] = deployment{Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, SHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
-		err = replace(path, r)
+		err = write(path, r)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
@@ -95,25 +96,13 @@ func checkWritable(path string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// replace writes a new file and renames it to path, so that a crash can't damage the record.
-func replace(path string, r record) error {
+func write(path string, r record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err == nil {
+		err = atomicfile.Write(path, append(data, '\n'))
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -122,7 +123,7 @@ func fields[T any](a *app, v view[T], value T) error {
 		{cell: func(f field) string { return f.value }, fit: wraps},
 	}}, true)
 	for _, c := range v.columns {
-		p.print(field{c.head, c.text(value, false)})
+		p.print(field{c.head, cmp.Or(c.text(value, false), "-")})
 	}
 	return p.end()
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/internal/atomicfile"
 	"github.com/connector-customizers/customizers/internal/config"
 )
 
@@ -41,7 +41,7 @@ func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
 	return st, true, nil
 }
 
-// write replaces the file by a rename, so that it is complete whenever the program stops.
+// write replaces the file, unless the state is not stored.
 func (f *stateFile) write(state func() customizerstest.State) error {
 	if f.path == "" {
 		return nil
@@ -52,19 +52,5 @@ func (f *stateFile) write(state func() customizerstest.State) error {
 	if err != nil {
 		return err
 	}
-	to, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = to.Write(append(data, '\n'))
-	if err == nil {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err == nil {
-		err = os.Rename(to.Name(), f.path)
-	}
-	if err != nil {
-		_ = os.Remove(to.Name())
-	}
-	return err
+	return atomicfile.Write(f.path, append(data, '\n'))
 }

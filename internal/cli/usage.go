@@ -65,6 +65,7 @@ func strict(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "help" {
+			c.Short, c.Long = "Show the help of a command", ""
 			help := c.Run
 			c.RunE = func(c *cobra.Command, args []string) error {
 				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
