@@ -9,15 +9,15 @@ import (
 
 const head = `# Benchmarks
 
-%s wrote this page, with %s on %s/%s and %d cores.
+This page is the output of %s, with %s on %s/%s and %d cores.
 
-Each row compares the SDK with the same work by hand: net/http and encoding/json, with an
-Authorization header, a timeout, a check of the status and a body read to its end. The last row
-compares with a program that only links net/http. Both sides use the same transport
-settings and one server, over plain HTTP on loopback. The SDK's rate limit is off.
+Each row compares the SDK with hand-written code that does the same work with net/http and
+encoding/json: it sets an Authorization header and a timeout, checks the status and reads the
+whole body. The last row compares with a program that only links net/http. Both sides use the
+same transport settings and one server, over plain HTTP on loopback. The SDK's rate limit is off.
 
-The two sides take turns for %d rounds. The table shows medians. The ratio is SDK to by
-hand within a round; its quartiles show the noise.
+The two sides take turns for %d rounds. The table shows medians. The ratio is the SDK's value
+divided by that of the hand-written code in the same round; its quartiles show the noise.
 
 | what | by hand | SDK | ratio | quartiles | goal |
 |---|---|---|---|---|---|
@@ -33,8 +33,8 @@ func report(rows []row, rounds int) string {
 	return b.String()
 }
 
-// measure measures r and returns it as a line of the table. The sides change their order each
-// round, so that a change in the machine's speed affects both.
+// measure measures r and returns its line of the table. The order of the sides alternates, so
+// that a change in the machine's speed affects both.
 func (r row) measure(rounds int) string {
 	for _, work := range r.work {
 		work() // opens connections and fills caches
