@@ -199,25 +199,18 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 }
 
 // promptSecret reads a secret from a terminal that doesn't show it.
-func (a *app) promptSecret(ctx context.Context, terminal int) (secret []byte, err error) {
+func (a *app) promptSecret(ctx context.Context, terminal int) ([]byte, error) {
 	state, err := term.GetState(terminal)
 	if err != nil {
 		return nil, err
 	}
 	_, _ = io.WriteString(a.console, "Client secret: ")
 	defer a.console.print("")
-	read := make(chan error, 1)
-	go func() {
-		var err error
-		secret, err = term.ReadPassword(terminal)
-		read <- err
-	}()
-	select {
-	case err := <-read:
-		return secret, err
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(terminal, state)) // ReadPassword still waits
+	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	if ctx.Err() != nil {
+		err = errors.Join(err, term.Restore(terminal, state)) // ReadPassword still waits
 	}
+	return secret, err
 }
 
 // client returns the client of a command. With --verbose, it logs the tenant.

@@ -41,20 +41,13 @@ func (a *app) uploadCommand() *cobra.Command {
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
-			client, err := a.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			c, err := find(cmd.Context(), client, args[0])
+			client, c, err := a.find(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if dryRun {
 				a.console.note("Would upload version %d of %s (%s) to %s.", c.ImageVersion+1, c.Name, c.ID, a.tenant)
-				if a.output.format == formatTable {
-					return nil
-				}
-				return one(a, versionView, customizers.Version{CustomizerID: c.ID, Version: c.ImageVersion + 1})
+				return preview(a, versionView, customizers.Version{CustomizerID: c.ID, Version: c.ImageVersion + 1})
 			}
 			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {

@@ -93,7 +93,7 @@ func checkNewFolder(folder string) error {
 	switch {
 	case len(entries) > 0:
 		return usageErrorf("the folder %s is not empty (it has %s)", folder, entries[0].Name())
-	case errors.Is(err, fs.ErrNotExist) && folder != "", err == nil:
+	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
 	}
 	return usageErrorf("the folder can't be used: %w", err)

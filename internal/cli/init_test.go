@@ -63,13 +63,13 @@ func TestInitRefuses(t *testing.T) {
 		"space":               {"hr feed", "new", "npm package name"},
 		"line":                {"hr\n", "new", "npm package name"},
 		"path":                {"..", "new", "npm package name"},
-		"empty":               {"", "new", "npm package name"},
+		"empty":               {"", "new", "<name> is empty"},
 		"too long":            {strings.Repeat("a", 215), "new", "npm package name"},
 		"reserved":            {"node_modules", "new", "npm package name"},
 		"folder not empty":    {"hr", "full", "is not empty (it has file)"},
 		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
 		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
-		"folder without name": {"hr", "", "the folder can't be used"},
+		"folder without name": {"hr", "", "[folder] is empty"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
