@@ -14,17 +14,15 @@ import (
 
 // adviceOn returns what to do about an error, or nothing.
 func adviceOn(err error) string {
-	var own *exitError
-	switch {
-	case errors.As(err, new(*examined)):
+	if errors.As(err, new(*examined)) {
 		return ""
-	case errors.As(err, &own) && (own.advice != "" || own.code == exitUsage):
+	}
+	if own, ok := errors.AsType[*exitError](err); ok && (own.advice != "" || own.code == exitUsage) {
 		return own.advice
 	}
-	var e *customizers.Error
 	switch code, _ := exitCode(err); code {
 	case exitFailure:
-		if errors.As(err, &e) && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
+		if e, ok := errors.AsType[*customizers.Error](err); ok && e.StatusCode == 0 && !errors.Is(err, context.Canceled) {
 			return "run 'customizers doctor' to check the connection"
 		}
 	case exitDenied:
@@ -79,13 +77,4 @@ func proxyOf(base string) string {
 		return "none"
 	}
 	return proxy.Scheme + "://" + proxy.Host
-}
-
-// statusOf returns the status that an error holds, or 0.
-func statusOf(err error) int {
-	var e *customizers.Error
-	if errors.As(err, &e) {
-		return e.StatusCode
-	}
-	return 0
 }

@@ -65,7 +65,7 @@ func (a *app) updateCommand() *cobra.Command {
 			if err := naming.CheckName(name); err != nil {
 				return usageErrorf("--name %v", err)
 			}
-			client, c, err := a.find(cmd.Context(), args[0])
+			client, c, err := a.lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ func (a *app) uploadCommand() *cobra.Command {
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
-			client, c, err := a.find(cmd.Context(), args[0])
+			client, c, err := a.lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// find returns a client, and the customizer with the given ID or name.
-func (a *app) find(ctx context.Context, idOrName string) (*customizers.Client, *customizers.Customizer, error) {
+// lookup returns a client and the customizer with the given ID or name.
+func (a *app) lookup(ctx context.Context, idOrName string) (*customizers.Client, *customizers.Customizer, error) {
 	client, err := a.client(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -90,29 +90,6 @@ func TestInitRefuses(t *testing.T) {
 	}
 }
 
-// A project that can't be written whole leaves nothing, and keeps what was there before.
-func TestInitRemovesWhatItWrote(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	p := project{name: "hr", folder: filepath.Join(dir, "parent", "hr")}
-	require.NoError(t, p.write("project"))
-	require.ErrorIs(t, p.write("project"), os.ErrExist)
-	require.NoError(t, p.remove())
-	assert.NoDirExists(t, filepath.Join(dir, "parent"))
-
-	foreign := filepath.Join(dir, "package.json")
-	require.NoError(t, os.WriteFile(foreign, []byte("foreign"), 0o600))
-	p = project{name: "hr", folder: dir}
-	require.ErrorIs(t, p.write("project"), os.ErrExist)
-	require.NoError(t, p.remove())
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	text, err := os.ReadFile(foreign)
-	require.NoError(t, err)
-	assert.Equal(t, "foreign", string(text))
-}
-
 // The pipelines are those of docs/pipelines.md, but for the build.
 func TestInitPipelines(t *testing.T) {
 	t.Parallel()

@@ -155,11 +155,9 @@ func (s *sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
 	rule, found := r.URL.Query().Get("rule"), false
 	s.tenant.DeleteFaults(func(f customizerstest.Fault) bool {
-		if found || faultText(f) != rule {
-			return false
-		}
-		found = true
-		return true
+		first := !found && faultText(f) == rule
+		found = found || first
+		return first
 	})
 	if !found {
 		http.Error(w, "no such fault; a request may have used it meanwhile", http.StatusNotFound)

@@ -111,13 +111,13 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 		customizerstest.WithRequestHook(s.log),
 	}
 	s.file.path = s.path
-	st, there, err := s.file.read()
-	switch {
-	case err != nil:
+	st, err := s.file.read()
+	if err != nil {
 		return err
-	case there:
-		opts = append(opts, customizerstest.WithState(st))
-	default:
+	}
+	if st != nil {
+		opts = append(opts, customizerstest.WithState(*st))
+	} else {
 		opts = append(opts, customizerstest.WithSeed(s.seed), customizerstest.WithInstances(s.instances))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))

@@ -19,29 +19,30 @@ type stateFile struct {
 	mu   sync.Mutex
 }
 
-func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
+// read returns the stored state, or nil if the file does not exist.
+func (f *stateFile) read() (*customizerstest.State, error) {
 	if f.path == "" {
-		return st, false, nil
+		return nil, nil
 	}
 	data, err := os.ReadFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return st, false, nil
+		return nil, nil
 	case err != nil:
-		return st, false, usageErrorf("--state: %w", err)
+		return nil, usageErrorf("--state: %w", err)
 	}
-	if err := json.Unmarshal(data, &st); err != nil {
-		where := ""
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			where = fmt.Sprintf(" in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
-		}
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %v%s (move it away to start with a new tenant)", f.path, err, where)
+	var st customizerstest.State
+	err = json.Unmarshal(data, &st)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		err = fmt.Errorf("%w in line %d", err, 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
 	}
-	if st.ClientID == "" || st.ClientSecret == "" {
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start with a new tenant)", f.path)
+	if err == nil && (st.ClientID == "" || st.ClientSecret == "") {
+		err = errors.New("it has no credentials")
 	}
-	return st, true, nil
+	if err != nil {
+		return nil, usageErrorf("--state: %s is not the state of a sandbox: %w (move it away to start with a new tenant)", f.path, err)
+	}
+	return &st, nil
 }
 
 // write replaces the file by a rename, so that it is complete whenever the program stops.

@@ -46,8 +46,8 @@ func explain(root *cobra.Command, err error) string {
 // explainFlag names the values that a flag takes, where the parser names the function that
 // failed.
 func explainFlag(_ *cobra.Command, err error) error {
-	var invalid *pflag.InvalidValueError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
 		return err
 	}
 	flag, wanted := invalid.GetFlag(), map[string]string{
