@@ -16,25 +16,24 @@ import (
 
 // adviceOn returns what to do about an error, or nothing.
 func adviceOn(err error) string {
-	var own *exitError
-	switch {
-	case errors.As(err, new(*examined)):
+	if errors.As(err, new(*examined)) {
 		return ""
-	case errors.As(err, &own) && (own.advice != "" || own.code == exitUsage):
+	}
+	if own, ok := errors.AsType[*exitError](err); ok && (own.advice != "" || own.code == exitUsage) {
 		return own.advice
 	}
-	var e *customizers.Error
 	switch code, _ := exitCode(err); code {
 	case exitFailure:
+		e, ok := errors.AsType[*customizers.Error](err)
 		switch {
 		case errors.Is(err, context.Canceled):
 		case errors.Is(err, customizers.ErrServer):
 			return "try again; if it fails again, check the service's status page"
-		case errors.As(err, &e) && e.StatusCode == 0:
+		case ok && e.StatusCode == 0:
 			return "run 'customizers doctor' to check the connection"
 		}
 	case exitDenied:
-		if errors.As(err, &e) {
+		if errors.As(err, new(*customizers.Error)) {
 			return "run 'customizers doctor' to find the cause"
 		}
 	case exitRateLimited:
@@ -86,7 +85,7 @@ func checkProxy() error {
 			value = "http://" + value
 		}
 		if u, err := url.Parse(value); err != nil || u.Hostname() == "" { // the error may quote a password
-			return denied(errors.New(name + " is not the URL of a proxy"))
+			return &exitError{err: errors.New(name + " is not the URL of a proxy"), code: exitDenied}
 		}
 	}
 	return nil
@@ -106,13 +105,4 @@ func proxyOf(base string) string {
 		return "none"
 	}
 	return proxy.Scheme + "://" + proxy.Host
-}
-
-// statusOf returns the status that an error holds, or 0.
-func statusOf(err error) int {
-	var e *customizers.Error
-	if errors.As(err, &e) {
-		return e.StatusCode
-	}
-	return 0
 }

@@ -32,7 +32,7 @@ func (a *app) createCommand() *cobra.Command {
 			}
 			if dryRun {
 				a.console.note("Would create %s in %s.", name, a.tenant)
-				return a.previewOne(&customizers.Customizer{Name: name})
+				return preview(a, customizerView, customizers.Customizer{Name: name})
 			}
 			c, err := client.Create(cmd.Context(), customizers.CreateRequest{Name: name})
 			if err != nil {
@@ -65,18 +65,14 @@ func (a *app) updateCommand() *cobra.Command {
 			if err := naming.CheckName(name); err != nil {
 				return usageErrorf("--name %v", err)
 			}
-			client, err := a.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			c, err := find(cmd.Context(), client, args[0])
+			client, c, err := a.lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if dryRun {
 				a.console.note("Would rename %s (%s) to %s in %s.", c.Name, c.ID, name, a.tenant)
 				c.Name = name
-				return a.previewOne(c)
+				return preview(a, customizerView, *c)
 			}
 			old := c.Name
 			c, err = client.Update(cmd.Context(), c.ID, customizers.UpdateRequest{Name: name})
@@ -100,10 +96,10 @@ func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {
 	a.addTableFlags(cmd)
 }
 
-// previewOne writes the result of a dry run for programs. People read the note.
-func (a *app) previewOne(c *customizers.Customizer) error {
+// preview writes the result of a dry run for programs. People read the note.
+func preview[T any](a *app, v view[T], value T) error {
 	if a.output.format == formatTable {
 		return nil
 	}
-	return one(a, customizerView, *c)
+	return one(a, v, value)
 }

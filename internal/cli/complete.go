@@ -13,54 +13,43 @@ import (
 )
 
 // complete completes the first arguments of a command with the names of customizers, and the
-// ones that follow with then.
+// following arguments with then.
 func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) >= names {
-			return then(cmd, args, toComplete)
+			return then(cmd, args, begin)
 		}
-		return a.names(cmd, args, toComplete, customizerNames), cobra.ShellCompDirectiveNoFileComp
+		return completions(a, cmd, args, begin, customizerKind, firstPage), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // completeInstances completes the arguments after the first few with the names of connector
 // instances.
 func (a *app) completeInstances(after int) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return a.names(cmd, args[after:], toComplete, instanceNames), cobra.ShellCompDirectiveNoFileComp
+	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completions(a, cmd, args[after:], begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// A named is an item that can be given by its name or ID.
-type named struct{ id, name string }
-
-// customizerNames returns one page of customizers.
-func customizerNames(ctx context.Context, client *customizers.Client) (out []named) {
+func firstPage(ctx context.Context, client *customizers.Client) ([]customizers.Customizer, error) {
 	page, err := client.List(ctx, customizers.ListOptions{})
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	for _, c := range page.Items {
-		out = append(out, named{c.ID, c.Name})
-	}
-	return out
+	return page.Items, nil
 }
 
-func instanceNames(ctx context.Context, client *customizers.Client) (out []named) {
-	all, err := instances.List(ctx, client)
-	if err != nil {
-		return nil
-	}
-	for _, i := range all {
-		out = append(out, named{i.ID, i.Name})
-	}
-	return out
+func listInstances(ctx context.Context, client *customizers.Client) ([]instances.Instance, error) {
+	return instances.List(ctx, client)
 }
 
-// names returns the listed names that begin with begin and are not given yet. If several
-// items share a name, or it can't be typed, it returns their IDs. As a person waits, it
-// makes one attempt with a short timeout, and returns nothing if that fails.
-func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(context.Context, *customizers.Client) []named) []cobra.Completion {
+// completions returns the names of listed items that begin with begin and are not in given.
+// It returns the ID instead of a name that several items share, or that can't be typed.
+// Because a person waits, it makes one attempt with a short timeout. If that fails, it
+// returns nothing.
+func completions[T any](a *app, cmd *cobra.Command, given []string, begin string, k kind[T],
+	list func(context.Context, *customizers.Client) ([]T, error),
+) (out []cobra.Completion) {
 	if a.connect.secretFile == "-" || a.connect.check(cmd) != nil {
 		return nil
 	}
@@ -75,28 +64,31 @@ func (a *app) names(cmd *cobra.Command, given []string, begin string, list func(
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
 	defer cancel()
-	all := list(ctx, client)
+	all, err := list(ctx, client)
+	if err != nil {
+		return nil
+	}
 	count := map[string]int{}
-	for _, n := range all {
-		count[n.name]++
+	for _, item := range all {
+		count[k.name(item)]++
 	}
-	for _, g := range given {
-		count[g] = 0
+	for _, name := range given {
+		count[name] = 0
 	}
-	var out []cobra.Completion
-	for _, n := range all {
-		switch same, typed := count[n.name], typable(n.name); {
-		case same == 1 && typed && strings.HasPrefix(n.name, begin):
-			out = append(out, cobra.CompletionWithDesc(n.name, n.id))
-		case same > 0 && (strings.HasPrefix(n.name, begin) || strings.HasPrefix(n.id, begin)):
-			out = append(out, cobra.CompletionWithDesc(n.id, printable(n.name)))
+	for _, item := range all {
+		id, name := k.id(item), k.name(item)
+		switch {
+		case count[name] == 1 && typable(name) && strings.HasPrefix(name, begin):
+			out = append(out, cobra.CompletionWithDesc(name, id))
+		case count[name] > 0 && (strings.HasPrefix(name, begin) || strings.HasPrefix(id, begin)):
+			out = append(out, cobra.CompletionWithDesc(id, printable(name)))
 		}
 	}
 	return out
 }
 
-// typable reports whether a person can type name, and the completion keeps it as it is. A
-// name that begins with a dash would be a flag.
+// typable reports whether a person can type name as an argument. A name that begins with a
+// dash would be a flag.
 func typable(name string) bool {
 	return name != "" && name[0] != '-' && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)

@@ -60,7 +60,7 @@ var apiVersions = []string{string(customizers.APIVersion2024), string(customizer
 func (c *connection) check(cmd *cobra.Command) error {
 	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
-			return deniedf("--%s is empty", name)
+			return &exitError{err: fmt.Errorf("--%s is empty", name), code: exitDenied}
 		}
 	}
 	switch {
@@ -82,41 +82,47 @@ type settings struct {
 	unused string // describes settings that are not used
 }
 
-// settings returns the settings to use. It returns an error if one is missing or can't be
-// used, or if they would belong to two tenants.
+// settings returns the settings to use. It returns an error if a setting is missing or
+// invalid, or if the settings belong to two tenants.
 func (a *app) settings(ctx context.Context) (*settings, error) {
-	c, s := &a.connect, &settings{}
+	s := &settings{}
+	err := a.find(ctx, s)
+	if err == nil {
+		err = s.Check()
+	}
+	if err == nil {
+		return s, nil
+	}
+	own := &exitError{err: err, code: exitDenied}
+	if none, ok := errors.AsType[*config.NotFoundError](err); ok {
+		own.advice = none.Advice()
+	}
+	return s, own
+}
+
+// find sets s from the flags, then from the first source that has settings.
+func (a *app) find(ctx context.Context, s *settings) (err error) {
+	c := &a.connect
 	if c.tenant != "" {
-		base, err := config.Setting{Name: "--tenant", Value: c.tenant}.BaseURL()
-		if err != nil {
-			return nil, denied(err)
+		if s.Base, err = (config.Setting{Name: "--tenant", Value: c.tenant}).BaseURL(); err != nil {
+			return err
 		}
-		s.Base = base
 	}
 	if c.secretFile != "" {
-		secret, err := a.readSecret(ctx, c.secretFile)
-		if err != nil {
-			return nil, denied(err)
+		if s.Secret, err = a.readSecret(ctx, c.secretFile); err != nil {
+			return err
 		}
-		s.ID, s.Secret = config.Setting{Name: "--client-id", Value: c.clientID}, secret
+		s.ID = config.Setting{Name: "--client-id", Value: c.clientID}
 	}
-	if s.Base.Value == "" || s.ID.Value == "" {
-		found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
-		if none := (*config.NotFoundError)(nil); errors.As(err, &none) {
-			return s, &exitError{err: err, code: exitDenied, advice: none.Advice()}
-		}
-		if err == nil {
-			err = s.fill(found)
-		}
-		if err != nil {
-			return s, denied(err)
-		}
-		s.unused = c.unused(found.Source)
+	if s.Base.Value != "" && s.ID.Value != "" {
+		return nil
 	}
-	if err := s.Check(); err != nil {
-		return s, denied(err)
+	found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
+	if err != nil {
+		return err
 	}
-	return s, nil
+	s.unused = c.unused(found.Source)
+	return s.fill(found)
 }
 
 // fill takes from a source the settings that the flags left out.
@@ -202,25 +208,18 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 }
 
 // promptSecret reads a secret from a terminal that doesn't show it.
-func (a *app) promptSecret(ctx context.Context, terminal int) (secret []byte, err error) {
+func (a *app) promptSecret(ctx context.Context, terminal int) ([]byte, error) {
 	state, err := term.GetState(terminal)
 	if err != nil {
 		return nil, err
 	}
 	_, _ = io.WriteString(a.console, "Client secret: ")
 	defer a.console.print("")
-	read := make(chan error, 1)
-	go func() {
-		var err error
-		secret, err = term.ReadPassword(terminal)
-		read <- err
-	}()
-	select {
-	case err := <-read:
-		return secret, err
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(terminal, state)) // ReadPassword still waits
+	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	if ctx.Err() != nil {
+		err = errors.Join(err, term.Restore(terminal, state)) // ReadPassword still waits
 	}
+	return secret, err
 }
 
 // client returns the client of a command. With --verbose, it logs the tenant.

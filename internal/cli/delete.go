@@ -54,7 +54,7 @@ func (a *app) deleteCommand() *cobra.Command {
 }
 
 // confirm asks whether to delete customizers.
-func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error {
+func (a *app) confirm(ctx context.Context, all []customizers.Customizer) error {
 	for _, c := range all {
 		a.console.print(printable(fmt.Sprintf("%s  %s  %s", c.ID, c.Name, describeVersion(c))))
 	}
@@ -63,7 +63,7 @@ func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error 
 		what = fmt.Sprintf("these %d customizers and their versions", len(all))
 	}
 	_, _ = fmt.Fprintf(a.console, "Delete %s from %s? [y/N] ", what, a.tenant)
-	answer, err := a.readLine(ctx)
+	answer, err := await(ctx, func() (string, error) { return bufio.NewReader(a.in).ReadString('\n') })
 	if err != nil {
 		a.console.print("") // after the question
 	}
@@ -77,25 +77,28 @@ func (a *app) confirm(ctx context.Context, all []*customizers.Customizer) error 
 	return errors.New("nothing was deleted: the answer was not yes")
 }
 
-// readLine reads a line of standard input, until ctx ends.
-func (a *app) readLine(ctx context.Context) (string, error) {
-	var line string
-	read := make(chan error, 1)
+// await returns the result of read, or the error of ctx if that ends first. Reading a
+// terminal can't be canceled: read then goes on until the process ends.
+func await[T any](ctx context.Context, read func() (T, error)) (value T, err error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
 	go func() {
-		var err error
-		line, err = bufio.NewReader(a.in).ReadString('\n')
-		read <- err
+		value, err := read()
+		done <- result{value, err}
 	}()
 	select {
-	case err := <-read:
-		return line, err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return value, ctx.Err()
 	}
 }
 
 // deleteAll deletes customizers and writes them for programs. People read the notes.
-func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []*customizers.Customizer, dryRun bool) error {
+func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []customizers.Customizer, dryRun bool) error {
 	p := newPrinter(a, customizerView, true)
 	var failed error
 	var deleted []string
@@ -113,7 +116,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []*
 			deleted = append(deleted, c.ID)
 		}
 		if a.output.format != formatTable {
-			p.print(*c)
+			p.print(c)
 		}
 	}
 	if a.output.format == formatTable {
@@ -126,7 +129,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []*
 	return errors.Join(failed, err)
 }
 
-func describeVersion(c *customizers.Customizer) string {
+func describeVersion(c customizers.Customizer) string {
 	if c.ImageVersion == 0 {
 		return "without a version"
 	}

@@ -31,9 +31,6 @@ func (a *app) uploadCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[1] == "" {
-				return usageErrorf("the path is empty")
-			}
 			f, err := archive.Open(args[1])
 			if err != nil {
 				return usageErrorf("the archive can't be read: %w", err)
@@ -45,20 +42,13 @@ func (a *app) uploadCommand() *cobra.Command {
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
-			client, err := a.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			c, err := find(cmd.Context(), client, args[0])
+			client, c, err := a.lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if dryRun {
 				a.console.note("Would upload version %d of %s (%s) to %s.", c.ImageVersion+1, c.Name, c.ID, a.tenant)
-				if a.output.format == formatTable {
-					return nil
-				}
-				return one(a, versionView, customizers.Version{CustomizerID: c.ID, Version: c.ImageVersion + 1})
+				return preview(a, versionView, customizers.Version{CustomizerID: c.ID, Version: c.ImageVersion + 1})
 			}
 			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {
@@ -100,9 +90,6 @@ func (a *app) deployCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[1] == "" {
-				return usageErrorf("the path is empty")
-			}
 			if slices.Contains(opts.Link, "") {
 				return usageErrorf("--link is empty")
 			}

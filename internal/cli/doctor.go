@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -125,15 +125,15 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	if err != nil {
 		advice := "correct the setting or its file, or use --tenant, --client-id and --client-secret-file"
-		if own := (*exitError)(nil); errors.As(err, &own) && own.advice != "" {
-			advice = own.advice
+		if own, ok := errors.AsType[*exitError](err); ok {
+			advice = cmp.Or(own.advice, advice)
 		}
 		d.fail("configuration", err, advice)
 		return
 	}
 	d.app.console.show(func() string { return "Checking the connection to " + s.Base.Value })
-	watch := &tokenWatch{next: customizers.DefaultTransport()}
-	client, err := d.app.newClient(s, watch, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+	seen := &tokenTransport{next: customizers.DefaultTransport()}
+	client, err := d.app.newClient(s, seen, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		d.fail("configuration", err, "correct the setting")
 		return
@@ -142,7 +142,7 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	page, err := client.List(ctx, customizers.ListOptions{Limit: 1, Count: true})
-	if !d.token(watch, err, s.Base.Value) {
+	if !d.token(seen.token, err, s.Base.Value) {
 		return
 	}
 	if err != nil {
@@ -247,10 +247,9 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 	return true
 }
 
-// token shows the token of the first list, which ended with err.
-func (d *doctor) token(w *tokenWatch, err error, base string) bool {
-	var e *customizers.Error
-	if errors.As(err, &e) && e.Path == "/oauth/token" {
+// token shows the token of the first list. The list returned err.
+func (d *doctor) token(token string, err error, base string) bool {
+	if e, ok := errors.AsType[*customizers.Error](err); ok && e.Path == "/oauth/token" {
 		advice := "try again; if it fails again, check the service's status page"
 		switch {
 		case errors.Is(err, customizers.ErrUnauthorized):
@@ -261,12 +260,11 @@ func (d *doctor) token(w *tokenWatch, err error, base string) bool {
 		d.fail("token", err, advice)
 		return false
 	}
-	raw := w.bearer()
-	if raw == "" {
+	if token == "" {
 		d.fail("token", err, "")
 		return false
 	}
-	claims, jwtErr := claimsOf(raw)
+	claims, jwtErr := claimsOf(token)
 	if jwtErr != nil {
 		d.pass("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
 		return true
@@ -282,12 +280,13 @@ func (d *doctor) token(w *tokenWatch, err error, base string) bool {
 }
 
 func listAdvice(err error) string {
+	e, ok := errors.AsType[*customizers.Error](err)
 	switch {
 	case errors.Is(err, customizers.ErrUnauthorized):
 		return "check that the token belongs to this tenant and has not expired"
 	case errors.Is(err, customizers.ErrForbidden):
 		return "give the token's user the level ORG_ADMIN, and the token the scope sp:connector:read"
-	case statusOf(err) == http.StatusNotFound:
+	case ok && e.StatusCode == http.StatusNotFound:
 		return "check the tenant's address and --api-version: it has no connector customizers there"
 	case errors.Is(err, customizers.ErrRateLimited):
 		return "other programs use this client ID: wait, or create another client ID for this one"
@@ -310,27 +309,17 @@ func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
 	d.pass("latency", "median %v of %d requests, %v at most", rounded(took[len(took)/2]), len(took), rounded(took[len(took)-1]))
 }
 
-// A tokenWatch keeps the last token that was sent.
-type tokenWatch struct {
-	next http.RoundTripper
-
-	mu    sync.Mutex
+// A tokenTransport keeps the last token that was sent. Its requests must not be concurrent.
+type tokenTransport struct {
+	next  http.RoundTripper
 	token string
 }
 
-func (w *tokenWatch) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); ok {
-		w.mu.Lock()
-		w.token = token
-		w.mu.Unlock()
+		t.token = token
 	}
-	return w.next.RoundTrip(req)
-}
-
-func (w *tokenWatch) bearer() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.token
+	return t.next.RoundTrip(req)
 }
 
 // claims are the claims of a JWT that doctor shows.
@@ -349,15 +338,9 @@ func (c *claims) scopes() string {
 	} else if json.Unmarshal(c.Scope, &names) != nil {
 		names = nil
 	}
-	for _, name := range names {
-		if !strings.Contains(name, ":") {
-			names = nil
-			break
-		}
-	}
 	all := strings.Join(names, " ")
 	switch {
-	case len(names) == 0:
+	case len(names) == 0, slices.ContainsFunc(names, func(n string) bool { return !strings.Contains(n, ":") }):
 		return "unknown: the token has no names of scopes"
 	case slices.Contains(names, "sp:scopes:all") || slices.Contains(names, "sp:connector:manage"):
 		return all

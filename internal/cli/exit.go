@@ -65,15 +65,10 @@ func usageErrorf(format string, args ...any) error {
 	return &exitError{err: fmt.Errorf(format, args...), code: exitUsage}
 }
 
-// denied returns the error of a setting that is missing or can't be used.
-func denied(err error) error { return &exitError{err: err, code: exitDenied} }
-
-func deniedf(format string, args ...any) error { return denied(fmt.Errorf(format, args...)) }
-
 // exitCode returns the exit code of an error and its kind.
 func exitCode(err error) (code int, kind string) {
-	if own := (*exitError)(nil); errors.As(err, &own) && own.code != 0 {
-		return own.code, map[int]string{exitUsage: "usage", exitDenied: "configuration", exitFailure: "failure"}[own.code]
+	if own, ok := errors.AsType[*exitError](err); ok && own.code != 0 {
+		return own.code, map[int]string{exitUsage: "usage", exitDenied: "configuration"}[own.code]
 	}
 	for _, k := range []struct {
 		target error
@@ -155,7 +150,7 @@ type failure struct {
 
 func reportOf(err error, code int, kind, message, advice string) map[string]failure {
 	f := failure{Kind: kind, ExitCode: code, Message: message, Advice: advice}
-	if e := (*customizers.Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*customizers.Error](err); ok {
 		f.Method, f.Path, f.Status = e.Method, e.Path, e.StatusCode
 		f.DetailCode, f.TrackingID, f.Attempts = e.DetailCode, e.TrackingID, e.Attempts
 		f.RetryAfterSeconds = e.RetryAfter.Seconds()

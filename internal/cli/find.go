@@ -12,11 +12,18 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
+// lookup returns a client and the customizer with the given ID or name.
+func (a *app) lookup(ctx context.Context, idOrName string) (*customizers.Client, *customizers.Customizer, error) {
+	client, err := a.client(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := find(ctx, client, idOrName)
+	return client, c, err
+}
+
 // find returns the customizer with the given ID or name.
 func find(ctx context.Context, client *customizers.Client, idOrName string) (*customizers.Customizer, error) {
-	if idOrName == "" {
-		return nil, usageErrorf("the ID or name is empty")
-	}
 	if uuid.Validate(idOrName) == nil {
 		c, err := client.Get(ctx, idOrName)
 		if !errors.Is(err, customizers.ErrNotFound) {
@@ -28,23 +35,24 @@ func find(ctx context.Context, client *customizers.Client, idOrName string) (*cu
 	case errors.Is(err, customizers.ErrAmbiguous):
 		err = &exitError{err: err, advice: "use one of these IDs"}
 	case errors.Is(err, customizers.ErrNotFound) && !errors.As(err, new(*customizers.Error)):
-		err = fmt.Errorf("%w: no customizer has the ID or name %q", customizers.ErrNotFound, idOrName)
+		err = notFound("customizer", idOrName)
 	}
 	return c, err
 }
 
-// findAll returns the customizers with the given IDs or names, without repeats. It reads the
-// list once.
-func findAll(ctx context.Context, client *customizers.Client, idsOrNames []string) ([]*customizers.Customizer, error) {
+func notFound(noun, idOrName string) error {
+	return fmt.Errorf("%w: no %s has the ID or name %q", customizers.ErrNotFound, noun, idOrName)
+}
+
+// findAll returns the customizers with the given IDs or names, without duplicates. It reads
+// the list at most once.
+func findAll(ctx context.Context, client *customizers.Client, idsOrNames []string) ([]customizers.Customizer, error) {
 	if len(idsOrNames) == 1 {
 		c, err := find(ctx, client, idsOrNames[0])
 		if err != nil {
 			return nil, err
 		}
-		return []*customizers.Customizer{c}, nil
-	}
-	if slices.Contains(idsOrNames, "") {
-		return nil, usageErrorf("the ID or name is empty")
+		return []customizers.Customizer{*c}, nil
 	}
 	all, err := listAll(ctx, client)
 	if err != nil {
@@ -54,13 +62,12 @@ func findAll(ctx context.Context, client *customizers.Client, idsOrNames []strin
 }
 
 // listAll returns all customizers.
-func listAll(ctx context.Context, client *customizers.Client) ([]*customizers.Customizer, error) {
-	var all []*customizers.Customizer
+func listAll(ctx context.Context, client *customizers.Client) (all []customizers.Customizer, err error) {
 	for c, err := range client.All(ctx, customizers.ListOptions{}) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, &c)
+		all = append(all, c)
 	}
 	return all, nil
 }
@@ -71,23 +78,19 @@ type kind[T any] struct {
 	id, name func(T) string
 }
 
-var customizerKind = kind[*customizers.Customizer]{
+var customizerKind = kind[customizers.Customizer]{
 	noun: "customizer",
-	id:   func(c *customizers.Customizer) string { return c.ID },
-	name: func(c *customizers.Customizer) string { return c.Name },
+	id:   func(c customizers.Customizer) string { return c.ID },
+	name: func(c customizers.Customizer) string { return c.Name },
 }
 
-// pick returns the items with the given IDs or names, in that order and without repeats. An
-// ID wins over a name. It refuses a name that several items have.
-func pick[T any](items []T, idsOrNames []string, k kind[T]) ([]T, error) {
-	if slices.Contains(idsOrNames, "") {
-		return nil, usageErrorf("the ID or name is empty")
-	}
-	var picked []T
+// pick returns the items with the given IDs or names, in that order and without duplicates.
+// An ID wins over a name. pick refuses a name that several items have.
+func pick[T any](items []T, idsOrNames []string, k kind[T]) (picked []T, err error) {
 	for _, arg := range idsOrNames {
 		var found []T
 		for _, item := range items {
-			if k.hasID(item, arg) {
+			if strings.EqualFold(k.id(item), arg) {
 				found = []T{item}
 				break
 			}
@@ -97,13 +100,13 @@ func pick[T any](items []T, idsOrNames []string, k kind[T]) ([]T, error) {
 		}
 		switch len(found) {
 		case 0:
-			return nil, fmt.Errorf("%w: no %s has the ID or name %q", customizers.ErrNotFound, k.noun, arg)
+			return nil, notFound(k.noun, arg)
 		case 1:
 			picked = k.add(picked, found[0])
 		default:
-			ids := make([]string, len(found))
-			for i, item := range found {
-				ids[i] = k.id(item)
+			var ids []string
+			for _, item := range found {
+				ids = append(ids, k.id(item))
 			}
 			return nil, &exitError{
 				err:    fmt.Errorf("%w %q: %s", customizers.ErrAmbiguous, arg, strings.Join(ids, ", ")),
@@ -113,8 +116,6 @@ func pick[T any](items []T, idsOrNames []string, k kind[T]) ([]T, error) {
 	}
 	return picked, nil
 }
-
-func (k kind[T]) hasID(item T, id string) bool { return strings.EqualFold(k.id(item), id) }
 
 // add appends an item, unless items has it.
 func (k kind[T]) add(items []T, item T) []T {

@@ -24,15 +24,13 @@ func TestFindAll(t *testing.T) {
 		"a name":                       {[]string{"two"}, []string{b}, "", 1, 0},
 		"IDs and names":                {[]string{"two", a}, []string{b, a}, "", 1, 0},
 		"an ID in capitals":            {[]string{strings.ToUpper(a), "two"}, []string{a, b}, "", 1, 0},
-		"a repeat":                     {[]string{"one", a, "one"}, []string{a}, "", 1, 0},
+		"a duplicate":                  {[]string{"one", a, "one"}, []string{a}, "", 1, 0},
 		"an ID wins over a name":       {[]string{"three", "one"}, []string{"three", a}, "", 1, 0},
 		"a name that looks like an ID": {[]string{c}, []string{"other-b"}, "", 1, 1},
 		"an ambiguous name":            {[]string{a, "twin"}, nil, `ambiguous name "twin": other-c, other-d`, 1, 0},
 		"one ambiguous name":           {[]string{"twin"}, nil, `ambiguous name "twin": other-c, other-d`, 1, 0},
 		"no such name":                 {[]string{"one", "no-such"}, nil, `not found: no customizer has the ID or name "no-such"`, 1, 0},
 		"no such ID":                   {[]string{strings.Replace(a, "a", "d", 1)}, nil, `not found: no customizer has the ID or name "daaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"`, 1, 1},
-		"empty":                        {[]string{"one", ""}, nil, "the ID or name is empty", 0, 0},
-		"one empty":                    {[]string{""}, nil, "the ID or name is empty", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -42,23 +42,27 @@ func (a *app) initCommand() *cobra.Command {
 			if err := checkNewFolder(folder); err != nil {
 				return err
 			}
-			p := project{name: name, folder: folder}
-			err := p.write("project")
-			if gitlab && err == nil {
-				err = p.write("gitlab")
+			parts := []string{"project"}
+			if gitlab {
+				parts = append(parts, "gitlab")
 			}
-			if github && err == nil {
-				err = p.write("github")
+			if github {
+				parts = append(parts, "github")
 			}
-			if err != nil {
-				return errors.Join(fmt.Errorf("the project can't be written: %w", err), p.remove())
+			var files []projectFile
+			for _, part := range parts {
+				part, err := writeProject(part, folder, name)
+				if err != nil {
+					return fmt.Errorf("the project can't be written: %w (delete %s before you try again)", err, folder)
+				}
+				files = append(files, part...)
 			}
-			a.console.note("Wrote %d files to %s. Next, run:", len(p.files), folder)
+			a.console.note("Wrote %d files to %s. Next, run:", len(files), folder)
 			for _, line := range []string{"cd " + folder, "npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
 				a.console.note("  %s", line)
 			}
 			out := newPrinter(a, projectFileView, true)
-			for _, f := range p.files {
+			for _, f := range files {
 				out.print(f)
 			}
 			return written(out.end(), "the project was written")
@@ -96,66 +100,33 @@ func checkNewFolder(folder string) error {
 	switch {
 	case len(entries) > 0:
 		return usageErrorf("the folder %s is not empty (it has %s)", folder, entries[0].Name())
-	case errors.Is(err, fs.ErrNotExist) && folder != "", err == nil:
+	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
 	}
 	return usageErrorf("the folder can't be used: %w", err)
 }
 
-// A project is a folder of a new customizer project.
-type project struct {
-	name, folder string
-	files        []projectFile
-	created      []string // files and folders, in order
-}
-
-// write writes a folder of the templates. It fails if a file exists.
-func (p *project) write(part string) error {
+// writeProject writes a part of the templates to a folder and returns the paths of the files.
+func writeProject(part, folder, name string) (files []projectFile, err error) {
 	root := "template/" + part
-	return fs.WalkDir(templates, root, func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(templates, root, func(path string, d fs.DirEntry, err error) error {
+		target := filepath.Join(folder, filepath.FromSlash(path[len(root):]))
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(p.folder, filepath.FromSlash(path[len(root):]))
 		if d.IsDir() {
-			return p.mkdir(target)
+			return os.MkdirAll(target, 0o777) //nolint:gosec // G301: the umask decides
 		}
 		t, err := template.New(d.Name()).Delims("<%", "%>").ParseFS(templates, path)
 		if err != nil {
 			return err
 		}
-		f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // G302, G304: a source file, where the user wants it
-		if err != nil {
+		var text bytes.Buffer
+		if err := t.Execute(&text, struct{ Name string }{name}); err != nil {
 			return err
 		}
-		p.created = append(p.created, target)
-		p.files = append(p.files, projectFile{target})
-		return errors.Join(t.Execute(f, struct{ Name string }{p.name}), f.Close())
+		files = append(files, projectFile{target})
+		return os.WriteFile(target, text.Bytes(), 0o666) //nolint:gosec // G306: a source file; the umask decides
 	})
-}
-
-// mkdir creates a folder and its parents, unless they exist.
-func (p *project) mkdir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if parent := filepath.Dir(dir); parent != dir {
-		if err := p.mkdir(parent); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(dir, 0o777); err != nil { //nolint:gosec // G301: the umask decides
-		return err
-	}
-	p.created = append(p.created, dir)
-	return nil
-}
-
-// remove removes what was created.
-func (p *project) remove() error {
-	var err error
-	for _, path := range slices.Backward(p.created) {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
+	return files, err
 }

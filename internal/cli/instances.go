@@ -32,7 +32,7 @@ func (a *app) instancesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var known []*customizers.Customizer
+			var known []customizers.Customizer
 			linked := slices.ContainsFunc(all, func(i instances.Instance) bool { return i.CustomizerID != "" })
 			if linked && a.output.format == formatTable { // only a table has the customizers' names
 				if known, err = listAll(cmd.Context(), client); err != nil {
@@ -191,7 +191,7 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 
 // labels returns a function that returns the name of a customizer, or its ID if the name is
 // unknown or not unique.
-func labels(all []*customizers.Customizer) func(customizerID string) string {
+func labels(all []customizers.Customizer) func(customizerID string) string {
 	names, count := map[string]string{}, map[string]int{}
 	for _, c := range all {
 		names[c.ID] = c.Name

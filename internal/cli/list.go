@@ -80,11 +80,7 @@ func (a *app) getCommand() *cobra.Command {
 		Args:              arguments("<id|name>"),
 		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := a.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			c, err := find(cmd.Context(), client, args[0])
+			_, c, err := a.lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -84,10 +84,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	cmd, err := root.ExecuteContextC(ctx)
 	a.console.clear()
-	if own := (*exitError)(nil); err != nil && !parsed && !errors.As(err, &own) && !errors.As(err, new(*fs.PathError)) {
-		err = usageErrorf("%s", explain(root, err))
-	}
-	if own := (*exitError)(nil); !parsed && errors.As(err, &own) {
+	if err != nil && !parsed && !errors.As(err, new(*fs.PathError)) {
+		own, ok := errors.AsType[*exitError](err)
+		if !ok {
+			own = &exitError{err: errors.New(explain(root, err)), code: exitUsage}
+			err = own
+		}
 		own.advice = "run '" + cmd.CommandPath() + " --help' for usage"
 		a.output.format = formatOf(args)
 	}

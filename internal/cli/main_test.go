@@ -69,7 +69,7 @@ func TestDemoAgainstATenantThatMisbehaves(t *testing.T) {
 		},
 		"a delete does nothing": {
 			customizerstest.Fault{Operation: customizerstest.Delete, Status: http.StatusNoContent},
-			[]string{"expected ErrNotFound", "the sandbox's customizers: got 601, expected 600"},
+			[]string{"ErrNotFound: got false", "the sandbox's customizers: got 601, expected 600"},
 		},
 		"no token": {
 			customizerstest.Fault{Operation: customizerstest.Token, Status: http.StatusUnauthorized, Times: -1},

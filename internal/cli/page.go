@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/connector-customizers/customizers"
@@ -73,7 +72,7 @@ type pageState struct {
 	Limited      bool              `json:"limited"`
 	Used         int               `json:"used"` // of the rate, in the period that ends now
 	Total        int               `json:"total"`
-	Customizers  []shownCustomizer `json:"customizers"` // the newest first, at most maxShown
+	Customizers  []shownCustomizer `json:"customizers"` // the newest first, at most maxCustomizers
 	Instances    []shownInstance   `json:"instances"`   // the oldest first
 	Requests     []shownRequest    `json:"requests"`    // the newest first
 	Faults       []string          `json:"faults"`      // rules
@@ -93,7 +92,7 @@ type shownInstance struct {
 
 // A shownRequest holds no secret.
 type shownRequest struct {
-	Number    int                       `json:"number"` // from 0, in the order of the responses
+	Number    int                       `json:"number"` // from 0, in the order of arrival
 	Time      time.Time                 `json:"time"`
 	Operation customizerstest.Operation `json:"operation"`
 	Method    string                    `json:"method"`
@@ -106,7 +105,7 @@ type shownRequest struct {
 	Injected  bool                      `json:"injected"`
 }
 
-const maxShown = 200
+const maxCustomizers = 200
 
 func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	all := s.tenant.Customizers()
@@ -115,22 +114,19 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 		Rate: s.rate(), Limited: s.limit > 0, Total: len(all), Faults: []string{},
 		Customizers: []shownCustomizer{}, Instances: []shownInstance{},
 	}
-	for i := len(all) - 1; i >= 0 && len(st.Customizers) < maxShown; i-- {
-		shown := shownCustomizer{Customizer: all[i], Versions: []customizerstest.Version{}}
-		versions := s.tenant.Versions(all[i].ID)
-		for j := len(versions) - 1; j >= 0; j-- {
-			shown.Versions = append(shown.Versions, versions[j])
-		}
-		st.Customizers = append(st.Customizers, shown)
+	for _, c := range slices.Backward(all[max(0, len(all)-maxCustomizers):]) {
+		versions := append([]customizerstest.Version{}, s.tenant.Versions(c.ID)...)
+		slices.Reverse(versions)
+		st.Customizers = append(st.Customizers, shownCustomizer{c, versions})
 	}
 	names := map[string]string{}
 	for _, c := range all {
 		names[c.ID] = c.Name
 	}
 	for _, i := range s.tenant.Instances() {
-		st.Instances = append(st.Instances, shownInstance{Instance: i, Customizer: names[i.CustomizerID]})
+		st.Instances = append(st.Instances, shownInstance{i, names[i.CustomizerID]})
 	}
-	st.Requests, st.Used = s.recent.shown(s.per)
+	st.Requests, st.Used = s.requests()
 	for _, f := range s.tenant.Faults() {
 		st.Faults = append(st.Faults, faultText(f))
 	}
@@ -159,11 +155,9 @@ func (s *sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
 	rule, found := r.URL.Query().Get("rule"), false
 	s.tenant.DeleteFaults(func(f customizerstest.Fault) bool {
-		if found || faultText(f) != rule {
-			return false
-		}
-		found = true
-		return true
+		first := !found && faultText(f) == rule
+		found = found || first
+		return first
 	})
 	if !found {
 		http.Error(w, "no such fault; a request may have used it meanwhile", http.StatusNotFound)
@@ -172,49 +166,26 @@ func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// recent keeps the last requests.
-type recent struct {
-	mu      sync.Mutex
-	last    []customizerstest.Request // oldest first
-	dropped int                       // number of requests before them
-}
+const maxRequests = 50
 
-const (
-	maxRecent   = 5000 // enough to count those of a period
-	shownRecent = 50
-)
-
-func (r *recent) add(req customizerstest.Request) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.last) == 2*maxRecent {
-		r.last = append(r.last[:0], r.last[maxRecent:]...)
-		r.dropped += maxRecent
-	}
-	r.last = append(r.last, req)
-}
-
-// shown returns the last requests, the newest first, and how many of those in the
-// period that ends now count against the rate limit.
-func (r *recent) shown(per time.Duration) (out []shownRequest, used int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// requests returns the last requests, the newest first, and the number of requests in the
+// current period that count against the rate limit.
+func (s *sandbox) requests() (out []shownRequest, used int) {
 	out = []shownRequest{}
-	for i := len(r.last) - 1; i >= 0; i-- {
-		req := r.last[i]
-		fresh := time.Since(req.Time) < per
-		if len(out) >= shownRecent && !fresh {
+	for i, r := range slices.Backward(s.tenant.Requests()) {
+		current := time.Since(r.Time) < s.per
+		if len(out) == maxRequests && !current {
 			break
 		}
-		if fresh && req.Operation != customizerstest.Token && req.Operation != customizerstest.Info &&
-			req.Status != http.StatusTooManyRequests && req.Status != http.StatusUnauthorized {
+		if current && r.Operation != customizerstest.Token && r.Operation != customizerstest.Info &&
+			r.Status != http.StatusTooManyRequests && r.Status != http.StatusUnauthorized {
 			used++
 		}
-		if len(out) < shownRecent {
+		if len(out) < maxRequests {
 			out = append(out, shownRequest{
-				Number: r.dropped + i, Time: req.Time, Operation: req.Operation, Method: req.Method,
-				Path: req.Path, Query: withoutSecrets(req.Query), Header: headerLines(req.Header), BodySize: req.BodySize,
-				Status: req.Status, Millis: float64(req.Duration.Microseconds()) / 1000, Injected: req.Injected,
+				Number: i, Time: r.Time, Operation: r.Operation, Method: r.Method,
+				Path: r.Path, Query: withoutSecrets(r.Query), Header: headerLines(r.Header), BodySize: r.BodySize,
+				Status: r.Status, Millis: float64(r.Duration.Microseconds()) / 1000, Injected: r.Injected,
 			})
 		}
 	}

@@ -79,7 +79,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 	f.IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
 	f.IntVar(&s.seed, "seed", 3, "number of customizers to start with")
 	f.IntVar(&s.instances, "instances", 2, "number of connector instances to start with")
-	f.StringVar(&limit, "rate-limit", fmt.Sprintf("%d/%v", rateLimit, ratePeriod), "requests allowed in a period, or off")
+	f.StringVar(&limit, "rate-limit", "100/10s", "requests allowed in a period, or off")
 	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
 	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
 	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
@@ -105,7 +105,6 @@ type sandbox struct {
 
 	tenant *customizerstest.Server
 	file   stateFile
-	recent recent
 }
 
 func (s *sandbox) run(ctx context.Context, port int) error {
@@ -116,13 +115,13 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 		customizerstest.WithRequestHook(s.log),
 	}
 	s.file.path = s.path
-	st, there, err := s.file.read()
-	switch {
-	case err != nil:
+	st, err := s.file.read()
+	if err != nil {
 		return err
-	case there:
-		opts = append(opts, customizerstest.WithState(st))
-	default:
+	}
+	if st != nil {
+		opts = append(opts, customizerstest.WithState(*st))
+	} else {
 		opts = append(opts, customizerstest.WithSeed(s.seed), customizerstest.WithInstances(s.instances))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -195,7 +194,6 @@ func (s *sandbox) rate() string {
 
 // log logs a request. If it changed the tenant, log first stores the state.
 func (s *sandbox) log(r customizerstest.Request) {
-	s.recent.add(r)
 	switch r.Operation {
 	case customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion, customizerstest.UpdateInstance:
 		if err := s.file.write(s.tenant.State); err != nil {

@@ -18,27 +18,32 @@ type stateFile struct {
 	mu   sync.Mutex
 }
 
-func (f *stateFile) read() (st customizerstest.State, there bool, err error) {
+// read returns the stored state, or nil if the file does not exist.
+func (f *stateFile) read() (*customizerstest.State, error) {
 	if f.path == "" {
-		return st, false, nil
+		return nil, nil
 	}
 	if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
-		return st, false, usageErrorf("--state %s is not a file", f.path)
+		return nil, usageErrorf("--state %s is not a file", f.path)
 	}
 	data, err := os.ReadFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return st, false, nil
+		return nil, nil
 	case err != nil:
-		return st, false, usageErrorf("--state: %w", err)
+		return nil, usageErrorf("--state: %w", err)
 	}
-	if err := json.Unmarshal(data, &st); err != nil {
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: %s (move it away to start with a new tenant)", f.path, config.DescribeJSON(data, err))
+	var st customizerstest.State
+	if err = json.Unmarshal(data, &st); err != nil {
+		err = errors.New(config.DescribeJSON(data, err))
 	}
-	if st.ClientID == "" || st.ClientSecret == "" {
-		return st, false, usageErrorf("--state: %s is not the state of a sandbox: it has no credentials (move it away to start with a new tenant)", f.path)
+	if err == nil && (st.ClientID == "" || st.ClientSecret == "") {
+		err = errors.New("it has no credentials")
 	}
-	return st, true, nil
+	if err != nil {
+		return nil, usageErrorf("--state: %s is not the state of a sandbox: %w (move it away to start with a new tenant)", f.path, err)
+	}
+	return &st, nil
 }
 
 // write replaces the file, unless the state is not stored.

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,15 +13,18 @@ import (
 // may be repeated, such as <id|name>..., or optional, such as [folder].
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		most := len(names)
-		if most > 0 && strings.HasSuffix(names[most-1], "...") {
-			most = math.MaxInt
+		last := len(names) - 1
+		repeated := last >= 0 && strings.HasSuffix(names[last], "...")
+		for i, arg := range args {
+			switch {
+			case i > last && !repeated:
+				return usageErrorf("unexpected argument %q", arg)
+			case arg == "":
+				return usageErrorf("%s is empty", strings.TrimSuffix(names[min(i, last)], "..."))
+			}
 		}
-		switch {
-		case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
-			return usageErrorf("%s is missing", strings.TrimSuffix(names[len(args)], "..."))
-		case len(args) > most:
-			return usageErrorf("unexpected argument %q", args[most])
+		if n := len(args); n <= last && !strings.HasPrefix(names[n], "[") {
+			return usageErrorf("%s is missing", strings.TrimSuffix(names[n], "..."))
 		}
 		return nil
 	}
@@ -44,8 +46,8 @@ func explain(root *cobra.Command, err error) string {
 // explainFlag names the values that a flag takes, where the parser names the function that
 // failed.
 func explainFlag(_ *cobra.Command, err error) error {
-	var invalid *pflag.InvalidValueError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
 		return err
 	}
 	flag, wanted := invalid.GetFlag(), map[string]string{

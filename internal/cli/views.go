@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,10 +23,10 @@ var customizerView = view[customizers.Customizer]{
 // customizerFields has every field.
 var customizerFields = view[customizers.Customizer]{
 	id: customizerView.id,
-	columns: append(customizerView.columns[:len(customizerView.columns):len(customizerView.columns)],
-		column[customizers.Customizer]{head: "IMAGE", cell: func(c customizers.Customizer) string { return c.ImageID }},
-		column[customizers.Customizer]{head: "TENANT", cell: func(c customizers.Customizer) string { return c.TenantID }},
-	),
+	columns: slices.Concat(customizerView.columns, []column[customizers.Customizer]{
+		{head: "IMAGE", cell: func(c customizers.Customizer) string { return c.ImageID }},
+		{head: "TENANT", cell: func(c customizers.Customizer) string { return c.TenantID }},
+	}),
 }
 
 var versionView = view[customizers.Version]{
