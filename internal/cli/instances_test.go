@@ -37,7 +37,7 @@ func TestLink(t *testing.T) {
 		},
 		"the second fails": {
 			"link one a b c", fault{Operation: customizerstest.UpdateInstance, Skip: 1, Status: 403}, exitDenied,
-			[]string{"one", "", "two"}, 2, 1, "id-a\n", "1 of 3 done, b (id-b) and those after it not: PATCH /beta/connector-instances/id-b: 403",
+			[]string{"one", "", "two"}, 2, 1, "id-a\n", "1 of 3 done, stopped at b (id-b): PATCH /beta/connector-instances/id-b: 403",
 		},
 		"the only one fails": {
 			"unlink c", fault{Operation: customizerstest.UpdateInstance, Status: 404}, exitNotFound,

@@ -45,7 +45,7 @@ func (f *stateFile) read() (*customizerstest.State, error) {
 	return &st, nil
 }
 
-// write replaces the file by a rename, so that it is complete whenever the program stops.
+// write replaces the file with a rename, so that the file is always complete.
 func (f *stateFile) write(state func() customizerstest.State) error {
 	if f.path == "" {
 		return nil
@@ -56,7 +56,7 @@ func (f *stateFile) write(state func() customizerstest.State) error {
 	if err != nil {
 		return err
 	}
-	to, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*") // with mode 0600
+	to, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".*") // mode 0600
 	if err != nil {
 		return err
 	}

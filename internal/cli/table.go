@@ -5,14 +5,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A fit is how a column gives way if the terminal is too narrow for the table.
+// A fit defines how a column changes if the terminal is too narrow for the table.
 type fit int
 
 const (
-	whole   fit = iota
-	cut         // with an ellipsis
-	wraps       // into more lines
-	dropped     // if another column would become too narrow to read
+	whole fit = iota // no change
+	cut              // end with an ellipsis
+	wrap             // continue on the next line
+	drop             // hide, if another column would become too narrow to read
 )
 
 const (
@@ -34,7 +34,7 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 	flexible := -1
 	for i, w := range widths {
 		left -= columnGap
-		if fits[i] == cut || fits[i] == wraps {
+		if fits[i] == cut || fits[i] == wrap {
 			flexible = i
 		} else {
 			left -= w
@@ -42,7 +42,7 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 	}
 	var configs []table.ColumnConfig
 	for i := len(fits) - 1; i >= 0; i-- {
-		if fits[i] == dropped && flexible >= 0 && left < min(widths[flexible], readableColumn) {
+		if fits[i] == drop && flexible >= 0 && left < min(widths[flexible], readableColumn) {
 			left += widths[i] + columnGap
 			configs = append(configs, table.ColumnConfig{Number: i + 1, Hidden: true})
 		}
