@@ -14,9 +14,9 @@ import (
 	"github.com/connector-customizers/customizers"
 )
 
-// adviceOn returns what to do about an error, or nothing.
+// adviceOn returns advice on an error, or an empty string.
 func adviceOn(err error) string {
-	if errors.As(err, new(*examined)) {
+	if errors.As(err, new(*checkError)) {
 		return ""
 	}
 	if own, ok := errors.AsType[*exitError](err); ok && (own.advice != "" || own.code == exitUsage) {
@@ -44,7 +44,7 @@ func adviceOn(err error) string {
 	return ""
 }
 
-// connectionAdvice returns what to do if the tenant at base can't be reached.
+// connectionAdvice returns advice on a failed connection to base.
 func connectionAdvice(err error, base string) string {
 	var (
 		proxy     interface{ Proxy() string }
@@ -61,7 +61,7 @@ func connectionAdvice(err error, base string) string {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "check the proxy in HTTPS_PROXY (" + proxyOf(base) + ")"
 	case errors.As(err, &authority):
-		return "install the certificate of the authority that signed the server's in the system's store, or on Linux in the file of SSL_CERT_FILE. A proxy that inspects TLS has its own authority"
+		return "add the CA certificate that signed the server's certificate to the system's store, or on Linux set SSL_CERT_FILE to its file; a proxy that inspects TLS has its own CA"
 	case errors.As(err, &hostname):
 		return "check the tenant's address: the server's certificate is for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -69,7 +69,7 @@ func connectionAdvice(err error, base string) string {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "check the tenant's address and port: the server does not speak TLS"
 	case errors.As(err, &dns):
-		return "check the tenant's name and the DNS: the host of " + base + " is unknown"
+		return "check the tenant's name and DNS: the host of " + base + " is unknown"
 	}
 	return "check the network, the firewall and the proxy (" + proxyOf(base) + ") between here and " + base
 }

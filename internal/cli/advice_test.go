@@ -20,13 +20,13 @@ func TestConnectionAdvice(t *testing.T) {
 		"ask for access to " + base + " at the proxy http://proxy:3128": &transport.ProxyError{
 			URL: &url.URL{Scheme: "http", User: url.UserPassword("user", "hush-hush"), Host: "proxy:3128"}, Status: "403 Forbidden", Code: 403,
 		},
-		"check the proxy in HTTPS_PROXY":                &net.OpError{Op: "proxyconnect", Err: errors.New("connection refused")},
-		"SSL_CERT_FILE":                                 &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
-		"certificate is for another name":               &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}},
-		"check this machine's clock":                    &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
-		"does not speak TLS":                            tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
-		"the DNS: the host of " + base + " is unknown":  &net.DNSError{Err: "no such host", IsNotFound: true},
-		"check the network, the firewall and the proxy": &net.OpError{Op: "dial", Err: errors.New("connection refused")},
+		"check the proxy in HTTPS_PROXY":                    &net.OpError{Op: "proxyconnect", Err: errors.New("connection refused")},
+		"SSL_CERT_FILE":                                     &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		"certificate is for another name":                   &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}},
+		"check this machine's clock":                        &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
+		"does not speak TLS":                                tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
+		"name and DNS: the host of " + base + " is unknown": &net.DNSError{Err: "no such host", IsNotFound: true},
+		"check the network, the firewall and the proxy":     &net.OpError{Op: "dial", Err: errors.New("connection refused")},
 	} {
 		advice := connectionAdvice(fmt.Errorf("wrapped: %w", err), base)
 		assert.Contains(t, advice, says)

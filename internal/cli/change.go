@@ -16,8 +16,8 @@ func (a *app) createCommand() *cobra.Command {
 		Use:        "create <name>",
 		Short:      "Create a customizer",
 		SuggestFor: []string{"add", "new"},
-		Long: "Creates a customizer, even if another one has the name. 'customizers deploy' creates\n" +
-			"one only if none has the name.",
+		Long: "Creates a customizer, even if another one has the same name. 'customizers deploy'\n" +
+			"creates one only if no customizer has the name.",
 		Example:           "  id=$(customizers create hr-feed -o id)",
 		Args:              arguments("<name>"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -92,7 +92,7 @@ func (a *app) updateCommand() *cobra.Command {
 
 // addChangeFlags adds the flags of a command that changes the tenant.
 func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {
-	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would be done, without doing it")
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would change, without changing anything")
 	a.addTableFlags(cmd)
 }
 

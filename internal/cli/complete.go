@@ -12,8 +12,8 @@ import (
 	"github.com/connector-customizers/customizers/instances"
 )
 
-// complete completes the first arguments of a command with the names of customizers, and the
-// following arguments with then.
+// complete completes the first arguments with the names of customizers, and later arguments
+// with then.
 func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) >= names {
@@ -23,11 +23,11 @@ func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFun
 	}
 }
 
-// completeInstances completes the arguments after the first few with the names of connector
+// completeInstances completes all but the first arguments with the names of connector
 // instances.
-func (a *app) completeInstances(after int) cobra.CompletionFunc {
+func (a *app) completeInstances(skip int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return completions(a, cmd, args[after:], begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
+		return completions(a, cmd, args[skip:], begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

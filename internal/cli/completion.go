@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completionCommand replaces cobra's own, whose four commands slow down every start.
+// completionCommand replaces cobra's, whose four commands slow down every start.
 func (a *app) completionCommand() *cobra.Command {
 	var plain bool
 	shells := []string{"bash", "fish", "powershell", "zsh"}
@@ -61,7 +61,7 @@ func (a *app) completionCommand() *cobra.Command {
 
 // bashFallback defines functions of the bash-completion package that cobra's script calls,
 // unless the package is loaded.
-const bashFallback = `# The package bash-completion is not needed.
+const bashFallback = `# Works without the package bash-completion.
 if ! declare -F _get_comp_words_by_ref >/dev/null; then
     _get_comp_words_by_ref() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}

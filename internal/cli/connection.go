@@ -21,10 +21,14 @@ import (
 	"github.com/connector-customizers/customizers/internal/config"
 )
 
-const configurationHelp = `The tenant and the credentials come from flags; then from SAIL_BASE_URL, SAIL_CLIENT_ID
-and SAIL_CLIENT_SECRET (or SAIL_ACCESS_TOKEN) in the environment; then from ./config.json;
-then from ~/.sailpoint/config.yaml and the system's keyring, where SailPoint's CLI keeps
-them. 'customizers doctor' shows which of them is used.`
+const configurationHelp = `The tenant and the credentials come from the first of these sources that has them:
+
+1. flags
+2. SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET (or SAIL_ACCESS_TOKEN)
+3. ./config.json
+4. ~/.sailpoint/config.yaml and the system's keyring, as SailPoint's CLI stores them
+
+'customizers doctor' shows the source of each setting.`
 
 // A connection holds the flags that select a tenant and credentials.
 type connection struct {
@@ -35,11 +39,11 @@ type connection struct {
 func (a *app) addConnectionFlags(cmd *cobra.Command) {
 	c, f := &a.connect, cmd.Flags()
 	f.StringVar(&c.tenant, "tenant", "", "`tenant`, as a name (acme) or the URL of its API")
-	f.StringVar(&c.clientID, "client-id", "", "client `ID`, such as that of a personal access token")
+	f.StringVar(&c.clientID, "client-id", "", "client `ID`, for example of a personal access token")
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "API `version`: v2024, v2025, v2026 or v1")
-	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait that a rate limit may ask for")
+	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait to accept from a rate limit")
 	a.addQuietFlag(cmd)
 	f.BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, attempt and time")
 	for _, name := range []string{"tenant", "client-id"} {
@@ -55,8 +59,8 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 
 var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersion1)}
 
-// check refuses flags that can't be used. An empty one comes from an unset variable: to
-// ignore it could lead to another tenant.
+// check refuses invalid flags. An empty flag often comes from an unset variable. Ignoring it
+// could select another tenant.
 func (c *connection) check(cmd *cobra.Command) error {
 	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && strings.TrimSpace(f.Value.String()) == "" {
@@ -79,7 +83,7 @@ func (c *connection) check(cmd *cobra.Command) error {
 // settings are the tenant and credentials to use.
 type settings struct {
 	config.Settings
-	unused string // describes settings that are not used
+	unused string // names variables that are set but not used
 }
 
 // settings returns the settings to use. It returns an error if a setting is missing or
@@ -125,7 +129,7 @@ func (a *app) find(ctx context.Context, s *settings) (err error) {
 	return s.fill(found)
 }
 
-// fill takes from a source the settings that the flags left out.
+// fill adds the settings that the flags left out.
 func (s *settings) fill(found config.Settings) error {
 	flags := s.Settings
 	s.Settings = found
@@ -147,14 +151,14 @@ func (c *connection) unused(source string) string {
 	active := os.Getenv(config.ActiveEnvironment)
 	switch {
 	case c.env != "" && active+os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_CLIENT_SECRET")+os.Getenv("SAIL_ACCESS_TOKEN") != "":
-		return "the SAIL_ variables of the environment are not used: --env selects another source"
+		return "SAIL_ variables are not used: --env selects another source"
 	case source == config.Environ && active != "":
-		return config.ActiveEnvironment + " is not used: the environment has a tenant or credentials"
+		return config.ActiveEnvironment + " is not used: other SAIL_ variables set the tenant or credentials"
 	}
 	return ""
 }
 
-// keyringSecret reads the system's keyring.
+// keyringSecret returns a secret of the system's keyring, or an empty string if there is none.
 func keyringSecret(service, user string) (string, error) {
 	secret, err := keyring.Get(service, user)
 	if errors.Is(err, keyring.ErrNotFound) {
@@ -169,8 +173,8 @@ func keyringSecret(service, user string) (string, error) {
 	return secret, nil
 }
 
-// readSecret reads a secret from a file without its final line break, or asks for it on a
-// terminal. A secret is never an argument, which every user of the machine can see.
+// readSecret reads a secret from a file, without its final line break. It prompts on a
+// terminal. No flag takes the secret itself: other users can see the arguments of a process.
 func (a *app) readSecret(ctx context.Context, path string) (config.Setting, error) {
 	const maxSecret = 64 << 10
 	s := config.Setting{Name: "--client-secret-file " + path}
@@ -207,7 +211,7 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 	return s, nil
 }
 
-// promptSecret reads a secret from a terminal that doesn't show it.
+// promptSecret reads a secret from a terminal without echo.
 func (a *app) promptSecret(ctx context.Context, terminal int) ([]byte, error) {
 	state, err := term.GetState(terminal)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A console is standard error. It has lines that stay and, on a terminal, a status under
-// them, which each later status replaces.
+// A console writes permanent lines to standard error. On a terminal it also shows a status
+// under them, which the next status replaces.
 type console struct {
 	quiet, verbose bool
 	terminal       bool // can replace lines
@@ -24,8 +24,8 @@ type console struct {
 	w      io.Writer
 	task   string        // shown if there is no status
 	status func() string // may be nil
-	shown  bool          // there is a task or status on the screen
-	timer  *time.Timer   // draws the status again
+	shown  bool          // a task or status is on the screen
+	timer  *time.Timer   // redraws the status
 }
 
 const redrawEvery = 100 * time.Millisecond
@@ -53,19 +53,19 @@ func widthOf(v any) int {
 	return 80
 }
 
-// print writes a line that stays.
+// print writes a permanent line.
 func (c *console) print(line string) {
 	_, _ = c.Write([]byte(line + "\n"))
 }
 
-// note writes a line that stays, unless --quiet.
+// note writes a permanent line, unless --quiet.
 func (c *console) note(format string, args ...any) {
 	if !c.quiet {
 		c.print(printable(fmt.Sprintf(format, args...)))
 	}
 }
 
-// Write writes lines that stay.
+// Write writes permanent lines.
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,8 +88,8 @@ func (c *console) step(format string, args ...any) {
 	}
 }
 
-// show shows a status on a terminal, until another replaces it. If status is nil, show shows
-// the task again.
+// show shows a status on a terminal until the next call. If status is nil, it shows the task
+// again.
 func (c *console) show(status func() string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *console) replace(status string) {
 	_, _ = io.WriteString(c.w, "\r\x1b[K"+text.Snip(status, widthOf(c.w)-1, "…"))
 }
 
-// timeText returns d in whole seconds, rounded up.
+// timeText formats d in whole seconds, rounded up.
 func timeText(d time.Duration) string {
 	s := int(max(0, (d+time.Second-1)/time.Second))
 	switch {
@@ -147,7 +147,7 @@ func timeText(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
 }
 
-// printable replaces control characters, which a terminal would execute.
+// printable replaces control characters, which a terminal would interpret.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {

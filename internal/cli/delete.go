@@ -22,7 +22,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		SuggestFor: []string{"remove", "destroy"},
 		Short:      "Delete customizers",
 		Long: "Deletes customizers and their versions. Resolves every argument before deleting anything.\n" +
-			"Asks on a terminal; otherwise pass --yes. With -o json, jsonl, yaml or id it writes the\n" +
+			"Asks on a terminal; otherwise pass --yes. With -o json, jsonl, yaml or id, writes the\n" +
 			"deleted customizers.",
 		Example:           "  customizers delete hr-feed-old badge-sync-old",
 		Args:              arguments("<id|name>..."),
@@ -48,7 +48,7 @@ func (a *app) deleteCommand() *cobra.Command {
 			return a.deleteAll(ctx, client, all, dryRun)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
 	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
@@ -77,8 +77,8 @@ func (a *app) confirm(ctx context.Context, all []customizers.Customizer) error {
 	return errors.New("nothing was deleted: the answer was not yes")
 }
 
-// await returns the result of read, or the error of ctx if that ends first. Reading a
-// terminal can't be canceled: read then goes on until the process ends.
+// await returns the result of read, or the error of ctx if ctx ends first. A read of a
+// terminal can't be canceled, so it then continues until the process ends.
 func await[T any](ctx context.Context, read func() (T, error)) (value T, err error) {
 	type result struct {
 		value T

@@ -56,12 +56,12 @@ func (a *app) uploadCommand() *cobra.Command {
 			}
 			what := fmt.Sprintf("version %d of %s (%s) was uploaded", v.Version, c.Name, c.ID)
 			if err := f.Verify(); err != nil {
-				return fmt.Errorf("%s, but is not what was checked: %w", what, err)
+				return fmt.Errorf("%s, but the file changed after the check: %w", what, err)
 			}
 			return written(one(a, versionView, *v), what)
 		},
 	}
-	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive without index.js at its root too")
+	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive even without index.js at its root")
 	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
@@ -71,7 +71,7 @@ func (a *app) deployCommand() *cobra.Command {
 	var noRecord bool
 	cmd := &cobra.Command{
 		Use:   "deploy <id|name> <file.zip|folder>",
-		Short: "Create a customizer if there is none, and upload new content",
+		Short: "Create a customizer if it does not exist, and upload new content",
 		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
 			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
 			"service shows the new version. Writes the version before and after.\n\n" +
@@ -146,7 +146,7 @@ func (a *app) deployCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; repeatable")
-	cmd.Flags().BoolVar(&opts.AnyContent, "any-content", false, "upload an archive without index.js at its root too")
+	cmd.Flags().BoolVar(&opts.AnyContent, "any-content", false, "upload an archive even without index.js at its root")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")

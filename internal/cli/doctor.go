@@ -32,7 +32,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, p: newPrinter(a, checkView, true)}
-			d.examine(cmd.Context())
+			d.run(cmd.Context())
 			if err := d.p.end(); err != nil {
 				return err
 			}
@@ -58,11 +58,11 @@ var checkView = view[check]{
 			return map[string]text.Colors{"ok": {text.FgGreen}, "FAILED": {text.FgRed}}[c.state()]
 		}},
 		{head: "CHECK", cell: func(c check) string { return c.Name }},
-		{head: "DETAIL", cell: func(c check) string { return c.Detail }, fit: wraps},
+		{head: "DETAIL", cell: func(c check) string { return c.Detail }, fit: wrap},
 	},
 }
 
-// state returns the state of a check. The row with the advice has none.
+// state returns the state of a check. The row of the advice has none.
 func (c check) state() string {
 	switch {
 	case c.Name == adviceRow:
@@ -103,21 +103,21 @@ func (d *doctor) fail(name string, err error, advice string) {
 	}
 	d.print(check{Name: name, Detail: messageOf(err), Advice: advice})
 	if d.failed == nil {
-		d.failed = &examined{check: name, err: err}
+		d.failed = &checkError{check: name, err: err}
 	}
 }
 
-// examined is the error of a failed check. The table has the reason and the advice.
-type examined struct {
+// A checkError is the error of a failed check. The table has the reason and the advice.
+type checkError struct {
 	check string
 	err   error
 }
 
-func (e *examined) Error() string { return "the check of " + e.check + " failed" }
-func (e *examined) Unwrap() error { return e.err }
+func (e *checkError) Error() string { return "the check of " + e.check + " failed" }
+func (e *checkError) Unwrap() error { return e.err }
 
-// examine runs the checks until one fails.
-func (d *doctor) examine(ctx context.Context) {
+// run runs the checks until one fails.
+func (d *doctor) run(ctx context.Context) {
 	d.environments()
 	s, err := d.app.settings(ctx)
 	if s != nil {
@@ -191,7 +191,7 @@ func (d *doctor) settings(s *settings) {
 	}
 }
 
-// masked returns the length of a secret, which shows a truncated one.
+// masked describes a secret by its length, which reveals a truncated one.
 func masked(secret string) string {
 	if len(secret) == 1 {
 		return "set, 1 character"
@@ -199,7 +199,7 @@ func masked(secret string) string {
 	return fmt.Sprintf("set, %d characters", len(secret))
 }
 
-// reach asks the tenant for its endpoints, which needs no token.
+// reach requests the tenant's endpoints, which needs no token.
 func (d *doctor) reach(ctx context.Context, base string) bool {
 	const maxInfo = 64 << 10
 	if err := checkProxy(); err != nil {
@@ -291,10 +291,10 @@ func listAdvice(err error) string {
 	case errors.Is(err, customizers.ErrRateLimited):
 		return "other programs use this client ID: wait, or create another client ID for this one"
 	}
-	return "try again; if it fails again, check the service's status page, and give its support the tracking ID"
+	return "try again; if it fails again, check the service's status page, and give SailPoint's support the tracking ID"
 }
 
-// latency measures requests one after the other, over an open connection.
+// latency measures sequential requests over an open connection.
 func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
 	var took []time.Duration
 	for range 5 {
@@ -306,7 +306,7 @@ func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)
-	d.pass("latency", "median %v of %d requests, %v at most", rounded(took[len(took)/2]), len(took), rounded(took[len(took)-1]))
+	d.pass("latency", "median %v of %d requests, %v at most", readable(took[len(took)/2]), len(took), readable(took[len(took)-1]))
 }
 
 // A tokenTransport keeps the last token that was sent. Its requests must not be concurrent.
@@ -341,7 +341,7 @@ func (c *claims) scopes() string {
 	all := strings.Join(names, " ")
 	switch {
 	case len(names) == 0, slices.ContainsFunc(names, func(n string) bool { return !strings.Contains(n, ":") }):
-		return "unknown: the token has no names of scopes"
+		return "unknown: the token does not name its scopes"
 	case slices.Contains(names, "sp:scopes:all") || slices.Contains(names, "sp:connector:manage"):
 		return all
 	}

@@ -48,7 +48,7 @@ func TestDoctorScopes(t *testing.T) {
 // A successful list is the proof of what a token permits, whatever form its claims have.
 func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 	for claims, says := range map[string]string{
-		`{"scope":["FA=="],"exp":4102444800}`: "scopes\tunknown: the token has no names of scopes",
+		`{"scope":["FA=="],"exp":4102444800}`: "scopes\tunknown: the token does not name its scopes",
 		`{"scope":"FA=="}`:                    "scopes\tunknown",
 		`{"scope":7}`:                         "scopes\tunknown",
 		`{"scope":{"a":1},"exp":"soon"}`:      "token\tfetched; it is not a JWT",

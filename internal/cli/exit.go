@@ -32,13 +32,13 @@ var ExitCodes = []struct {
 	Meaning string
 }{
 	{exitOK, "done"},
-	{exitFailure, "failed, or the answer to a question was not yes"},
-	{exitUsage, "the command line is wrong"},
+	{exitFailure, "failed, or the confirmation was declined"},
+	{exitUsage, "the command line is invalid"},
 	{exitNotFound, "no such customizer or connector instance"},
 	{exitDenied, "a setting or credential is missing or wrong, or permission is denied"},
 	{exitRateLimited, "rate limited; the requested wait exceeds --max-wait"},
 	{exitUnknown, "the outcome is unknown: check before you repeat the command"},
-	{exitAmbiguous, "several customizers or instances have the name"},
+	{exitAmbiguous, "several customizers or instances share the name"},
 	{exitInterrupted, "interrupted"},
 }
 
@@ -51,11 +51,11 @@ func exitHelp() string {
 	return b.String()
 }
 
-// An exitError is an error of the command. It has an exit code of its own, unless code is 0.
+// An exitError is an error with advice or an exit code.
 type exitError struct {
 	err    error
-	code   int
-	advice string // says what to do; may be empty
+	code   int    // 0 for the code of err
+	advice string // may be empty
 }
 
 func (e *exitError) Error() string { return e.err.Error() }
@@ -122,8 +122,8 @@ func (a *app) report(ctx context.Context, err error) int {
 	return code
 }
 
-// messageOf returns the text of an error in one line. It removes the package's name, which
-// is the program's too, and the name of a system call.
+// messageOf returns the text of an error in one line. It removes the name of the package,
+// which is also the name of the program, and the names of system calls.
 func messageOf(err error) string {
 	message := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "customizers: "), "invalid argument: ")
 	if p, ok := errors.AsType[*fs.PathError](err); ok {

@@ -11,20 +11,19 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-const faultHelp = `A fault is OPERATION:EFFECT[,...]. The operation is list, create, get, update, delete,
-version, instances, link, token or info; any matches all of them except token and info.
-The effects are
+const faultHelp = `A fault is OPERATION:EFFECT[,...]. Operations: list, create, get, update, delete, version,
+instances, link, token, info, or any for all except token and info. Effects:
 ` + faultEffects
 
 const faultEffects = `  status=503       respond with this status and the service's error for it
-  retry-after=7    set Retry-After to 7 seconds
-  body=TEXT        respond with this body; must come last; empty for no body
+  retry-after=7    add a Retry-After header, in seconds
+  body=TEXT        respond with the rest of the rule as the body; body= for no body
   cut              reset the connection instead of responding
-  truncate=100     reset it after 100 bytes of the body
+  truncate=100     reset the connection after 100 bytes of the body
   acted            carry out the request, then fail it
-  delay=2s         wait first
+  delay=2s         wait before anything else
   expire-token     refuse the request's token from now on
-  times=2          fail 2 requests, or always; the default is 1
+  times=2          fail 2 requests; the default is 1, always for all
   skip=1           let 1 request pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
@@ -56,7 +55,7 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	}
 	f.Operation = op
 	for effects != "" {
-		if body, ok := strings.CutPrefix(effects, "body="); ok { // which may have commas
+		if body, ok := strings.CutPrefix(effects, "body="); ok { // may have commas
 			f.Body, f.EmptyBody = body, body == ""
 			break
 		}

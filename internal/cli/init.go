@@ -21,9 +21,9 @@ func (a *app) initCommand() *cobra.Command {
 	var gitlab, github bool
 	cmd := &cobra.Command{
 		Use:   "init <name> [folder]",
-		Short: "Write a new customizer project in TypeScript",
-		Long: "Writes a customizer project in TypeScript, with two hooks, their tests, and a build of\n" +
-			"one file to deploy. The folder must be new or empty; by default it has the project's name.\n" +
+		Short: "Create a customizer project in TypeScript",
+		Long: "Creates a customizer project in TypeScript, with two hooks, their tests, and a build that\n" +
+			"writes one file to deploy. The folder must be new or empty. It defaults to the name.\n" +
 			"The project needs Node.js 20 or later and npm.",
 		Example: "  customizers init hr-feed\n" +
 			"  customizers init hr-feed customizers/hr-feed --gitlab",

@@ -19,7 +19,7 @@ func (a *app) instancesCommand() *cobra.Command {
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
 		Long: "Lists all connector instances, and the customizer that is linked to each. The endpoint\n" +
-			"is in no published specification: SailPoint's CLI uses it.",
+			"is in no published specification, but SailPoint's CLI uses it.",
 		Example:           "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -59,8 +59,8 @@ func (a *app) linkCommand() *cobra.Command {
 		Use:   "link <customizer> <instance>...",
 		Short: "Link a customizer to connector instances",
 		Long: "Links a customizer to connector instances, each given by its ID or name. Resolves every\n" +
-			"argument before changing anything. Writes the instances as they are afterwards. A link\n" +
-			"replaces the one that an instance had. A customizer runs nowhere until it is linked.",
+			"argument before changing anything. Writes the instances as they are afterwards. A new\n" +
+			"link replaces an existing one. A customizer runs only in linked instances.",
 		Example:           "  customizers link hr-feed 'HR production' 'HR test'",
 		Args:              arguments("<customizer>", "<instance>..."),
 		ValidArgsFunction: a.complete(1, a.completeInstances(1)),
@@ -91,7 +91,7 @@ func (a *app) unlinkCommand() *cobra.Command {
 	return cmd
 }
 
-// relink links instances to the one customizer, or unlinks them if there is none.
+// relink links instances to a customizer, or unlinks them if customizer is empty.
 func (a *app) relink(ctx context.Context, customizer, names []string, dryRun bool) error {
 	client, err := a.client(ctx)
 	if err != nil {
@@ -151,7 +151,7 @@ type relinker struct {
 	changed []string // IDs
 }
 
-// change changes an instance and returns it. It sends nothing if there is nothing to change.
+// change changes an instance and returns it. It sends no request if nothing would change.
 func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances.Instance, error) {
 	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
 	verb, done, change, replaced := "link", "Linked", name+" to "+r.label(r.to), ""

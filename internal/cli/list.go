@@ -15,9 +15,9 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
-		Long: "Lists all customizers. Writes each page as it arrives, except for a table on a terminal.\n" +
-			"If a page fails, the output stops after the previous page but stays valid JSON. Check the\n" +
-			"exit code.",
+		Long: "Lists all customizers. Writes each page as it arrives, except in a table on a terminal.\n" +
+			"If a page fails, the output ends there and the exit code is not 0. With -o json, the\n" +
+			"output is still valid JSON.",
 		Example:           "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
 		Args:              arguments(),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -56,7 +56,7 @@ func (a *app) listCommand() *cobra.Command {
 			if p.n == 0 && err == nil && a.output.format == formatTable {
 				a.console.note("No customizers.")
 			}
-			if err != nil && p.n == 0 { // an empty list would look like that of an empty tenant
+			if err != nil && p.n == 0 { // an empty list would suggest an empty tenant
 				return err
 			}
 			if endErr := p.end(); err == nil {

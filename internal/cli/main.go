@@ -16,12 +16,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Main runs the command and ends the process. The first signal cancels the context, and ends
-// a command that does not heed it after a grace period; the second ends it at once.
+// Main runs the command and exits. The first signal cancels the context. Main then gives the
+// command two seconds to return. The second signal ends the process at once.
 func Main() {
-	log.SetOutput(io.Discard) // of net/http, about connections: only our own lines are for users
+	log.SetOutput(io.Discard) // net/http logs about connections
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup makes it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
@@ -36,7 +36,7 @@ func Main() {
 		case <-ended:
 			stop()
 			ended, late = nil, time.After(2*time.Second)
-		case <-late: // the command reads a terminal or waits for a keyring
+		case <-late: // the command is reading a terminal or a keyring
 			_, _ = io.WriteString(os.Stderr, "customizers: interrupted\n")
 			os.Exit(exitInterrupted)
 		}
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if err := a.connect.check(cmd); err != nil {
 			return err
 		}
-		if a.output.json() && !a.console.terminal { // a program reads the errors
+		if a.output.json() && !a.console.terminal { // a program reads standard error
 			a.console.quiet = true
 		}
 		parsed = true
@@ -96,8 +96,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return a.report(cmd.Context(), err)
 }
 
-// formatOf returns the output format in args. The parser stops at the first error, which can
-// be before it.
+// formatOf returns the output format in args. The parser may have stopped at an error before
+// it.
 func formatOf(args []string) (format string) {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.ParseErrorsAllowlist.UnknownFlags = true

@@ -42,7 +42,7 @@ func (a *app) addOutputFlag(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// addTableFlags adds the flags of a command whose table has a head.
+// addTableFlags adds the flags of a command whose table has a header.
 func (a *app) addTableFlags(cmd *cobra.Command) {
 	a.addOutputFlag(cmd)
 	cmd.Flags().BoolVar(&a.output.noHeaders, "no-headers", false, "omit the first line of a table")
@@ -55,7 +55,7 @@ func (o *output) check() error {
 	return nil
 }
 
-// json reports whether programs read the output and the errors.
+// json reports whether errors are JSON too.
 func (o *output) json() bool { return o.format == formatJSON || o.format == formatJSONL }
 
 // A view defines how values of a type are written.
@@ -73,7 +73,7 @@ type column[T any] struct {
 	color func(T) text.Colors // may be nil
 }
 
-// text returns a cell. People read how long ago a time was, programs the time itself.
+// text returns a cell. A person gets the age of a time, a program the time itself.
 func (c *column[T]) text(value T, person bool) string {
 	switch {
 	case c.time == nil:
@@ -86,8 +86,8 @@ func (c *column[T]) text(value T, person bool) string {
 	return c.time(value).UTC().Format(time.RFC3339)
 }
 
-// A printer writes values to standard output. It writes each value at once, except to a
-// table on a terminal, whose columns are as wide as their longest cell.
+// A printer writes values to standard output. It keeps the rows of a table on a terminal until
+// the end, because the widths of the columns depend on all of them.
 type printer[T any] struct {
 	app      *app
 	view     view[T]
@@ -120,7 +120,7 @@ func fields[T any](a *app, v view[T], value T) error {
 	type field struct{ name, value string }
 	p := newPrinter(a, view[field]{columns: []column[field]{
 		{cell: func(f field) string { return f.name }},
-		{cell: func(f field) string { return f.value }, fit: wraps},
+		{cell: func(f field) string { return f.value }, fit: wrap},
 	}}, true)
 	for _, c := range v.columns {
 		p.print(field{c.head, cmp.Or(c.text(value, false), "-")})
@@ -128,7 +128,7 @@ func fields[T any](a *app, v view[T], value T) error {
 	return p.end()
 }
 
-// written returns err, which is of standard output, with the change that came before it.
+// written adds to an error of standard output the change that was already made.
 func written(err error, done string) error {
 	if err == nil {
 		return nil
@@ -167,8 +167,8 @@ func (p *printer[T]) printJSON(value T) {
 	_, _ = p.w.Write(data[:len(data)-1])
 }
 
-// marshal returns value as JSON and a line break. Unlike json.Marshal, it leaves <, > and &
-// as they are.
+// marshal returns value as JSON with a final line break. Unlike json.Marshal, it does not
+// escape <, > and &.
 func marshal(value any, prefix, indent string) []byte {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -198,11 +198,11 @@ func (p *printer[T]) printYAML(value T) {
 	_ = enc.Close()
 }
 
-// unescaped matches characters that JSON allows as they are, and YAML does not.
+// unescaped matches characters that JSON allows unescaped, but YAML does not.
 var unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{feff}\x{fffe}\x{ffff}]`)
 
-// setStyle replaces the style of JSON. It keeps the quotes of values: readers of YAML 1.1
-// and 1.2 take different words for booleans, numbers and dates.
+// setStyle replaces the style of JSON, but keeps the quotes of values. YAML 1.1 and 1.2 read
+// different words as booleans, numbers and dates.
 func setStyle(n *yaml.Node) {
 	if n.Kind != yaml.ScalarNode {
 		n.Style = 0
@@ -245,10 +245,10 @@ func (p *printer[T]) addRow(text func(column[T]) string) {
 	_, _ = fmt.Fprintln(p.w, strings.Join(row, "\t"))
 }
 
-// flush writes the values so far, but for a table on a terminal.
+// flush writes the values so far, except in a table on a terminal.
 func (p *printer[T]) flush() error { return p.w.Flush() }
 
-// end ends the output. It must also be called if a list fails, so that JSON is whole.
+// end ends the output. Call it even if a list fails, so that JSON is valid.
 func (p *printer[T]) end() error {
 	format := p.app.output.format
 	switch {

@@ -23,7 +23,7 @@ import (
 //go:embed page.html
 var pageHTML string
 
-// handler serves the tenant, and a page for people beside it.
+// handler serves the tenant's API and a web page.
 func (s *sandbox) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.tenant)
@@ -35,8 +35,8 @@ func (s *sandbox) handler() http.Handler {
 	return mux
 }
 
-// onLoopback refuses requests for another host name than this machine's: a page from
-// elsewhere that has its name point here must not read the credentials.
+// onLoopback refuses requests whose Host is not a loopback address. Otherwise another site
+// could read the credentials through a DNS name that resolves to this machine.
 func onLoopback(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -44,7 +44,7 @@ func onLoopback(h http.HandlerFunc) http.Handler {
 			host = r.Host
 		}
 		if !config.IsLoopback(strings.Trim(host, "[]")) {
-			http.Error(w, "The sandbox answers on a loopback address only.", http.StatusForbidden)
+			http.Error(w, "The sandbox serves only loopback addresses.", http.StatusForbidden)
 			return
 		}
 		h(w, r)
@@ -63,35 +63,35 @@ func (s *sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = strings.NewReplacer("{{nonce}}", nonce, "{{effects}}", html.EscapeString(faultEffects)).WriteString(w, pageHTML)
 }
 
-// A pageState is what the page shows.
+// A pageState holds the data of the page.
 type pageState struct {
-	URL          string            `json:"url"`
-	ClientID     string            `json:"clientID"`
-	ClientSecret string            `json:"clientSecret"`
-	Rate         string            `json:"rate"`
-	Limited      bool              `json:"limited"`
-	Used         int               `json:"used"` // of the rate, in the period that ends now
-	Total        int               `json:"total"`
-	Customizers  []shownCustomizer `json:"customizers"` // the newest first, at most maxCustomizers
-	Instances    []shownInstance   `json:"instances"`   // the oldest first
-	Requests     []shownRequest    `json:"requests"`    // the newest first
-	Faults       []string          `json:"faults"`      // rules
+	URL          string           `json:"url"`
+	ClientID     string           `json:"clientID"`
+	ClientSecret string           `json:"clientSecret"`
+	Rate         string           `json:"rate"`
+	Limited      bool             `json:"limited"`
+	Used         int              `json:"used"` // requests in the current period that count against the rate limit
+	Total        int              `json:"total"`
+	Customizers  []pageCustomizer `json:"customizers"` // the newest first, at most maxCustomizers
+	Instances    []pageInstance   `json:"instances"`   // the oldest first
+	Requests     []pageRequest    `json:"requests"`    // the newest first
+	Faults       []string         `json:"faults"`      // rules
 }
 
-type shownCustomizer struct {
+type pageCustomizer struct {
 	customizers.Customizer
 
 	Versions []customizerstest.Version `json:"versions"` // the newest first
 }
 
-type shownInstance struct {
+type pageInstance struct {
 	customizerstest.Instance
 
-	Customizer string `json:"customizer"` // name of the customizer that is linked, if there is one
+	Customizer string `json:"customizer"` // name of the linked customizer; may be empty
 }
 
-// A shownRequest holds no secret.
-type shownRequest struct {
+// A pageRequest is a request without its secrets.
+type pageRequest struct {
 	Number    int                       `json:"number"` // from 0, in the order of arrival
 	Time      time.Time                 `json:"time"`
 	Operation customizerstest.Operation `json:"operation"`
@@ -112,19 +112,19 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	st := pageState{
 		URL: s.tenant.URL, ClientID: s.tenant.ClientID, ClientSecret: s.tenant.ClientSecret,
 		Rate: s.rate(), Limited: s.limit > 0, Total: len(all), Faults: []string{},
-		Customizers: []shownCustomizer{}, Instances: []shownInstance{},
+		Customizers: []pageCustomizer{}, Instances: []pageInstance{},
 	}
 	for _, c := range slices.Backward(all[max(0, len(all)-maxCustomizers):]) {
 		versions := append([]customizerstest.Version{}, s.tenant.Versions(c.ID)...)
 		slices.Reverse(versions)
-		st.Customizers = append(st.Customizers, shownCustomizer{c, versions})
+		st.Customizers = append(st.Customizers, pageCustomizer{c, versions})
 	}
 	names := map[string]string{}
 	for _, c := range all {
 		names[c.ID] = c.Name
 	}
 	for _, i := range s.tenant.Instances() {
-		st.Instances = append(st.Instances, shownInstance{i, names[i.CustomizerID]})
+		st.Instances = append(st.Instances, pageInstance{i, names[i.CustomizerID]})
 	}
 	st.Requests, st.Used = s.requests()
 	for _, f := range s.tenant.Faults() {
@@ -160,7 +160,7 @@ func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
 		return first
 	})
 	if !found {
-		http.Error(w, "no such fault; a request may have used it meanwhile", http.StatusNotFound)
+		http.Error(w, "no such fault; a request may have used it", http.StatusNotFound)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -170,8 +170,8 @@ const maxRequests = 50
 
 // requests returns the last requests, the newest first, and the number of requests in the
 // current period that count against the rate limit.
-func (s *sandbox) requests() (out []shownRequest, used int) {
-	out = []shownRequest{}
+func (s *sandbox) requests() (out []pageRequest, used int) {
+	out = []pageRequest{}
 	for i, r := range slices.Backward(s.tenant.Requests()) {
 		current := time.Since(r.Time) < s.per
 		if len(out) == maxRequests && !current {
@@ -182,7 +182,7 @@ func (s *sandbox) requests() (out []shownRequest, used int) {
 			used++
 		}
 		if len(out) < maxRequests {
-			out = append(out, shownRequest{
+			out = append(out, pageRequest{
 				Number: i, Time: r.Time, Operation: r.Operation, Method: r.Method,
 				Path: r.Path, Query: withoutSecrets(r.Query), Header: headerLines(r.Header), BodySize: r.BodySize,
 				Status: r.Status, Millis: float64(r.Duration.Microseconds()) / 1000, Injected: r.Injected,
@@ -197,8 +197,8 @@ const hidden = "(hidden)"
 // secretName matches the names of headers and parameters whose values are secret.
 var secretName = regexp.MustCompile(`(?i)secret|token|passw|pwd|auth|assertion|cookie|credential|key|jwt|session|^code$`)
 
-// withoutSecrets returns a query with the values of secret parameters hidden. A value that
-// has a query, such as a URL's, loses its secrets too.
+// withoutSecrets hides the values of secret parameters in a query. A value may be a URL with a
+// query; its secrets are hidden too.
 func withoutSecrets(query string) string {
 	pairs := strings.Split(query, "&")
 	for n, pair := range pairs {

@@ -69,7 +69,7 @@ func TestPage(t *testing.T) {
 	for operation := range faultOperations {
 		assert.Contains(t, page, "<option>"+operation+"</option>")
 	}
-	assert.Contains(t, page, "retry-after=7    set Retry-After", "the effects")
+	assert.Contains(t, page, "retry-after=7    add a Retry-After header", "the effects")
 }
 
 func TestPageState(t *testing.T) {
@@ -116,7 +116,7 @@ func TestPageFaults(t *testing.T) {
 	assert.Equal(t, http.StatusTeapot, status)
 	status, text := remove("info:status=418,times=2")
 	assert.Equal(t, http.StatusNotFound, status)
-	assert.Equal(t, "no such fault; a request may have used it meanwhile\n", text)
+	assert.Equal(t, "no such fault; a request may have used it\n", text)
 	for _, rule := range []string{"info:status=418,times=1", list, update} {
 		status, text = remove(rule)
 		assert.Equal(t, http.StatusNoContent, status, text)

@@ -65,7 +65,7 @@ func (r *uploadReader) text(elapsed time.Duration, columns int) string {
 	return label + "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + status
 }
 
-// longWait is the shortest wait that is noted if standard error is not a terminal.
+// longWait is the shortest wait to report if standard error is not a terminal.
 const longWait = 5 * time.Second
 
 // observer reports waits.
@@ -83,7 +83,7 @@ func (a *app) observer() customizers.Observer {
 	}
 }
 
-// reasonText returns the reason for a wait, and what happens afterwards.
+// reasonText returns the reason for a wait, and what follows it.
 func reasonText(w customizers.Wait) string {
 	switch {
 	case w.Reason == customizers.WaitRateLimit:
@@ -110,20 +110,20 @@ func shorten(_ []string, attr slog.Attr) slog.Attr {
 	case attr.Key == slog.TimeKey:
 		return slog.String(slog.TimeKey, attr.Value.Time().Format("15:04:05.000"))
 	case attr.Value.Kind() == slog.KindDuration:
-		return slog.Duration(attr.Key, rounded(attr.Value.Duration()))
+		return slog.Duration(attr.Key, readable(attr.Value.Duration()))
 	}
 	return attr
 }
 
-// rounded returns d with a precision that a person can use.
-func rounded(d time.Duration) time.Duration {
+// readable rounds d for a person.
+func readable(d time.Duration) time.Duration {
 	if d < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond)
 	}
 	return d.Round(time.Millisecond)
 }
 
-// sizeText returns a number of bytes.
+// sizeText formats a number of bytes.
 func sizeText(n int64) string {
 	value, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
 	for value >= 999.5 && len(units) > 1 {

@@ -25,11 +25,10 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Use:   "sandbox",
 		Short: "Serve a fake tenant on a loopback port until Ctrl-C",
 		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
-			"a shell; the commands there then use the sandbox. Open its address in a browser to see\n" +
-			"customizers, instances and requests, and to add faults. Requests are also logged, unless\n" +
-			"--quiet.\n\n" +
-			"With --state, the tenant and its credentials are stored in a file. The file is written\n" +
-			"before the response to a change is sent. Use a file for one sandbox at a time.\n\n" +
+			"a shell; commands in that shell then use the sandbox. Open its address in a browser to see\n" +
+			"customizers, instances and requests, and to add faults. Logs requests, unless --quiet.\n\n" +
+			"With --state, stores the tenant and its credentials in a file. Writes the file before it\n" +
+			"responds to a change. Use a file for one sandbox at a time.\n\n" +
 			faultHelp,
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
@@ -100,8 +99,8 @@ type sandbox struct {
 	per       time.Duration
 	lifetime  time.Duration
 	faults    []customizerstest.Fault
-	path      string // of the file that stores the state, or empty
-	shell     string // whose syntax the settings are printed in, or json
+	path      string // of the file for the state; may be empty
+	shell     string // syntax of the settings, or json
 
 	tenant *customizerstest.Server
 	file   stateFile
@@ -162,7 +161,7 @@ var exportFormats = map[string]string{
 	"cmd":        "set \"%s=%s\"\n",
 }
 
-// printSettings prints the settings that select the sandbox. Their values need no quotes.
+// printSettings prints the settings of the sandbox. Their values need no quotes.
 func (s *sandbox) printSettings() error {
 	settings := [][2]string{
 		{"SAIL_BASE_URL", s.tenant.URL},
@@ -211,7 +210,7 @@ func (s *sandbox) log(r customizerstest.Request) {
 	if r.Status == 0 {
 		status = "cut"
 	}
-	line := fmt.Sprintf("%s %-6s %s %s %v", r.Time.Format("15:04:05.000"), r.Method, path, status, rounded(r.Duration))
+	line := fmt.Sprintf("%s %-6s %s %s %v", r.Time.Format("15:04:05.000"), r.Method, path, status, readable(r.Duration))
 	if r.Injected {
 		line += " (fault)"
 	}

@@ -7,14 +7,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// A fit is how a column gives way if the terminal is too narrow for the table.
+// A fit defines how a column changes if the terminal is too narrow for the table.
 type fit int
 
 const (
-	whole   fit = iota
-	cut         // with an ellipsis
-	wraps       // into more lines
-	dropped     // if another column would become too narrow to read
+	whole fit = iota // no change
+	cut              // end with an ellipsis
+	wrap             // continue on the next line
+	drop             // hide, if another column would become too narrow to read
 )
 
 const (
@@ -33,10 +33,10 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 		}
 	}
 	left := terminalWidth + columnGap
-	needed := 0 // width of the column that is cut or wraps
+	needed := 0 // width of the column that is cut or wrapped
 	for i, w := range widths {
 		left -= columnGap
-		if fits[i] == cut || fits[i] == wraps {
+		if fits[i] == cut || fits[i] == wrap {
 			needed = w
 		} else {
 			left -= w
@@ -44,7 +44,7 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 	}
 	var configs []table.ColumnConfig
 	for i, f := range slices.Backward(fits) {
-		if f == dropped && left < min(needed, readableColumn) {
+		if f == drop && left < min(needed, readableColumn) {
 			left += widths[i] + columnGap
 			configs = append(configs, table.ColumnConfig{Number: i + 1, Hidden: true})
 		}
@@ -54,7 +54,7 @@ func renderTable(rows [][]string, fits []fit, terminalWidth int) string {
 		switch {
 		case f == cut && left < needed:
 			c.WidthMaxEnforcer = func(s string, width int) string { return text.Snip(s, width, "…") }
-		case f == wraps && left < needed:
+		case f == wrap && left < needed:
 			c.WidthMaxEnforcer = text.WrapSoft
 		default:
 			continue

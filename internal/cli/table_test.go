@@ -16,13 +16,13 @@ func TestRenderTable(t *testing.T) {
 		width int
 		want  []string
 	}{
-		"wide":       {[]fit{whole, cut, dropped}, 80, []string{"ID    NAME         CREATED", "id-1  a long name  just now", "id-2  東京         -"}},
-		"exact":      {[]fit{whole, cut, dropped}, 27, []string{"ID    NAME         CREATED", "id-1  a long name  just now", "id-2  東京         -"}},
-		"cut":        {[]fit{whole, cut, dropped}, 26, []string{"ID    NAME        CREATED", "id-1  a long na…  just now", "id-2  東京        -"}},
-		"dropped":    {[]fit{whole, cut, dropped}, 23, []string{"ID    NAME", "id-1  a long name", "id-2  東京"}},
-		"both":       {[]fit{whole, cut, dropped}, 12, []string{"ID    NAME", "id-1  a lon…", "id-2  東京"}},
-		"too narrow": {[]fit{whole, cut, dropped}, 1, []string{"ID    NA…", "id-1  a …", "id-2  東…"}},
-		"wraps":      {[]fit{whole, wraps, whole}, 22, []string{"ID    NAME    CREATED", "id-1  a long  just now", "      name", "id-2  東京    -"}},
+		"wide":       {[]fit{whole, cut, drop}, 80, []string{"ID    NAME         CREATED", "id-1  a long name  just now", "id-2  東京         -"}},
+		"exact":      {[]fit{whole, cut, drop}, 27, []string{"ID    NAME         CREATED", "id-1  a long name  just now", "id-2  東京         -"}},
+		"cut":        {[]fit{whole, cut, drop}, 26, []string{"ID    NAME        CREATED", "id-1  a long na…  just now", "id-2  東京        -"}},
+		"dropped":    {[]fit{whole, cut, drop}, 23, []string{"ID    NAME", "id-1  a long name", "id-2  東京"}},
+		"both":       {[]fit{whole, cut, drop}, 12, []string{"ID    NAME", "id-1  a lon…", "id-2  東京"}},
+		"too narrow": {[]fit{whole, cut, drop}, 1, []string{"ID    NA…", "id-1  a …", "id-2  東…"}},
+		"wraps":      {[]fit{whole, wrap, whole}, 22, []string{"ID    NAME    CREATED", "id-1  a long  just now", "      name", "id-2  東京    -"}},
 		"fixed":      {[]fit{whole, whole, whole}, 10, []string{"ID    NAME         CREATED", "id-1  a long name  just now", "id-2  東京         -"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// explain returns the text of a parser's error. It suggests similar commands.
+// explain returns the text of a parser's error. For an unknown command it suggests others.
 func explain(root *cobra.Command, err error) string {
 	var unknown string
 	if _, scanErr := fmt.Sscanf(err.Error(), "unknown command %q for", &unknown); scanErr != nil {
@@ -43,8 +43,8 @@ func explain(root *cobra.Command, err error) string {
 	return text
 }
 
-// explainFlag names the values that a flag takes, where the parser names the function that
-// failed.
+// explainFlag replaces the parser's error about a value, which names a Go function, with the
+// values that the flag takes.
 func explainFlag(_ *cobra.Command, err error) error {
 	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {

@@ -16,7 +16,7 @@ var customizerView = view[customizers.Customizer]{
 		{head: "ID", cell: func(c customizers.Customizer) string { return c.ID }},
 		{head: "NAME", cell: func(c customizers.Customizer) string { return c.Name }, fit: cut},
 		{head: "VERSION", cell: func(c customizers.Customizer) string { return versionText(c.ImageVersion) }},
-		{head: "CREATED", time: func(c customizers.Customizer) time.Time { return c.Created.Time }, fit: dropped},
+		{head: "CREATED", time: func(c customizers.Customizer) time.Time { return c.Created.Time }, fit: drop},
 	},
 }
 
@@ -35,7 +35,7 @@ var versionView = view[customizers.Version]{
 		{head: "CUSTOMIZER", cell: func(v customizers.Version) string { return v.CustomizerID }},
 		{head: "VERSION", cell: func(v customizers.Version) string { return versionText(v.Version) }},
 		{head: "IMAGE", cell: func(v customizers.Version) string { return v.ImageID }, fit: cut},
-		{head: "CREATED", time: func(v customizers.Version) time.Time { return v.Created.Time }, fit: dropped},
+		{head: "CREATED", time: func(v customizers.Version) time.Time { return v.Created.Time }, fit: drop},
 	},
 }
 
@@ -46,7 +46,7 @@ var deploymentView = view[deploy.Result]{
 		{head: "NAME", cell: func(r deploy.Result) string { return r.Customizer.Name }, fit: cut},
 		{head: "OLD", cell: func(r deploy.Result) string { return versionText(r.OldVersion) }},
 		{head: "NEW", cell: func(r deploy.Result) string { return versionText(r.NewVersion) }},
-		{head: "UPLOADED", cell: uploadedText, fit: dropped},
+		{head: "UPLOADED", cell: uploadedText, fit: drop},
 	},
 }
 
@@ -68,14 +68,14 @@ func uploadedText(r deploy.Result) string {
 	return "no"
 }
 
-// ago returns how long before now a time was.
+// ago formats the time between t and now.
 func ago(now, t time.Time) string {
 	const day = 24 * time.Hour
 	d := now.Sub(t)
 	switch {
 	case t.IsZero():
 		return "-"
-	case d < -time.Minute: // a clock is wrong
+	case d < -time.Minute: // one of the clocks is wrong
 		return t.UTC().Format(time.RFC3339)
 	case d < time.Minute:
 		return "just now"
