@@ -148,7 +148,7 @@ func TestPage(t *testing.T) {
 	b.until(shows("customizers", "hr-feed | no version | 11111111-1111-4111-8111-111111111111"))
 	b.until(has("#use", "export SAIL_CLIENT_SECRET=not-to-be-seen"))
 	b.until(shows("faults", "update:status=418"))
-	b.until(has("#instances-none", "There are none."))
+	b.until(has("#instances-none", "None."))
 
 	// What happens is shown without a reload.
 	b.is("window.notReloaded = true", "a mark that a reload would lose")
@@ -160,7 +160,7 @@ func TestPage(t *testing.T) {
 	b.until("/1: 32.0 MB, sha256 [0-9a-f]{12}/.test(document.querySelector('#customizers details[open]').innerText)")
 	run("update", "hr-feed", "--name", "other")
 	b.until(shows("requests", "418 | PUT | /v2024/connector-customizers/11111111-1111-4111-8111-111111111111fault"))
-	b.until(has("#faults-none", "There are none."))
+	b.until(has("#faults-none", "None."))
 	run("delete", "badge-sync", "--yes")
 	b.until("!" + shows("customizers", "badge-sync"))
 	b.is("document.querySelector('#customizers details').open", "what was opened stays open while the page changes")
@@ -215,7 +215,7 @@ func TestPageFaults(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS("#faults > li:first-child button")))
 	b.until(rows("faults") + ".join() === 'any:cut,times=always | Remove'")
 	b.do(chromedp.Click(chromedp.CSS("#faults button")))
-	b.until(has("#faults-none", "There are none."))
+	b.until(has("#faults-none", "None."))
 	run("list")
 	b.until(shows("requests", "200 | GET | /v2024/connector-customizers"))
 }
@@ -235,7 +235,7 @@ func TestPageDetails(t *testing.T) {
 	b.until(shows("requests", "/oauth/token?client_id=one&client_secret=(hidden)"))
 
 	b.write("filter", "hr FEED")
-	b.until(rows("customizers") + ".length === 1 && " + rows("instances") + ".length === 1 && " + has("#requests-none", "None matches the filter."))
+	b.until(rows("customizers") + ".length === 1 && " + rows("instances") + ".length === 1 && " + has("#requests-none", "No matches."))
 	run("create", "another")
 	run("create", "hr-feed, the second")
 	b.until(rows("customizers") + ".length === 2")
@@ -307,11 +307,11 @@ func TestPageWithoutSandbox(t *testing.T) {
 	start := time.Now()
 	require.NoError(t, s.stop())
 	assert.Less(t, time.Since(start), 10*time.Second, "an open page does not hold the sandbox up")
-	b.until("document.querySelector('#gone').textContent === 'The sandbox has stopped.'")
+	b.until("document.querySelector('#stopped').textContent === 'The sandbox has stopped.'")
 
 	again := exec.Command(program, "sandbox", "--quiet", "--seed", "5", "--port", url[strings.LastIndex(url, ":")+1:])
 	again.Env = environ(dir)
 	require.NoError(t, again.Start())
 	t.Cleanup(func() { _ = again.Process.Kill() })
-	b.until("document.querySelectorAll('#customizers > li').length === 5 && document.querySelector('#gone').textContent === ''")
+	b.until("document.querySelectorAll('#customizers > li').length === 5 && document.querySelector('#stopped').textContent === ''")
 }
