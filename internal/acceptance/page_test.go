@@ -150,7 +150,7 @@ func TestPage(t *testing.T) {
 	b.waitUntil(hasRow("customizers", "hr-feed | no version | 11111111-1111-4111-8111-111111111111"))
 	b.waitUntil(hasText("#use", "export SAIL_CLIENT_SECRET=not-to-be-seen"))
 	b.waitUntil(hasRow("faults", "update:status=418"))
-	b.waitUntil(hasText("#instances-none", "There are none."))
+	b.waitUntil(hasText("#instances-none", "None."))
 
 	// Changes appear without a reload.
 	b.check("window.notReloaded = true", "mark set, which a reload would lose")
@@ -162,7 +162,7 @@ func TestPage(t *testing.T) {
 	b.waitUntil("/1: 32.0 MB, sha256 [0-9a-f]{12}/.test(document.querySelector('#customizers details[open]').innerText)")
 	run("update", "hr-feed", "--name", "other")
 	b.waitUntil(hasRow("requests", "418 | PUT | /v2024/connector-customizers/11111111-1111-4111-8111-111111111111fault"))
-	b.waitUntil(hasText("#faults-none", "There are none."))
+	b.waitUntil(hasText("#faults-none", "None."))
 	run("delete", "badge-sync", "--yes")
 	b.waitUntil("!" + hasRow("customizers", "badge-sync"))
 	b.check("document.querySelector('#customizers details').open", "details stay open while the page changes")
@@ -217,7 +217,7 @@ func TestPageFaults(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS("#faults > li:first-child button")))
 	b.waitUntil(rows("faults") + ".join() === 'any:cut,times=always | Remove'")
 	b.do(chromedp.Click(chromedp.CSS("#faults button")))
-	b.waitUntil(hasText("#faults-none", "There are none."))
+	b.waitUntil(hasText("#faults-none", "None."))
 	run("list")
 	b.waitUntil(hasRow("requests", "200 | GET | /v2024/connector-customizers"))
 }
@@ -237,7 +237,7 @@ func TestPageDetails(t *testing.T) {
 	b.waitUntil(hasRow("requests", "/oauth/token?client_id=one&client_secret=(hidden)"))
 
 	b.typeInto("filter", "hr FEED")
-	b.waitUntil(rows("customizers") + ".length === 1 && " + rows("instances") + ".length === 1 && " + hasText("#requests-none", "None matches the filter."))
+	b.waitUntil(rows("customizers") + ".length === 1 && " + rows("instances") + ".length === 1 && " + hasText("#requests-none", "No matches."))
 	run("create", "another")
 	run("create", "hr-feed, the second")
 	b.waitUntil(rows("customizers") + ".length === 2")
@@ -309,11 +309,11 @@ func TestPageWithoutSandbox(t *testing.T) {
 	start := time.Now()
 	require.NoError(t, s.stop())
 	assert.Less(t, time.Since(start), 10*time.Second, "an open page does not delay the shutdown")
-	b.waitUntil("document.querySelector('#gone').textContent === 'The sandbox has stopped.'")
+	b.waitUntil("document.querySelector('#stopped').textContent === 'The sandbox has stopped.'")
 
 	again := exec.Command(program, "sandbox", "--quiet", "--seed", "5", "--port", url[strings.LastIndex(url, ":")+1:])
 	again.Env = environ(dir)
 	require.NoError(t, again.Start())
 	t.Cleanup(func() { _ = again.Process.Kill() })
-	b.waitUntil("document.querySelectorAll('#customizers > li').length === 5 && document.querySelector('#gone').textContent === ''")
+	b.waitUntil("document.querySelectorAll('#customizers > li').length === 5 && document.querySelector('#stopped').textContent === ''")
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A Retry-After is waited for as long as --max-wait allows.
+// The command waits for a Retry-After of up to --max-wait.
 func TestMaxWait(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	inEnvironment(t, srv)
+	setEnvironment(t, srv)
 	limited := customizerstest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"90"}}}
 
 	srv.Inject(limited)
@@ -30,22 +30,22 @@ func TestMaxWait(t *testing.T) {
 	srv.Inject(limited)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	log, code := &locked{}, make(chan int, 1)
+	log, code := &safeBuffer{}, make(chan int, 1)
 	go func() { code <- run(ctx, []string{"list", "--max-wait", "2m", "--verbose"}, nil, &bytes.Buffer{}, log) }()
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "wait=1m30s") },
 		10*time.Second, 5*time.Millisecond, "%s", log)
 	cancel()
 	assert.Equal(t, exitInterrupted, <-code)
-	assert.Contains(t, log.String(), "interrupted", "it was waiting")
-	assert.NotContains(t, log.String(), "doctor", "there is nothing to find out")
+	assert.Contains(t, log.String(), "interrupted", "it ended during the wait")
+	assert.NotContains(t, log.String(), "doctor", "an interruption needs no diagnosis")
 
 	stderr.Reset()
 	assert.Equal(t, exitUsage, run(t.Context(), []string{"list", "--max-wait", "0s"}, nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "--max-wait")
 }
 
-// A setting that can't be used is named with its source, and a secret is not quoted.
-func TestSettingsRefused(t *testing.T) {
+// An error on a setting names the setting and its source, and never quotes a secret.
+func TestInvalidSettings(t *testing.T) {
 	srv := customizerstest.NewServer(customizerstest.WithCredentials("an-id", "SECRET"))
 	t.Cleanup(srv.Close)
 	const utf16 = "S\x00E\x00C\x00R\x00E\x00T\x00\r\x00\n\x00"
@@ -53,7 +53,7 @@ func TestSettingsRefused(t *testing.T) {
 	fromStdin := slices.Concat(inFile[:5], []string{"-"})
 	for name, tt := range map[string]struct {
 		env, args []string
-		file      string // and standard input
+		file      string // also standard input
 		code      int
 		says      string
 	}{
@@ -80,7 +80,7 @@ func TestSettingsRefused(t *testing.T) {
 		"file with only a BOM": {args: inFile, file: "\ufeff\r\n", code: exitDenied, says: "--client-secret-file: secret is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEnvironment(t, srv)
+			setEnvironment(t, srv)
 			t.Chdir(t.TempDir())
 			for _, v := range tt.env {
 				name, value, _ := strings.Cut(v, "=")
@@ -96,8 +96,8 @@ func TestSettingsRefused(t *testing.T) {
 	}
 }
 
-// inEnvironment has the command find a tenant.
-func inEnvironment(t *testing.T, srv *customizerstest.Server) {
+// setEnvironment sets the environment to the settings of srv.
+func setEnvironment(t *testing.T, srv *customizerstest.Server) {
 	t.Helper()
 	t.Setenv("SAIL_BASE_URL", srv.URL)
 	t.Setenv("SAIL_CLIENT_ID", srv.ClientID)

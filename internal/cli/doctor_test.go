@@ -28,14 +28,14 @@ func TestDoctorScopes(t *testing.T) {
 		code   int
 		says   []string
 	}{
-		"none that helps": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED\tlist", "403", "the scope sp:connector:read"}},
-		"reading only":    {[]string{"sp:connector:read"}, exitOK, []string{"sp:connector:read (create, update, delete and upload need sp:connector:manage)"}},
-		"all":             {[]string{"sp:scopes:all"}, exitOK, []string{"ok\tscopes\tsp:scopes:all"}},
+		"other scope": {[]string{"idn:other:read"}, exitDenied, []string{"FAILED\tlist", "403", "the scope sp:connector:read"}},
+		"read scope":  {[]string{"sp:connector:read"}, exitOK, []string{"sp:connector:read (create, update, delete and upload need sp:connector:manage)"}},
+		"all scopes":  {[]string{"sp:scopes:all"}, exitOK, []string{"ok\tscopes\tsp:scopes:all"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := customizerstest.NewServer(customizerstest.WithScopes(tt.scopes...))
 			defer srv.Close()
-			inEnvironment(t, srv)
+			setEnvironment(t, srv)
 			code, stdout, stderr := runDoctor(t.Context(), t)
 			assert.Equal(t, tt.code, code, stderr)
 			for _, s := range tt.says {
@@ -45,8 +45,8 @@ func TestDoctorScopes(t *testing.T) {
 	}
 }
 
-// A successful list is the proof of what a token permits, whatever form its claims have.
-func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
+// doctor accepts claims of any form, if the list succeeds.
+func TestDoctorClaims(t *testing.T) {
 	for claims, says := range map[string]string{
 		`{"scope":["FA=="],"exp":4102444800}`: "scopes\tunknown: the token does not name its scopes",
 		`{"scope":"FA=="}`:                    "scopes\tunknown",
@@ -59,7 +59,7 @@ func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 	} {
 		t.Run(claims, func(t *testing.T) {
 			token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-			tenantOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			serveTenant(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				switch r.URL.Path {
 				case "/oauth/token":
@@ -79,8 +79,8 @@ func TestDoctorWithClaimsOfOtherForms(t *testing.T) {
 	}
 }
 
-// tenantOf serves a tenant that is in the environment for the test.
-func tenantOf(t *testing.T, h http.Handler) {
+// serveTenant serves h and sets the environment to its settings.
+func serveTenant(t *testing.T, h http.Handler) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
@@ -89,9 +89,9 @@ func tenantOf(t *testing.T, h http.Handler) {
 	t.Setenv("SAIL_CLIENT_SECRET", "secret")
 }
 
-// A vanity address answers /oauth/info, and names the API elsewhere.
-func TestDoctorNamesTheAPI(t *testing.T) {
-	tenantOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// A vanity address serves /oauth/info, which names the address of the API.
+func TestDoctorVanityAddress(t *testing.T) {
+	serveTenant(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/oauth/info" {
 			_, _ = io.WriteString(w, `{"tokenEndpoint":"https://acme.api.identitynow.com/oauth/token"}`)
 			return
@@ -105,7 +105,7 @@ func TestDoctorNamesTheAPI(t *testing.T) {
 	assert.Contains(t, stdout, "FAILED\ttoken")
 }
 
-func TestDoctorWithAnUnknownAuthority(t *testing.T) {
+func TestDoctorUnknownAuthority(t *testing.T) {
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(srv.Close)
 	srv.Config.ErrorLog = nil
@@ -122,7 +122,7 @@ func TestDoctorWithAnUnknownAuthority(t *testing.T) {
 func TestDoctorInterrupted(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	inEnvironment(t, srv)
+	setEnvironment(t, srv)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	code, stdout, stderr := runDoctor(ctx, t)

@@ -17,15 +17,15 @@ func TestInit(t *testing.T) {
 	project := []string{".gitignore", "README.md", "package.json", "src/index.test.ts", "src/index.ts", "tsconfig.json"}
 	tests := map[string]struct {
 		flags []string
-		make  string // a folder that exists before
+		make  string // folder that exists beforehand
 		want  []string
 	}{
-		"new folder":       {want: project},
-		"empty folder":     {make: "parent/hr-feed", want: project},
-		"folder in others": {make: ".", want: project},
-		"GitLab":           {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
-		"GitHub":           {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
-		"both":             {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
+		"new folder":    {want: project},
+		"empty folder":  {make: "parent/hr-feed", want: project},
+		"nested folder": {make: ".", want: project},
+		"GitLab":        {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
+		"GitHub":        {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
+		"both":          {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestInitRefuses(t *testing.T) {
 	}
 }
 
-// The pipelines are those of docs/pipelines.md, but for the build.
+// The pipelines are those of docs/pipelines.md, except for the build.
 func TestInitPipelines(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/pipelines.md")

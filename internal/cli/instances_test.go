@@ -12,8 +12,8 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// What link and unlink send, and what they leave when something fails. Of three instances,
-// only c is linked, to the customizer two.
+// link and unlink send only requests that change something, and stop at the first failure. Of
+// three instances, only c is linked, to the customizer two.
 func TestLink(t *testing.T) {
 	type fault = customizerstest.Fault
 	for name, tt := range map[string]struct {
@@ -29,7 +29,7 @@ func TestLink(t *testing.T) {
 		"link": {
 			"link one a b c", fault{}, exitOK, []string{"one", "one", "one"}, 3, 1, "id-a\nid-b\nid-c\n", "",
 		},
-		"link what is linked": {
+		"already linked": {
 			"link two c a", fault{}, exitOK, []string{"two", "", "two"}, 1, 1, "id-c\nid-a\n", "c (id-c) is already linked to two.",
 		},
 		"unlink": {
@@ -67,7 +67,7 @@ func TestLink(t *testing.T) {
 				Instances:   []customizerstest.Instance{{ID: "id-a", Name: "a"}, {ID: "id-b", Name: "b"}, {ID: "id-c", Name: "c", CustomizerID: "id-two"}},
 			}))
 			t.Cleanup(srv.Close)
-			inEnvironment(t, srv)
+			setEnvironment(t, srv)
 			if tt.fault.Operation != "" {
 				srv.Inject(tt.fault)
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// What SailPoint's CLI keeps in the system's keyring is used where the file leaves it out.
+// Settings that the file lacks come from the entries of SailPoint's CLI in the system's keyring.
 func TestKeyring(t *testing.T) {
 	srv := customizerstest.NewServer(customizerstest.WithSeed(2))
 	defer srv.Close()
@@ -50,11 +50,11 @@ func TestKeyring(t *testing.T) {
 	assert.NotContains(t, stdout, srv.ClientSecret)
 
 	code, _, stderr = do("list", "--env", "other")
-	assert.Equal(t, exitDenied, code, "the entries are those of another environment")
+	assert.Equal(t, exitDenied, code, "the entries belong to another environment")
 	assert.Contains(t, stderr, "environments.other.pat.clientid")
 
 	keyring.MockInitWithError(errors.New("the keyring is locked"))
 	code, _, stderr = do("list")
 	assert.Equal(t, exitDenied, code)
-	assert.Contains(t, stderr, "the keyring is locked", "a keyring that can't be read is no empty one")
+	assert.Contains(t, stderr, "the keyring is locked", "an unreadable keyring is not an empty one")
 }

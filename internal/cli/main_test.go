@@ -29,7 +29,7 @@ func TestRunDemo(t *testing.T) {
 	assert.Contains(t, stdout.String(), "all as expected")
 	assert.NotContains(t, stdout.String(), "NOT AS EXPECTED")
 
-	// An operation a line, with its statuses and its time.
+	// Each line has an operation, its statuses and its time.
 	line := regexp.MustCompile(`^(create|create version|list|update|get|link|unlink|delete) {2,}((?:token )?(?:\d{3}|no response)(?:, (?:token )?\d{3})*) +([\d.]+(?:ms|µs|s))  \S`)
 	seen := map[string][]string{}
 	for l := range strings.Lines(stdout.String()) {
@@ -49,7 +49,7 @@ func TestRunDemo(t *testing.T) {
 	}, seen)
 }
 
-func TestDemoAgainstATenantThatMisbehaves(t *testing.T) {
+func TestDemoFailures(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		fault customizerstest.Fault
@@ -59,11 +59,11 @@ func TestDemoAgainstATenantThatMisbehaves(t *testing.T) {
 			customizerstest.Fault{Operation: customizerstest.Create, Status: http.StatusBadRequest},
 			[]string{"create: customizers: POST /v2024/connector-customizers: 400"},
 		},
-		"a retry is needed where none is expected": {
+		"an unexpected retry": {
 			customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: http.StatusServiceUnavailable},
 			[]string{"list: the HTTP statuses: got 200, 503, 200, 200, expected 200, 200, 200"},
 		},
-		"an update answers what was not asked for": {
+		"an update returns the old name": {
 			customizerstest.Fault{Operation: customizerstest.Update, Status: http.StatusOK, Body: `{"id":"x","name":"hr-feed"}`},
 			[]string{"update: the name: got hr-feed, expected hr-feed-v2", "get: the name"},
 		},
@@ -119,7 +119,7 @@ func TestRunSandbox(t *testing.T) {
 	exports := bufio.NewScanner(stdout)
 	line := regexp.MustCompile(`^export (SAIL_[A-Z_]+)=(\S+)$`)
 	for _, name := range []string{"SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"} {
-		require.True(t, exports.Scan(), "%s is due", name)
+		require.True(t, exports.Scan(), "no %s", name)
 		m := line.FindStringSubmatch(exports.Text())
 		require.NotNil(t, m, exports.Text())
 		require.Equal(t, name, m[1])
@@ -138,9 +138,9 @@ func TestRunSandbox(t *testing.T) {
 	case c := <-code:
 		assert.Equal(t, 0, c)
 	case <-time.After(20 * time.Second):
-		t.Fatal("the sandbox goes on after its context")
+		t.Fatal("the sandbox did not stop with its context")
 	}
-	assert.False(t, exports.Scan(), "nothing else on the standard output, which is pasted into a shell")
+	assert.False(t, exports.Scan(), "standard output has only what to paste into a shell")
 	assert.Contains(t, stderr.String(), "Ctrl-C")
 	assert.Contains(t, stderr.String(), "5 customizers")
 }
@@ -158,7 +158,7 @@ func TestRunSandboxSettings(t *testing.T) {
 		t.Run(flags[1], func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
-			stdout := &locked{}
+			stdout := &safeBuffer{}
 			code := make(chan int, 1)
 			go func() {
 				code <- run(ctx, append([]string{"sandbox", "--port", "0", "-q"}, flags...), nil, stdout, io.Discard)
@@ -181,7 +181,7 @@ func TestRunSandboxPortInUse(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, 1, run(t.Context(), []string{"sandbox", "--port", port}, nil, &stdout, &stderr))
-	assert.Empty(t, stdout.String(), "nothing that could be pasted")
+	assert.Empty(t, stdout.String(), "nothing to paste")
 	assert.Equal(t, "customizers: port "+port+" is in use (use another --port, or 0 for any)\n", stderr.String())
 }
 
@@ -190,7 +190,7 @@ func TestRunCommandLines(t *testing.T) {
 	tests := map[string]struct {
 		args           []string
 		code           int
-		stdout, stderr string // what they contain; empty means nothing at all
+		stdout, stderr string // text that they contain; empty if they are empty
 	}{
 		"--help":             {[]string{"--help"}, 0, "sandbox", ""},
 		"help":               {[]string{"help"}, 0, "demo", ""},
@@ -203,7 +203,7 @@ func TestRunCommandLines(t *testing.T) {
 		"port not a number":  {[]string{"sandbox", "--port", "http"}, 2, "", "--port"},
 		"port without value": {[]string{"sandbox", "--port"}, 2, "", "--port"},
 		"seed not a number":  {[]string{"sandbox", "--seed", "many"}, 2, "", "--seed"},
-		"argument too many":  {[]string{"demo", "twice"}, 2, "", `"twice"`},
+		"extra argument":     {[]string{"demo", "twice"}, 2, "", `"twice"`},
 		"sandbox, argument":  {[]string{"sandbox", "8787"}, 2, "", `"8787"`},
 	}
 	for name, tt := range tests {
@@ -227,8 +227,8 @@ func TestRunCommandLines(t *testing.T) {
 	}
 }
 
-// Values that parse and can't be used.
-func TestRunSandboxRefuses(t *testing.T) {
+// Values that parse, but are invalid.
+func TestRunSandboxInvalidFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}, {"--port", "0", "--instances", "-1"}} {
 		var stdout, stderr bytes.Buffer

@@ -17,11 +17,11 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// Readers of YAML 1.1 and 1.2 both read a name as the string that it is.
+// YAML 1.1 and 1.2 both read a name as a string.
 func TestYAMLNames(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	inEnvironment(t, srv)
+	setEnvironment(t, srv)
 	for _, name := range []string{
 		"yes", "No", "on", "y", "true", "null", "~", "=", "1", "1e3", "0o7", "0777", "0x1F", "1_000", "1:20", ".inf",
 		"2021-05-11", "2026-02-30", "2001-12-14 21:59:43.10 -5", "0x_", "a: b", "# a", "- a", "hr-feed", "hr feed 2",
@@ -34,8 +34,8 @@ func TestYAMLNames(t *testing.T) {
 	}
 }
 
-// JSON has characters as they are that YAML refuses or folds.
-func TestYAMLOfControlCharacters(t *testing.T) {
+// JSON leaves characters unescaped that YAML refuses or folds.
+func TestYAMLControlCharacters(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a\x7fb", "a\u0085b", "a\u009fb", "a\ufeffb", "a\uffffb", "a\r\nb", "a\nb", "a\u2028b", `a\u007fb`} {
 		var out bytes.Buffer
@@ -48,10 +48,10 @@ func TestYAMLOfControlCharacters(t *testing.T) {
 }
 
 // Some tenants accept a new name and keep the old one.
-func TestUpdateThatChangesNothing(t *testing.T) {
+func TestUpdateWithoutEffect(t *testing.T) {
 	srv := customizerstest.NewServer()
 	t.Cleanup(srv.Close)
-	inEnvironment(t, srv)
+	setEnvironment(t, srv)
 	id := srv.Add("hr-feed")[0].ID
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.Update, Status: http.StatusOK, Body: `{"id":"` + id + `","name":"hr-feed"}`})
 	var stdout, stderr bytes.Buffer
@@ -60,15 +60,15 @@ func TestUpdateThatChangesNothing(t *testing.T) {
 	assert.Empty(t, stdout.String())
 }
 
-// The completion of a name that can't be typed is its ID.
-func TestCompletionOfInvisibleNames(t *testing.T) {
+// A name that can't be typed completes to its ID.
+func TestCompletionInvisibleNames(t *testing.T) {
 	all := []customizers.Customizer{{ID: "id-1", Name: "hr-feed"}, {ID: "id-2", Name: "hr\u200cfeed"}}
 	for i, name := range []string{"-hr", "hr ", "hr\u00a0feed", "hr\u3164feed"} {
 		all = append(all, customizers.Customizer{ID: fmt.Sprintf("other-%d", i), Name: name})
 	}
 	srv := customizerstest.NewServer(customizerstest.WithCustomizers(all...))
 	t.Cleanup(srv.Close)
-	inEnvironment(t, srv)
+	setEnvironment(t, srv)
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", "hr"}, nil, &stdout, &stderr), stderr.String())
 	assert.Contains(t, stdout.String(), "hr-feed\tid-1\nid-2\thr\ufffdfeed\n")

@@ -15,9 +15,9 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// ask sends a request to a sandbox with the given header, in pairs of name and value, and
-// returns the status and body of the response.
-func ask(t *testing.T, s *served, method, path, body string, header ...string) (status int, text string) {
+// ask sends a request to a sandbox and returns the status and body of the response. header
+// has pairs of name and value.
+func ask(t *testing.T, s *testSandbox, method, path, body string, header ...string) (status int, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.env["SAIL_BASE_URL"]+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func ask(t *testing.T, s *served, method, path, body string, header ...string) (
 	return resp.StatusCode, string(data)
 }
 
-func stateOf(t *testing.T, s *served) (st pageState) {
+func stateOf(t *testing.T, s *testSandbox) (st pageState) {
 	t.Helper()
 	status, data := ask(t, s, http.MethodGet, "/_sandbox/state", "")
 	require.Equal(t, http.StatusOK, status)
@@ -43,7 +43,7 @@ func stateOf(t *testing.T, s *served) (st pageState) {
 	return st
 }
 
-func idOf(t *testing.T, s *served) string {
+func idOf(t *testing.T, s *testSandbox) string {
 	t.Helper()
 	p, err := s.client(t).List(t.Context(), customizers.ListOptions{Limit: 1})
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestPage(t *testing.T) {
 	_, page := ask(t, s, http.MethodGet, "/", "")
 	assert.NotContains(t, page, "{{")
 	_, again := ask(t, s, http.MethodGet, "/", "")
-	assert.NotEqual(t, page, again, "a nonce is used once")
+	assert.NotEqual(t, page, again, "each page has a new nonce")
 	for _, elsewhere := range []string{"http://", "https://", "//cdn", "@import"} {
 		assert.NotContains(t, page, elsewhere)
 	}
@@ -89,7 +89,7 @@ func TestPageState(t *testing.T) {
 		assert.Equal(t, len(st.Requests)-1-i, r.Number)
 	}
 
-	// An instance has the name of its customizer, even of one that is not shown.
+	// An instance has the name of its customizer, even if the page omits that customizer.
 	require.Len(t, st.Instances, 3)
 	assert.Equal(t, customizerstest.Instance{ID: st.Instances[2].ID, Name: "instance-000003"}, st.Instances[2].Instance)
 	call(t, s, http.MethodPatch, "/"+st.Instances[2].ID, `[{"op":"add","path":"/connectorCustomizerId","value":"`+id+`"}]`)
@@ -121,7 +121,7 @@ func TestPageFaults(t *testing.T) {
 		status, text = remove(rule)
 		assert.Equal(t, http.StatusNoContent, status, text)
 	}
-	assert.Equal(t, []string{list}, stateOf(t, s).Faults, "of two equal faults one is left")
+	assert.Equal(t, []string{list}, stateOf(t, s).Faults, "one of two equal faults is left")
 	status, _ = ask(t, s, http.MethodGet, "/oauth/info", "")
 	assert.Equal(t, http.StatusOK, status)
 
@@ -149,10 +149,10 @@ func TestPageRefusesOtherSites(t *testing.T) {
 	}
 	tests := map[string]struct {
 		header []string
-		reads  int // status of reading
+		reads  int // status of a GET
 	}{
 		"a name that points here": {[]string{"Host", "evil.example:8787"}, http.StatusForbidden},
-		"a page elsewhere":        {[]string{"Sec-Fetch-Site", "cross-site"}, http.StatusOK}, // the browser keeps it
+		"a page elsewhere":        {[]string{"Sec-Fetch-Site", "cross-site"}, http.StatusOK}, // the browser withholds it
 		"a page on another port":  {[]string{"Sec-Fetch-Site", "same-site"}, http.StatusOK},
 		"an older browser":        {[]string{"Origin", "http://evil.example"}, http.StatusOK},
 		"a document of no origin": {[]string{"Origin", "null"}, http.StatusOK},
@@ -212,7 +212,7 @@ func TestPageHidesSecrets(t *testing.T) {
 
 	_, data := ask(t, s, http.MethodGet, "/_sandbox/state", "")
 	assert.NotContains(t, data, issued.AccessToken)
-	assert.Equal(t, 1, strings.Count(data, secret), "only where it can be copied")
+	assert.Equal(t, 1, strings.Count(data, secret), "only in the settings")
 	assert.NotContains(t, s.logs(), secret)
 }
 

@@ -21,49 +21,49 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-// A served sandbox runs as the command does.
-type served struct {
-	env  map[string]string // that it prints
+// A testSandbox is a running sandbox command.
+type testSandbox struct {
+	env  map[string]string // as printed
 	logs func() string
 	stop func() int
 }
 
-func (s *served) client(t *testing.T) *customizers.Client {
+func (s *testSandbox) client(t *testing.T) *customizers.Client {
 	t.Helper()
 	c, err := customizers.New(s.env["SAIL_BASE_URL"], customizers.ClientCredentials(s.env["SAIL_CLIENT_ID"], s.env["SAIL_CLIENT_SECRET"]))
 	require.NoError(t, err)
 	return c
 }
 
-// locked is a buffer that a goroutine may write while another reads.
-type locked struct {
+// A safeBuffer is a buffer for concurrent use.
+type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *locked) Write(p []byte) (int, error) {
+func (l *safeBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *locked) String() string {
+func (l *safeBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-func serve(t *testing.T, args ...string) *served {
+func serve(t *testing.T, args ...string) *testSandbox {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	stdout, stderr := &locked{}, &locked{}
+	stdout, stderr := &safeBuffer{}, &safeBuffer{}
 	code := make(chan int, 1)
 	go func() {
 		code <- run(ctx, append([]string{"sandbox", "--port", "0"}, args...), nil, stdout, stderr)
 	}()
 	require.Eventually(t, func() bool { return strings.Count(stdout.String(), "\n") == 3 }, 10*time.Second, 5*time.Millisecond, "%s", stderr)
-	s := &served{env: map[string]string{}, logs: stderr.String}
+	s := &testSandbox{env: map[string]string{}, logs: stderr.String}
 	for line := range strings.Lines(stdout.String()) {
 		name, value, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "export ")), "=")
 		s.env[name] = value
@@ -75,20 +75,20 @@ func serve(t *testing.T, args ...string) *served {
 	return s
 }
 
-func TestSandboxKeepsItsState(t *testing.T) {
+func TestSandboxState(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "tenant.json")
 	first := serve(t, "--state", path, "--seed", "2", "--instances", "1", "--quiet")
 	made, err := first.client(t).Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
 	require.NoError(t, err)
-	instances := func(s *served) (list []customizerstest.Instance) {
+	instances := func(s *testSandbox) (list []customizerstest.Instance) {
 		require.NoError(t, json.Unmarshal([]byte(call(t, s, http.MethodGet, "", "")), &list))
 		return list
 	}
 	call(t, first, http.MethodPatch, "/"+instances(first)[0].ID, `[{"op":"replace","path":"/connectorCustomizerId","value":"`+made.ID+`"}]`)
 
-	// A change that got its response is in the file, however the program ends.
+	// A change is in the file before its response is sent.
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var st customizerstest.State
@@ -97,7 +97,7 @@ func TestSandboxKeepsItsState(t *testing.T) {
 	assert.Equal(t, instances(first), st.Instances)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it has the secret")
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds the secret")
 	assert.Equal(t, 0, first.stop())
 
 	second := serve(t, "--state", path, "--seed", "100", "--instances", "100", "--quiet")
@@ -119,7 +119,7 @@ func TestSandboxKeepsItsState(t *testing.T) {
 }
 
 // call calls the connector instances of a sandbox.
-func call(t *testing.T, s *served, method, path, body string) string {
+func call(t *testing.T, s *testSandbox, method, path, body string) string {
 	t.Helper()
 	auth := clientcredentials.Config{ClientID: s.env["SAIL_CLIENT_ID"], ClientSecret: s.env["SAIL_CLIENT_SECRET"], TokenURL: s.env["SAIL_BASE_URL"] + "/oauth/token"}
 	req, err := http.NewRequestWithContext(t.Context(), method, s.env["SAIL_BASE_URL"]+"/beta/connector-instances"+path, strings.NewReader(body))
@@ -133,7 +133,7 @@ func call(t *testing.T, s *served, method, path, body string) string {
 	return string(data)
 }
 
-func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
+func TestSandboxInvalidState(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, says string }{
 		"not JSON":     {"{\n\n  nope", "in line 3"},
@@ -151,12 +151,12 @@ func TestSandboxRefusesAStateThatIsNone(t *testing.T) {
 			assert.Contains(t, stderr.String(), path)
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
-			assert.Equal(t, tt.content, string(data), "it is left alone")
+			assert.Equal(t, tt.content, string(data), "unchanged")
 		})
 	}
 }
 
-func TestSandboxObeysItsFlags(t *testing.T) {
+func TestSandboxFlags(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := serve(t, "--rate-limit", "2/1h", "--token-lifetime", "90s", "--fault", "list:status=418,body=a, b", "--seed", "1")

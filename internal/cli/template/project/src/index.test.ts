@@ -6,15 +6,15 @@ import { connectorCustomizer } from './index'
 
 const context = {} as Context // the hooks don't use it
 
-// connectorWith returns a connector in which every account has these attributes. It creates
-// an account with the attributes that it is given.
+// connectorWith returns a connector whose accounts have the given attributes. Its create
+// command returns the attributes of its input.
 const connectorWith = (attributes: Attributes) =>
     createConnector()
         .stdAccountCreate(async (_, input, res) => res.send({ identity: '1', attributes: input.attributes }))
         .stdAccountRead(async (_, input, res) => res.send({ identity: input.identity, attributes }))
 
-// run runs a command of the connector with the customizer, and returns the attributes that
-// the connector sends.
+// run runs a connector's command with the customizer and returns the attributes that the
+// connector sends.
 async function run(attributes: Attributes, command: StandardCommand, input: object): Promise<Attributes> {
     const out = new PassThrough({ objectMode: true })
     await connectorWith(attributes)._exec(command, context, input, out, await connectorCustomizer())

@@ -7,14 +7,14 @@ import {
     type StdAccountReadOutput,
 } from '@sailpoint/connector-sdk'
 
-// The service calls connectorCustomizer, and runs the hooks around the commands of the
-// connector. A hook returns the input or output that takes the place of the one it was given.
+// The service calls connectorCustomizer and runs its hooks before and after the connector's
+// commands. The value that a hook returns replaces the command's input or output.
 export const connectorCustomizer = async (): Promise<ConnectorCustomizer> =>
     createConnectorCustomizer()
         .beforeStdAccountCreate(lowerCaseEmail)
         .afterStdAccountRead(addDisplayName)
 
-// lowerCaseEmail writes the email address of a new account in lower case.
+// lowerCaseEmail changes the email address of a new account to lower case.
 async function lowerCaseEmail(_: Context, input: StdAccountCreateInput): Promise<StdAccountCreateInput> {
     const { email } = input.attributes
     if (typeof email !== 'string') {
