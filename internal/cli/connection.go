@@ -181,7 +181,7 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 	var data []byte
 	var err error
 	if tty, ok := a.in.(*os.File); ok && path == "-" && isTerminal(tty) {
-		data, err = a.promptSecret(ctx, int(tty.Fd()))
+		data, err = a.promptSecret(ctx, tty)
 	} else {
 		from := a.in
 		if path != "-" {
@@ -211,19 +211,28 @@ func (a *app) readSecret(ctx context.Context, path string) (config.Setting, erro
 	return s, nil
 }
 
-// promptSecret reads a secret from a terminal without echo.
-func (a *app) promptSecret(ctx context.Context, terminal int) ([]byte, error) {
-	state, err := term.GetState(terminal)
+// errInterrupted reports Ctrl-C in a prompt for a secret, where it sends no signal.
+var errInterrupted = errors.New("interrupted")
+
+// promptSecret reads a secret from a terminal. It turns off echo before it prompts.
+func (a *app) promptSecret(ctx context.Context, tty *os.File) (secret []byte, err error) {
+	state, err := term.MakeRaw(int(tty.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	_, _ = io.WriteString(a.console, "Client secret: ")
-	defer a.console.print("")
-	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
-	if ctx.Err() != nil {
-		err = errors.Join(err, term.Restore(terminal, state)) // ReadPassword still waits
+	defer func() { err = errors.Join(err, term.Restore(int(tty.Fd()), state)) }()
+	prompt := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{tty, a.console}, "")
+	text, err := await(ctx, func() (string, error) { return prompt.ReadPassword("Client secret: ") })
+	if err == io.EOF { // Ctrl-C or Ctrl-D
+		err = errInterrupted
 	}
-	return secret, err
+	if err != nil {
+		_, _ = io.WriteString(a.console, "\r\n")
+	}
+	return []byte(text), err
 }
 
 // client returns the client of a command. With --verbose, it logs the tenant.

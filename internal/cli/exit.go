@@ -100,7 +100,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 	code, kind := exitCode(err)
 	message, advice := messageOf(err), adviceOn(err)
-	if code != exitUnknown && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, errInterrupted) || code != exitUnknown && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		code, kind, advice = exitInterrupted, "interrupted", ""
 	}
 	if ctx.Err() != nil {
