@@ -226,7 +226,7 @@ func (a *app) promptSecret(ctx context.Context, tty *os.File) (secret []byte, er
 		io.Writer
 	}{tty, a.console}, "")
 	text, err := await(ctx, func() (string, error) { return prompt.ReadPassword("Client secret: ") })
-	if err == io.EOF { // Ctrl-C or Ctrl-D
+	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D
 		err = errInterrupted
 	}
 	if err != nil {
