@@ -17,11 +17,9 @@ func (a *app) instancesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
-		Long: "Lists all connector instances, and the customizer that is linked to each. The endpoint\n" +
-			"is in no published specification, but SailPoint's CLI uses it.",
-		Example:           "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Long: "Lists all connector instances, each with its linked customizer. The endpoint is in no\n" +
+			"published specification, but SailPoint's CLI uses it.",
+		Example: "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.client(cmd.Context())
 			if err != nil {
@@ -116,21 +114,19 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if len(to) > 0 {
 		r.to = to[0].ID
 	}
-	p := newPrinter(a, instanceView(r.label), true)
+	printerOf := newPrinter[instances.Instance]
+	if dryRun {
+		printerOf = newProgramPrinter[instances.Instance]
+	}
+	p := printerOf(a, instanceView(r.label), true)
 	for n, i := range picked {
-		changed, changeErr := r.change(ctx, i)
-		if changeErr != nil {
-			if err = changeErr; len(picked) > 1 {
+		if err = r.change(ctx, &i); err != nil {
+			if len(picked) > 1 {
 				err = fmt.Errorf("%d of %d done, stopped at %s (%s): %w", n, len(picked), i.Name, i.ID, err)
 			}
 			break
 		}
-		if !dryRun || a.output.format != formatTable {
-			p.print(*changed)
-		}
-	}
-	if dryRun && a.output.format == formatTable {
-		return err
+		p.print(i)
 	}
 	return errors.Join(err, p.end())
 }
@@ -144,17 +140,17 @@ type relinker struct {
 	dryRun bool
 }
 
-// change changes an instance and returns it. It sends no request if nothing would change.
-func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances.Instance, error) {
+// change changes an instance. It sends no request if nothing would change.
+func (r *relinker) change(ctx context.Context, i *instances.Instance) error {
 	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
 	verb, done, change := "link", "Linked", name+" to "+r.label(r.to)
 	switch {
 	case i.CustomizerID == r.to && r.to == "":
 		r.app.console.note("%s is not linked to a customizer.", name)
-		return &i, nil
+		return nil
 	case i.CustomizerID == r.to:
 		r.app.console.note("%s is already linked to %s.", name, r.label(r.to))
-		return &i, nil
+		return nil
 	case r.to == "":
 		verb, done, change = "unlink", "Unlinked", name+" from "+r.label(i.CustomizerID)
 	case i.CustomizerID != "":
@@ -163,7 +159,7 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 	if r.dryRun {
 		r.app.console.note("Would %s %s in %s.", verb, change, r.app.tenant)
 		i.CustomizerID = r.to
-		return &i, nil
+		return nil
 	}
 	var changed *instances.Instance
 	var err error
@@ -175,10 +171,12 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 	if errors.Is(err, customizers.ErrOutcomeUnknown) {
 		err = &exitError{err: err, advice: "run 'customizers instances' to see what was done"}
 	}
-	if err == nil {
-		r.app.console.note("%s %s.", done, change)
+	if err != nil {
+		return err
 	}
-	return changed, err
+	*i = *changed
+	r.app.console.note("%s %s.", done, change)
+	return nil
 }
 
 // labels returns a function that returns the name of a customizer, or its ID if the name is
