@@ -18,9 +18,8 @@ func (a *app) createCommand() *cobra.Command {
 		SuggestFor: []string{"add", "new"},
 		Long: "Creates a customizer, even if another one has the same name. 'customizers deploy'\n" +
 			"creates one only if no customizer has the name.",
-		Example:           "  id=$(customizers create hr-feed -o id)",
-		Args:              arguments("<name>"),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  id=$(customizers create hr-feed -o id)",
+		Args:    arguments("<name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
 			if err := naming.CheckName(name); err != nil {
@@ -98,8 +97,7 @@ func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {
 
 // preview writes the result of a dry run for programs. People read the note.
 func preview[T any](a *app, v view[T], value T) error {
-	if a.output.format == formatTable {
-		return nil
-	}
-	return one(a, v, value)
+	p := newProgramPrinter(a, v, false)
+	p.print(value)
+	return p.end()
 }

@@ -58,7 +58,7 @@ func completions[T any](a *app, cmd *cobra.Command, given []string, begin string
 	if err != nil {
 		return nil
 	}
-	client, err := a.newClient(s, nil, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+	client, err := a.newClient(s, customizers.DefaultTransport(), customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		return nil
 	}

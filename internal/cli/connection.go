@@ -245,14 +245,11 @@ func (a *app) client(ctx context.Context) (*customizers.Client, error) {
 	if a.console.verbose {
 		a.console.print(fmt.Sprintf("The tenant is %s (%s).", a.tenant, s.Base))
 	}
-	return a.newClient(s, nil)
+	return a.newClient(s, customizers.DefaultTransport())
 }
 
-// newClient returns a client with the given settings. The transport may be nil.
+// newClient returns a client with the given settings.
 func (a *app) newClient(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
-	if transport == nil {
-		transport = customizers.DefaultTransport()
-	}
 	auth := customizers.ClientCredentials(s.ID.Value, s.Secret.Value)
 	if s.Token.Value != "" {
 		auth = customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.Token.Value}))

@@ -97,9 +97,9 @@ func await[T any](ctx context.Context, read func() (T, error)) (value T, err err
 	}
 }
 
-// deleteAll deletes customizers and writes them for programs. People read the notes.
+// deleteAll deletes customizers and writes them for programs.
 func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []customizers.Customizer, dryRun bool) error {
-	p := newPrinter(a, customizerView, true)
+	p := newProgramPrinter(a, customizerView, true)
 	var failed error
 	var deleted []string
 	for i, c := range all {
@@ -115,12 +115,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []c
 			a.console.note("Deleted %s (%s).", c.Name, c.ID)
 			deleted = append(deleted, c.ID)
 		}
-		if a.output.format != formatTable {
-			p.print(c)
-		}
-	}
-	if a.output.format == formatTable {
-		return failed
+		p.print(c)
 	}
 	err := p.end()
 	if len(deleted) > 0 {

@@ -20,10 +20,8 @@ import (
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "demo",
-		Short:             "Run every operation against a built-in sandbox that injects faults",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Use:   "demo",
+		Short: "Run every operation against a built-in sandbox that injects faults",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// The service allows 100 requests in 10 seconds. A lower limit makes a shorter demo.
 			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithInstances(1), customizerstest.WithRateLimit(20, time.Second))

@@ -27,9 +27,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: "Shows the source of each setting, connects to the tenant, fetches a token, shows its\n" +
 			"scopes and expiry, lists, and measures the latency. For each failure, shows what to do.\n" +
 			"The exit code is that of the first failure.",
-		SuggestFor:        []string{"check", "status"},
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		SuggestFor: []string{"check", "status"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, p: newPrinter(a, checkView, true)}
 			d.run(cmd.Context())

@@ -18,11 +18,9 @@ func (a *app) instancesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
-		Long: "Lists all connector instances, and the customizer that is linked to each. The endpoint\n" +
-			"is in no published specification, but SailPoint's CLI uses it.",
-		Example:           "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Long: "Lists all connector instances, each with its linked customizer. The endpoint is in no\n" +
+			"published specification, but SailPoint's CLI uses it.",
+		Example: "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.client(cmd.Context())
 			if err != nil {
@@ -117,21 +115,19 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if len(to) > 0 {
 		r.to = to[0].ID
 	}
-	p := newPrinter(a, instanceView(r.label), true)
+	printerOf := newPrinter[instances.Instance]
+	if dryRun {
+		printerOf = newProgramPrinter[instances.Instance]
+	}
+	p := printerOf(a, instanceView(r.label), true)
 	for n, i := range picked {
-		changed, changeErr := r.change(ctx, i)
-		if changeErr != nil {
-			if err = changeErr; len(picked) > 1 {
+		if err = r.change(ctx, &i); err != nil {
+			if len(picked) > 1 {
 				err = fmt.Errorf("stopped at %s (%s) after %d of %d: %w", i.Name, i.ID, n, len(picked), err)
 			}
 			break
 		}
-		if !dryRun || a.output.format != formatTable {
-			p.print(*changed)
-		}
-	}
-	if dryRun && a.output.format == formatTable {
-		return err
+		p.print(i)
 	}
 	end := p.end()
 	if len(r.changed) > 0 {
@@ -151,17 +147,17 @@ type relinker struct {
 	changed []string // IDs
 }
 
-// change changes an instance and returns it. It sends no request if nothing would change.
-func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances.Instance, error) {
+// change changes an instance. It sends no request if nothing would change.
+func (r *relinker) change(ctx context.Context, i *instances.Instance) error {
 	name := fmt.Sprintf("%s (%s)", i.Name, i.ID)
 	verb, done, change, replaced := "link", "Linked", name+" to "+r.label(r.to), ""
 	switch {
 	case i.CustomizerID == r.to && r.to == "":
 		r.app.console.note("%s is not linked to a customizer.", name)
-		return &i, nil
+		return nil
 	case i.CustomizerID == r.to:
 		r.app.console.note("%s is already linked to %s.", name, r.label(r.to))
-		return &i, nil
+		return nil
 	case r.to == "":
 		verb, done, change = "unlink", "Unlinked", name+" from "+r.label(i.CustomizerID)
 	case i.CustomizerID != "":
@@ -170,7 +166,7 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 	if r.dryRun {
 		r.app.console.note("Would %s %s in %s%s.", verb, change, r.app.tenant, replaced)
 		i.CustomizerID = r.to
-		return &i, nil
+		return nil
 	}
 	var changed *instances.Instance
 	var err error
@@ -182,11 +178,13 @@ func (r *relinker) change(ctx context.Context, i instances.Instance) (*instances
 	if errors.Is(err, customizers.ErrOutcomeUnknown) {
 		err = &exitError{err: err, advice: "run 'customizers instances' to see what was done"}
 	}
-	if err == nil {
-		r.changed = append(r.changed, i.ID)
-		r.app.console.note("%s %s%s.", done, change, replaced)
+	if err != nil {
+		return err
 	}
-	return changed, err
+	*i = *changed
+	r.changed = append(r.changed, i.ID)
+	r.app.console.note("%s %s%s.", done, change, replaced)
+	return nil
 }
 
 // labels returns a function that returns the name of a customizer, or its ID if the name is

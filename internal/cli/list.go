@@ -18,9 +18,7 @@ func (a *app) listCommand() *cobra.Command {
 		Long: "Lists all customizers. Writes each page as it arrives, except in a table on a terminal.\n" +
 			"If a page fails, the output ends there and the exit code is not 0. With -o json, the\n" +
 			"output is still valid JSON.",
-		Example:           "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative (want 0 or more)", limit)

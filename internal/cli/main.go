@@ -25,22 +25,14 @@ func Main() {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	code := make(chan int, 1)
-	go func() { code <- run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }()
-	var late <-chan time.Time
-	ended := ctx.Done()
-	for {
-		select {
-		case c := <-code:
-			os.Exit(c)
-		case <-ended:
-			stop()
-			ended, late = nil, time.After(2*time.Second)
-		case <-late: // the command is reading a terminal or a keyring
+	context.AfterFunc(ctx, func() {
+		stop()
+		time.AfterFunc(2*time.Second, func() { // the command is reading a terminal or a keyring
 			_, _ = io.WriteString(os.Stderr, "customizers: interrupted\n")
 			os.Exit(exitInterrupted)
-		}
-	}
+		})
+	})
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // Command returns the command tree, for its documentation.
@@ -132,14 +124,21 @@ func (a *app) rootCommand() *cobra.Command {
 	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()}
 	for _, c := range tenant {
 		c.GroupID = groupTenant
-		c.Flags().SortFlags = false
 		a.addConnectionFlags(c)
 	}
 	for _, c := range local {
 		c.GroupID = groupLocal
-		c.Flags().SortFlags = false
 	}
-	root.AddCommand(append(tenant, local...)...)
+	for _, c := range append(tenant, local...) {
+		c.Flags().SortFlags = false
+		if c.Args == nil {
+			c.Args = arguments()
+		}
+		if c.ValidArgsFunction == nil {
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+		root.AddCommand(c)
+	}
 	root.SetHelpCommandGroupID(groupLocal)
 	strict(root)
 	return root

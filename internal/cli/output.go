@@ -105,6 +105,16 @@ func newPrinter[T any](a *app, v view[T], list bool) *printer[T] {
 	}
 }
 
+// newProgramPrinter returns a printer that writes no table. People read notes instead.
+func newProgramPrinter[T any](a *app, v view[T], list bool) *printer[T] {
+	p := newPrinter(a, v, list)
+	if a.output.format == formatTable {
+		p.w.Reset(io.Discard)
+		p.terminal = false
+	}
+	return p
+}
+
 // one prints a single value.
 func one[T any](a *app, v view[T], value T) error {
 	p := newPrinter(a, v, false)

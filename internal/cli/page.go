@@ -7,7 +7,6 @@ import (
 	"html"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -39,11 +38,7 @@ func (s *sandbox) handler() http.Handler {
 // could read the credentials through a DNS name that resolves to this machine.
 func onLoopback(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if !config.IsLoopback(strings.Trim(host, "[]")) {
+		if !config.IsLoopback((&url.URL{Host: r.Host}).Hostname()) {
 			http.Error(w, "The sandbox serves only loopback addresses.", http.StatusForbidden)
 			return
 		}

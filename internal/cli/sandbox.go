@@ -33,8 +33,6 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
 			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:cut,acted'",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port (want 1 to 65535, or 0 for any free port)", port)
@@ -82,7 +80,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
 	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
 	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
-	f.StringVar(&shell, "shell", "sh", "`shell` whose syntax to print the settings in: sh, fish, powershell or cmd")
+	f.StringVar(&shell, "shell", "sh", "`shell` that reads the printed settings: sh, fish, powershell or cmd")
 	f.StringVarP(&format, "output", "o", "", "print the settings as json instead")
 	s.app.addQuietFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions([]cobra.Completion{"sh", "fish", "powershell", "cmd"}, cobra.ShellCompDirectiveNoFileComp))

@@ -10,7 +10,7 @@ import (
 )
 
 // arguments returns a check of a command's arguments, named as in its usage line. The last
-// may be repeated, such as <id|name>..., or optional, such as [folder].
+// may be repeated (<id|name>...) or optional ([folder]).
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		last := len(names) - 1

@@ -26,10 +26,8 @@ var buildView = view[build]{
 
 func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "version",
-		Short:             "Show the version of this program",
-		Args:              arguments(),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Use:   "version",
+		Short: "Show the version of this program",
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())
 		},
