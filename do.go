@@ -23,8 +23,8 @@ import (
 // [Client.Get]. A request with a body but no GetBody is not retried. The body of the response
 // is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
 //
-// Do returns [ErrInvalidArgument] for any other URL, and sends nothing, so that no token
-// reaches another host. Any other error is an [*Error]: no complete response was received,
+// If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
+// token reaches another host. Any other error is an [*Error]: no complete response was received,
 // or the context ended. It matches [ErrOutcomeUnknown] if the service may have carried out a
 // POST or a PATCH.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {

@@ -54,7 +54,7 @@ var (
 
 // An Error is the failure of a call with valid arguments. It matches the sentinels that
 // apply and its cause, such as the error of the connection or of the context. It never
-// contains a token, a secret or a byte of an archive.
+// contains a token, a secret of at least four bytes, or a byte of an archive.
 type Error struct {
 	Operation string // method of Client that failed, or Token for a token request
 

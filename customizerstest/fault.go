@@ -33,20 +33,20 @@ const InjectedHeader = "X-Injected-Fault"
 // A Fault makes requests fail. Delay and ExpireToken are applied first. Then the request
 // gets Status, is Cut, or gets its usual response, perhaps truncated.
 type Fault struct {
-	Operation Operation // the requests to fail; empty for all but Token and Info
-	Skip      int       // let so many of them pass first
-	Times     int       // fail so many; 0 means 1, and a negative number all
+	Operation Operation // operation to fail; empty means all except Token and Info
+	Skip      int       // number of requests to let pass first
+	Times     int       // number of requests to fail; 0 means 1, negative means all
 
-	Delay       time.Duration // wait first
+	Delay       time.Duration // wait before anything else
 	ExpireToken bool          // refuse the request's token from now on
 
 	Acted      bool        // carry out the request, then fail it
-	Status     int         // respond with this status
-	Header     http.Header // and this header; the default Content-Type is application/json
-	Body       string      // and this body; the default from 400 on is an error as the service sends it
-	EmptyBody  bool        // or no body
+	Status     int         // response status
+	Header     http.Header // response header; the default Content-Type is application/json
+	Body       string      // response body; the default for a Status of 400 or above is the service's error
+	EmptyBody  bool        // respond without a body
 	Cut        bool        // reset the connection instead of responding
-	TruncateAt int         // reset the connection after so many bytes of the response body
+	TruncateAt int         // reset the connection after this many bytes of the response body
 }
 
 // Inject adds faults. Each request gets the first fault, in the order of injection, that applies

@@ -95,8 +95,8 @@ var (
 // Run makes the content at path the newest version of a customizer.
 //
 // The customizer is the ID of an existing one, or a name. If no customizer has the name, Run
-// creates one. The name must be one that [customizers.Client.Create] accepts. If the name of
-// an existing customizer is not, use its ID. Run never deletes anything, and sends at most one
+// creates one. The name must be one that [customizers.Client.Create] accepts. If Create would
+// refuse the name of an existing customizer, use its ID. Run never deletes anything, and sends at most one
 // create. If its outcome is unknown, Run looks for the customizer for 30 seconds; after a 400
 // or 409, it looks once. If two programs deploy the same new name at the same time, they may
 // create two customizers.

@@ -40,7 +40,7 @@ func (a *app) createCommand() *cobra.Command {
 			if c.Name != name {
 				a.console.note("The service changed the name to %s.", c.Name)
 			}
-			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
+			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
 	a.addChangeFlags(cmd, &dryRun)
@@ -81,7 +81,7 @@ func (a *app) updateCommand() *cobra.Command {
 			if c.Name != name {
 				return fmt.Errorf("the service accepted the new name %q of %s (%s), but shows %q", name, old, c.ID, c.Name)
 			}
-			return written(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
+			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "new name")

@@ -119,7 +119,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []c
 	}
 	err := p.end()
 	if len(deleted) > 0 {
-		err = written(err, "deleted "+strings.Join(deleted, ", "))
+		err = outputError(err, "deleted "+strings.Join(deleted, ", "))
 	}
 	return errors.Join(failed, err)
 }

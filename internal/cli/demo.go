@@ -43,7 +43,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 	}
 	d := &demonstration{ctx: ctx, out: out, srv: srv}
 	seeded := len(srv.Customizers())
-	_, _ = fmt.Fprintf(out, "A sandbox tenant with %d customizers serves at %s.\n\n", seeded, srv.URL)
+	_, _ = fmt.Fprintf(out, "A sandbox tenant with %d customizers is running at %s.\n\n", seeded, srv.URL)
 	_, _ = fmt.Fprintf(out, "%-16s %-28s %10s  %s\n", "OPERATION", "HTTP STATUS", "TIME", "RESULT")
 
 	var created []*customizers.Customizer

@@ -58,7 +58,7 @@ func (a *app) uploadCommand() *cobra.Command {
 			if err := f.Verify(); err != nil {
 				return fmt.Errorf("%s, but the file changed after the check: %w", what, err)
 			}
-			return written(one(a, versionView, *v), what)
+			return outputError(one(a, versionView, *v), what)
 		},
 	}
 	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive even without index.js at its root")
@@ -100,7 +100,7 @@ func (a *app) deployCommand() *cobra.Command {
 			var unrecorded error // why there is no default record
 			switch {
 			case own && noRecord:
-				return usageErrorf("--record and --no-record exclude each other")
+				return usageErrorf("--record and --no-record can't be used together")
 			case own && strings.TrimSpace(opts.Record) == "":
 				return usageErrorf("--record is empty")
 			case !own && !noRecord:
@@ -140,7 +140,7 @@ func (a *app) deployCommand() *cobra.Command {
 			}
 			out := one(a, deploymentView, *r)
 			if r.Uploaded {
-				out = written(out, fmt.Sprintf("version %d of %s (%s) was uploaded", r.NewVersion, r.Customizer.Name, r.Customizer.ID))
+				out = outputError(out, fmt.Sprintf("version %d of %s (%s) was uploaded", r.NewVersion, r.Customizer.Name, r.Customizer.ID))
 			}
 			return errors.Join(out, err)
 		},

@@ -285,7 +285,7 @@ func listAdvice(err error) string {
 	case errors.Is(err, customizers.ErrForbidden):
 		return "give the token's user the level ORG_ADMIN, and the token the scope sp:connector:read"
 	case ok && e.StatusCode == http.StatusNotFound:
-		return "check the tenant's address and --api-version: it has no connector customizers there"
+		return "check the tenant's address and --api-version: this URL does not serve connector customizers"
 	case errors.Is(err, customizers.ErrRateLimited):
 		return "other programs use this client ID: wait, or create another client ID for this one"
 	}

@@ -23,7 +23,7 @@ const faultEffects = `  status=503       respond with this status and the servic
   acted            carry out the request, then fail it
   delay=2s         wait before anything else
   expire-token     refuse the request's token from now on
-  times=2          fail 2 requests; the default is 1, always for all
+  times=2          fail 2 requests (default 1); times=always fails all
   skip=1           let 1 request pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
@@ -70,7 +70,7 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
 		return f, errors.New("body and retry-after need a status")
 	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
-		return f, errors.New("status, cut and truncate exclude each other")
+		return f, errors.New("status, cut and truncate can't be combined")
 	case f.Acted && f.Status == 0 && !f.Cut:
 		return f, errors.New("acted needs a status or cut")
 	case f.Status == 0 && !f.Cut && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:

@@ -65,7 +65,7 @@ func (a *app) initCommand() *cobra.Command {
 			for _, f := range files {
 				out.print(f)
 			}
-			return written(out.end(), "the project was written")
+			return outputError(out.end(), "the project was written")
 		},
 	}
 	a.addTableFlags(cmd)

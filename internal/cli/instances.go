@@ -131,7 +131,7 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	}
 	end := p.end()
 	if len(r.changed) > 0 {
-		end = written(end, "changed "+strings.Join(r.changed, ", "))
+		end = outputError(end, "changed "+strings.Join(r.changed, ", "))
 	}
 	return errors.Join(err, end)
 }

@@ -138,8 +138,9 @@ func fields[T any](a *app, v view[T], value T) error {
 	return p.end()
 }
 
-// written adds to an error of standard output the change that was already made.
-func written(err error, done string) error {
+// outputError returns an error that also names the change that was made, or nil if the output
+// succeeded.
+func outputError(err error, done string) error {
 	if err == nil {
 		return nil
 	}

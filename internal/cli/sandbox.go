@@ -139,7 +139,7 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	s.app.console.note("The sandbox has %d customizers and allows %s. See it at %s, stop it with Ctrl-C.",
+	s.app.console.note("The sandbox has %d customizers and allows %s. Open %s to see it. Press Ctrl-C to stop.",
 		len(s.tenant.Customizers()), s.rate(), s.tenant.URL)
 	if err := s.printSettings(); err != nil {
 		return errors.Join(err, server.Close())

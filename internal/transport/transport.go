@@ -10,8 +10,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Handler makes a call, or one attempt of it. If a request was sent, its error is an
-// [*Error].
+// A Handler makes a call, or one attempt of it. From the handler of the status upward, the
+// error of a request that was sent is an [*Error].
 type Handler interface {
 	Do(*Call) (*Response, error)
 }
