@@ -91,8 +91,12 @@ func (a *app) updateCommand() *cobra.Command {
 
 // addChangeFlags adds the flags of a command that changes the tenant.
 func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {
-	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would change, without changing anything")
+	addDryRunFlag(cmd, dryRun)
 	a.addTableFlags(cmd)
+}
+
+func addDryRunFlag(cmd *cobra.Command, dryRun *bool) {
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "show what would change, without changing anything")
 }
 
 // preview writes the result of a dry run for programs. People read the note.

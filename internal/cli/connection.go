@@ -43,7 +43,9 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 	f.StringVar(&c.secretFile, "client-secret-file", "", "`file` that holds the client secret, or - for standard input")
 	f.StringVar(&c.env, "env", "", "`environment` of ~/.sailpoint/config.yaml to use, instead of the active one")
 	f.StringVar(&c.version, "api-version", string(customizers.APIVersion2024), "API `version`: v2024, v2025, v2026 or v1")
-	f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait to accept from a rate limit")
+	if cmd.Name() != "doctor" { // which retries nothing
+		f.DurationVar(&c.maxWait, "max-wait", time.Minute, "longest wait to accept from a rate limit")
+	}
 	a.addQuietFlag(cmd)
 	f.BoolVarP(&a.console.verbose, "verbose", "v", false, "log each request: method, path, status, attempt and time")
 	for _, name := range []string{"tenant", "client-id"} {

@@ -49,7 +49,8 @@ func (a *app) deleteCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
-	a.addChangeFlags(cmd, &dryRun)
+	addDryRunFlag(cmd, &dryRun)
+	a.addOutputFlag(cmd) // its table is the notes
 	return cmd
 }
 
