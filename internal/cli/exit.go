@@ -108,7 +108,8 @@ func (a *app) report(ctx context.Context, err error) int {
 		message = strings.NewReplacer(canceled+": "+cause, "interrupted", cause, "interrupted", canceled, "interrupted").Replace(message)
 	}
 	if a.output.json() {
-		_, _ = a.console.Write(marshal(reportOf(err, code, kind, message, advice), "", ""))
+		data, _ := marshal(reportOf(err, code, kind, message, advice), "", "") // strings and numbers
+		_, _ = a.console.Write(data)
 		return code
 	}
 	if advice != "" {

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -96,6 +98,7 @@ type printer[T any] struct {
 	terminal bool // a table on a terminal
 	n        int
 	rows     [][]string // of a table on a terminal
+	err      error      // the first error other than of w, which keeps its own
 }
 
 func newPrinter[T any](a *app, v view[T], list bool) *printer[T] {
@@ -155,7 +158,7 @@ func (p *printer[T]) print(value T) {
 	case formatJSON:
 		p.printJSON(value)
 	case formatJSONL:
-		_, _ = p.w.Write(marshal(value, "", ""))
+		p.write(marshal(value, "", ""))
 	case formatYAML:
 		p.printYAML(value)
 	default:
@@ -167,36 +170,47 @@ func (p *printer[T]) print(value T) {
 func (p *printer[T]) printJSON(value T) {
 	switch {
 	case !p.list:
-		_, _ = p.w.Write(marshal(value, "", "  "))
+		p.write(marshal(value, "", "  "))
 		return
 	case p.n == 1:
 		_, _ = p.w.WriteString("[\n  ")
 	default:
 		_, _ = p.w.WriteString(",\n  ")
 	}
-	data := marshal(value, "  ", "  ")
-	_, _ = p.w.Write(data[:len(data)-1])
+	data, err := marshal(value, "  ", "  ")
+	p.write(bytes.TrimSuffix(data, []byte("\n")), err)
+}
+
+// write writes the form of a value, or keeps the error of making it.
+func (p *printer[T]) write(data []byte, err error) {
+	if p.err == nil {
+		p.err = err
+	}
+	_, _ = p.w.Write(data)
 }
 
 // marshal returns value as JSON with a final line break. Unlike json.Marshal, it does not
 // escape <, > and &.
-func marshal(value any, prefix, indent string) []byte {
-	var b strings.Builder
+func marshal(value any, prefix, indent string) ([]byte, error) {
+	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent(prefix, indent)
-	if err := enc.Encode(value); err != nil {
-		panic(err) // the types of this package can be marshaled
-	}
-	return []byte(b.String())
+	err := enc.Encode(value)
+	return b.Bytes(), err
 }
 
 // printYAML writes the JSON form of a value as YAML.
 func (p *printer[T]) printYAML(value T) {
-	data := unescaped.ReplaceAllFunc(marshal(value, "", ""), func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
+	data, err := marshal(value, "", "")
+	data = unescaped.ReplaceAllFunc(data, func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		panic(err) // JSON is YAML
+	if err == nil {
+		err = yaml.Unmarshal(data, &doc)
+	}
+	if err != nil {
+		p.write(nil, err)
+		return
 	}
 	node := doc.Content[0]
 	setStyle(node)
@@ -257,7 +271,7 @@ func (p *printer[T]) addRow(text func(column[T]) string) {
 }
 
 // flush writes the values so far, except in a table on a terminal.
-func (p *printer[T]) flush() error { return p.w.Flush() }
+func (p *printer[T]) flush() error { return errors.Join(p.err, p.w.Flush()) }
 
 // end ends the output. Call it even if a list fails, so that JSON is valid.
 func (p *printer[T]) end() error {

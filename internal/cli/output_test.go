@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,5 +80,19 @@ func TestCompletionInvisibleNames(t *testing.T) {
 	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", ""}, nil, &stdout, &stderr), stderr.String())
 	for line := range strings.Lines(stdout.String()) {
 		assert.Regexp(t, `^(hr-feed\tid-1|(id|other)-\d\t.*|:4)\n$`, line)
+	}
+}
+
+// A value that has no JSON form, such as a time after the year 9999, is an error.
+func TestPrintError(t *testing.T) {
+	t.Parallel()
+	c := customizers.Customizer{Name: "hr-feed", Created: customizers.Timestamp{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	for _, format := range []string{formatJSON, formatJSONL, formatYAML} {
+		a := &app{out: io.Discard, console: newConsole(io.Discard), output: output{format: format}}
+		assert.ErrorContains(t, one(a, customizerView, c), "year outside of range", format)
+		p := newPrinter(a, customizerView, true)
+		p.print(c)
+		p.print(customizers.Customizer{})
+		assert.ErrorContains(t, p.end(), "year outside of range", format)
 	}
 }

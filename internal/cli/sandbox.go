@@ -167,18 +167,21 @@ func (s *sandbox) printSettings() error {
 		{"SAIL_CLIENT_SECRET", s.tenant.ClientSecret},
 	}
 	var text []byte
+	var err error
 	if s.shell == formatJSON {
 		values := map[string]string{}
 		for _, v := range settings {
 			values[v[0]] = v[1]
 		}
-		text = marshal(values, "", "  ")
+		text, err = marshal(values, "", "  ")
 	} else {
 		for _, v := range settings {
 			text = fmt.Appendf(text, exportFormats[s.shell], v[0], v[1])
 		}
 	}
-	_, err := s.app.out.Write(text)
+	if err == nil {
+		_, err = s.app.out.Write(text)
+	}
 	return err
 }
 
