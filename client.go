@@ -54,7 +54,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{tenant: u, server: "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
-	if s.version != APIVersion1 {
+	if s.version != APIVersionV1 {
 		c.server += string(s.version) + "/"
 	}
 	c.chain = transport.New(transport.Options{
@@ -256,7 +256,7 @@ func (c *Client) send(ctx context.Context, operation string, req *http.Request, 
 	if ctx == nil {
 		return nil, fmt.Errorf("%w: the context is nil (want context.Background() or another)", ErrInvalidArgument)
 	}
-	if c.version == APIVersion1 {
+	if c.version == APIVersionV1 {
 		req.URL.Path, req.URL.RawPath = insertVersion(req.URL.Path), insertVersion(req.URL.RawPath)
 	}
 	req.URL.Scheme, req.URL.Host, req.Host = c.tenant.Scheme, c.tenant.Host, c.tenant.Host
@@ -281,7 +281,7 @@ func insertVersion(path string) string {
 	if !ok {
 		return path // no RawPath
 	}
-	return collection + "/" + string(APIVersion1) + rest
+	return collection + "/" + string(APIVersionV1) + rest
 }
 
 // customizer decodes the response to an operation that returns a customizer.

@@ -26,7 +26,7 @@ func TestAPIVersions(t *testing.T) {
 		customizers.APIVersion2024: "/v2024/connector-customizers",
 		customizers.APIVersion2025: "/v2025/connector-customizers",
 		customizers.APIVersion2026: "/v2026/connector-customizers",
-		customizers.APIVersion1:    "/connector-customizers/v1",
+		customizers.APIVersionV1:   "/connector-customizers/v1",
 	} {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +90,7 @@ func TestOperations(t *testing.T) {
 func TestUnusualIDs(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"connector-customizers", "v1", "versions", "a?b", "a#b", "100%", "é", "a%2Fb", "a;b=c", "..."} {
-		for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersion1} {
+		for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersionV1} {
 			srv := newServer(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"}))
 			c := checkedClient(t, srv, customizers.WithAPIVersion(version))
 			got, err := c.Get(testContext(t), id)
@@ -134,7 +134,7 @@ func TestListQuery(t *testing.T) {
 		"count=true&limit=250":        {Count: true},
 		"count=true&limit=1&offset=2": {Offset: 2, Limit: 1, Count: true},
 	} {
-		srv := newServer(t, customizerstest.WithSeed(3))
+		srv := newServer(t, customizerstest.WithCustomizerCount(3))
 		page, err := checkedClient(t, srv).List(testContext(t), opts)
 		require.NoError(t, err)
 		sent, err := url.ParseQuery(srv.Requests(customizerstest.List)[0].Query)

@@ -92,7 +92,7 @@ func TestPagesCompile(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "main.go"))
 	write("program_test.go", "package main\nimport \"testing\"\nfunc TestProgram(*testing.T) { main() }\n")
 
-	srv := newServer(t, customizerstest.WithSeed(300))
+	srv := newServer(t, customizerstest.WithCustomizerCount(300))
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off",

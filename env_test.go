@@ -82,7 +82,7 @@ func TestNewFromEnvOrder(t *testing.T) {
 	} {
 		srv := newServer(t)
 		set(srv.URL, srv.ClientID, srv.ClientSecret)
-		c, err := customizers.NewFromEnv(customizers.WithAPIVersion(customizers.APIVersion1))
+		c, err := customizers.NewFromEnv(customizers.WithAPIVersion(customizers.APIVersionV1))
 		require.NoError(t, err)
 		require.NoError(t, list(testContext(t), c))
 		require.Len(t, srv.Requests(), 2)

@@ -51,7 +51,7 @@ func ExampleTokenSource() {
 }
 
 func ExampleClient_All() {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(1000))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(1000))
 	defer srv.Close()
 	client := srv.Client()
 
@@ -69,7 +69,7 @@ func ExampleClient_All() {
 }
 
 func ExampleClient_Pages() {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(600))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(600))
 	defer srv.Close()
 
 	for page, err := range srv.Client().Pages(context.Background(), customizers.ListOptions{Count: true}) {
@@ -104,7 +104,7 @@ var emptyZip = append([]byte("PK\x05\x06"), make([]byte, 18)...)
 func ExampleClient_Create() {
 	srv := customizerstest.NewServer()
 	defer srv.Close()
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Acted: true, Cut: true})
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Apply: true, Reset: true})
 	client, ctx := srv.Client(), context.Background()
 
 	_, err := client.Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
@@ -237,7 +237,7 @@ func Example_reconcile() {
 // Exports all customizers as JSON lines, with the service's field names, in constant
 // memory. The file gets its name only when it is complete.
 func Example_export() {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(600))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(600))
 	defer srv.Close()
 
 	export := func(ctx context.Context, client *customizers.Client, path string) (err error) {

@@ -37,7 +37,7 @@ func TestAllNumberOfRequests(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d %+v", tt.records, tt.opts), func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, customizerstest.WithSeed(tt.records))
+			srv := newServer(t, customizerstest.WithCustomizerCount(tt.records))
 			seen := map[string]bool{}
 			for c, err := range checkedClient(t, srv).All(testContext(t), tt.opts) {
 				require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestAllNumberOfRequests(t *testing.T) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	type page struct{ offset, items, total int }
-	c := checkedClient(t, newServer(t, customizerstest.WithSeed(7)))
+	c := checkedClient(t, newServer(t, customizerstest.WithCustomizerCount(7)))
 	for _, tt := range []struct {
 		opts customizers.ListOptions
 		want []page
@@ -108,7 +108,7 @@ func TestOffsetPastTheEnd(t *testing.T) {
 
 func TestPagesStopsAtBreak(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, customizerstest.WithSeed(600))
+	srv := newServer(t, customizerstest.WithCustomizerCount(600))
 	c := checkedClient(t, srv)
 	n := 0
 	for _, err := range c.All(testContext(t), customizers.ListOptions{}) {
@@ -143,7 +143,7 @@ func TestPagesInvalidArgument(t *testing.T) {
 
 func TestGetByName(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, customizerstest.WithSeed(300), customizerstest.WithCustomizers(
+	srv := newServer(t, customizerstest.WithCustomizerCount(300), customizerstest.WithCustomizers(
 		customizers.Customizer{ID: "1", Name: "one"}, customizers.Customizer{ID: "2", Name: "two"}, customizers.Customizer{ID: "3", Name: "two"},
 	))
 	c := checkedClient(t, srv)

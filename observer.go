@@ -2,6 +2,7 @@ package customizers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -21,13 +22,13 @@ import (
 // functions must not call the client. A panic reaches the caller; during a token request, it
 // becomes an error of all calls that wait for the token.
 type Observer struct {
-	// Attempt is called after each attempt of a request, token requests included.
-	Attempt func(context.Context, Attempt)
-	// Wait is called before each wait of a known length, and again if the wait turns out
+	// OnAttempt is called after each attempt of a request, token requests included.
+	OnAttempt func(context.Context, Attempt)
+	// OnWait is called before each wait of a known length, and again if the wait turns out
 	// longer. When a call joins the queue for the rate limit, Duration is the time until the
-	// next slot frees up; Wait is called again when the call is first in the queue. The
+	// next slot frees up; OnWait is called again when the call is first in the queue. The
 	// client does not know of waits inside a [RateLimiter].
-	Wait func(context.Context, Wait)
+	OnWait func(context.Context, Wait)
 }
 
 // An Attempt is one request of a call.
@@ -35,12 +36,12 @@ type Attempt struct {
 	Operation  string        // method of Client, or Token
 	Method     string        // HTTP method
 	Path       string        // of the URL, with the API version and the ID
-	Attempt    int           // counts from 1
+	Number     int           // counts from 1
 	StatusCode int           // 0 if no response was received
 	Duration   time.Duration // until the body was read or the attempt failed
 	RequestID  string        // service's ID of the request; may be empty
 	Deprecated bool          // whether the response has X-Deprecated
-	Err        *Error        // nil if it succeeded; never ErrOutcomeUnknown, which is decided later
+	Err        error         // nil if it succeeded, otherwise an *Error; never ErrOutcomeUnknown, which is decided later
 }
 
 // A Wait is the time that a call waits before an attempt.
@@ -49,7 +50,7 @@ type Wait struct {
 	Attempt   int    // number of the attempt that follows, from 1
 	Reason    WaitReason
 	Duration  time.Duration
-	Err       *Error // of the previous attempt; nil before the first
+	Err       error // of the previous attempt, an *Error; nil before the first
 }
 
 // A WaitReason is the reason for a [Wait].
@@ -68,16 +69,16 @@ func (c *Client) hooks(log *slog.Logger, o Observer) transport.Hooks {
 	if log != nil {
 		h.OnRetry = c.onRetry(log)
 	}
-	if log != nil || o.Attempt != nil {
+	if log != nil || o.OnAttempt != nil {
 		h.OnAttempt = c.onAttempt(log, o)
 	}
-	if o.Wait != nil {
+	if o.OnWait != nil {
 		h.OnWait = func(call *transport.Call, attempt int, last *transport.Error, reason transport.Reason, d time.Duration) {
 			w := Wait{Operation: call.Operation, Attempt: attempt, Reason: WaitReason(reason), Duration: d}
 			if last != nil {
 				w.Err = c.newError(last)
 			}
-			o.Wait(call.Context, w)
+			o.OnWait(call.Context, w)
 		}
 	}
 	return h
@@ -90,7 +91,7 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 	var deprecated sync.Map // operations logged as deprecated
 	return func(call *transport.Call, resp *transport.Response, failure *transport.Error, d time.Duration) {
 		ctx, req := call.Context, call.Request
-		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Attempt: call.Attempt, Duration: d}
+		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Number: call.Attempt, Duration: d}
 		if resp != nil {
 			a.StatusCode, a.RequestID, a.Deprecated = resp.StatusCode, requestID(resp), isDeprecated(resp.Header)
 		}
@@ -99,11 +100,11 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 				log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", requestAttrs(call)...)
 			}
 		}
-		if failure != nil && (o.Attempt != nil || log.Enabled(ctx, slog.LevelDebug)) {
+		if failure != nil && (o.OnAttempt != nil || log.Enabled(ctx, slog.LevelDebug)) {
 			a.Err = c.newError(failure)
 		}
-		if o.Attempt != nil {
-			o.Attempt(ctx, a)
+		if o.OnAttempt != nil {
+			o.OnAttempt(ctx, a)
 		}
 		if log.Enabled(ctx, slog.LevelDebug) {
 			a.log(ctx, log, requestAttrs(call))
@@ -112,7 +113,7 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 }
 
 func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) {
-	attrs = append(attrs, slog.Int("attempt", a.Attempt), slog.Duration("duration", a.Duration))
+	attrs = append(attrs, slog.Int("attempt", a.Number), slog.Duration("duration", a.Duration))
 	if a.StatusCode != 0 {
 		attrs = append(attrs, slog.Int("status", a.StatusCode))
 	}
@@ -121,8 +122,8 @@ func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) 
 	}
 	if a.Err != nil {
 		attrs = append(attrs, slog.String("error", a.Err.Error()))
-		if a.Err.TrackingID != "" {
-			attrs = append(attrs, slog.String("tracking_id", a.Err.TrackingID))
+		if e, ok := errors.AsType[*Error](a.Err); ok && e.TrackingID != "" {
+			attrs = append(attrs, slog.String("tracking_id", e.TrackingID))
 		}
 	}
 	log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)

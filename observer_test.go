@@ -27,12 +27,12 @@ type record struct {
 
 func (r *record) option() customizers.Option {
 	return customizers.WithObserver(customizers.Observer{
-		Attempt: func(_ context.Context, a customizers.Attempt) {
+		OnAttempt: func(_ context.Context, a customizers.Attempt) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.attempts = append(r.attempts, a)
 		},
-		Wait: func(_ context.Context, w customizers.Wait) {
+		OnWait: func(_ context.Context, w customizers.Wait) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.waits = append(r.waits, w)
@@ -42,7 +42,7 @@ func (r *record) option() customizers.Option {
 
 func TestObserverOperations(t *testing.T) {
 	t.Parallel()
-	for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersion1} {
+	for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersionV1} {
 		srv := newServer(t, withOne())
 		var r record
 		c := srv.Client(r.option(), customizers.WithAPIVersion(version))
@@ -56,7 +56,7 @@ func TestObserverOperations(t *testing.T) {
 			names = append(names, a.Operation)
 			request := srv.Requests()[i]
 			assert.Equal(t, customizers.Attempt{
-				Operation: a.Operation, Method: request.Method, Path: request.Path, Attempt: 1, StatusCode: request.Status,
+				Operation: a.Operation, Method: request.Method, Path: request.Path, Number: 1, StatusCode: request.Status,
 				Duration: a.Duration, Err: a.Err,
 			}, a)
 			assert.Positive(t, a.Duration)
@@ -83,7 +83,7 @@ func TestObserverAttemptsAndWaits(t *testing.T) {
 		}
 		var attempts []attempt
 		for _, a := range r.attempts {
-			attempts = append(attempts, attempt{a.Attempt, a.StatusCode, a.Err != nil})
+			attempts = append(attempts, attempt{a.Number, a.StatusCode, a.Err != nil})
 		}
 		assert.Equal(t, []attempt{{1, 503, true}, {2, 429, true}, {3, 200, false}, {1, 200, false}, {1, 200, false}}, attempts)
 		assert.Equal(t, "r-1", r.attempts[0].RequestID)
@@ -120,7 +120,7 @@ func TestObserverWaitsInTheQueue(t *testing.T) {
 		var mu sync.Mutex
 		waits := make([]int, 30)
 		c := clientOver(t, respond(200, "[]"), customizers.WithRateLimit(10, 10*time.Second), customizers.WithObserver(customizers.Observer{
-			Wait: func(ctx context.Context, w customizers.Wait) {
+			OnWait: func(ctx context.Context, w customizers.Wait) {
 				mu.Lock()
 				defer mu.Unlock()
 				assert.Equal(t, customizers.WaitRateLimit, w.Reason)
@@ -157,7 +157,7 @@ func TestPanics(t *testing.T) {
 				}
 				return respond(200, "[]")(req)
 			}), customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{
-				Wait: func(context.Context, customizers.Wait) {
+				OnWait: func(context.Context, customizers.Wait) {
 					if panics && !inTransport {
 						panic("a bug")
 					}
@@ -175,7 +175,7 @@ func TestPanics(t *testing.T) {
 	// During a token request, which several calls share, a panic becomes their error.
 	bug := errors.New("a bug")
 	srv := newServer(t, customizerstest.WithoutSocket())
-	err := list(t.Context(), srv.Client(customizers.WithObserver(customizers.Observer{Attempt: func(context.Context, customizers.Attempt) { panic(bug) }})))
+	err := list(t.Context(), srv.Client(customizers.WithObserver(customizers.Observer{OnAttempt: func(context.Context, customizers.Attempt) { panic(bug) }})))
 	require.ErrorIs(t, err, bug)
 }
 

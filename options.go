@@ -24,12 +24,12 @@ type APIVersion string
 // The versions of the API. Paths of the yearly versions begin with the version, for example
 // /v2024/connector-customizers. SailPoint supports the yearly versions until the second
 // quarter of 2028 and shuts them down in the first quarter of 2029. In the newer scheme each
-// service has its own versions: APIVersion1 is /connector-customizers/v1.
+// service has its own versions: APIVersionV1 is /connector-customizers/v1.
 const (
 	APIVersion2024 APIVersion = "v2024" // the default
 	APIVersion2025 APIVersion = "v2025"
 	APIVersion2026 APIVersion = "v2026"
-	APIVersion1    APIVersion = "v1"
+	APIVersionV1   APIVersion = "v1"
 )
 
 // settings are the values that options set.
@@ -67,7 +67,7 @@ func newSettings(opts []Option) (*settings, error) {
 func WithAPIVersion(v APIVersion) Option {
 	return func(s *settings) error {
 		switch v {
-		case APIVersion2024, APIVersion2025, APIVersion2026, APIVersion1:
+		case APIVersion2024, APIVersion2025, APIVersion2026, APIVersionV1:
 			s.version = v
 			return nil
 		}
@@ -111,23 +111,29 @@ func WithRetry(p RetryPolicy) Option {
 
 // WithRateLimit limits the client to n requests in any period of length per. The default is
 // the service's own limit, 100 in 10 seconds. Programs with the same client ID share that
-// limit, so give each of them a part. If n is 0 there is no limit, but a Retry-After still
-// pauses every call of the client. Token requests are not counted.
+// limit, so give each of them a part. Token requests are not counted. See also
+// [WithoutRateLimit] and [WithRateLimiter]; of the three, the last one wins.
 //
 // A call waits for a free slot. It fails with [ErrRateLimited] if its context ends first, and
 // at once if its deadline is before the next slot.
 func WithRateLimit(n int, per time.Duration) Option {
 	return func(s *settings) error {
 		switch {
-		case n < 0:
-			return fmt.Errorf("the rate limit is %d requests (want 1 or more, or 0 for no limit)", n)
-		case n > 0 && per <= 0:
+		case n < 1:
+			return fmt.Errorf("the rate limit is %d requests (want 1 or more, or WithoutRateLimit)", n)
+		case per <= 0:
 			return fmt.Errorf("the period of the rate limit is %v (want more than 0)", per)
-		case n == 0:
-			s.window, s.limiter = nil, nil
-		default:
-			s.window, s.limiter = transport.NewWindow(n, per), nil
 		}
+		s.window, s.limiter = transport.NewWindow(n, per), nil
+		return nil
+	}
+}
+
+// WithoutRateLimit removes the client's own rate limit. A Retry-After of the service still
+// pauses every call of the client.
+func WithoutRateLimit() Option {
+	return func(s *settings) error {
+		s.window, s.limiter = nil, nil
 		return nil
 	}
 }
@@ -138,7 +144,7 @@ func WithRateLimit(n int, per time.Duration) Option {
 func WithRateLimiter(l RateLimiter) Option {
 	return func(s *settings) error {
 		if l == nil {
-			return errors.New("the rate limiter is nil (want WithRateLimit(0, 0) for no limit)")
+			return errors.New("the rate limiter is nil (want WithoutRateLimit() for no limit)")
 		}
 		s.window, s.limiter = nil, l
 		return nil

@@ -49,7 +49,7 @@ func TestInvalidOptions(t *testing.T) {
 		opts options
 		says []string
 	}{
-		"nil":                 {options{customizers.WithRateLimit(0, 0), nil}, []string{"option 2 of 2 is nil"}},
+		"nil":                 {options{customizers.WithoutRateLimit(), nil}, []string{"option 2 of 2 is nil"}},
 		"nil HTTP client":     {options{customizers.WithHTTPClient(nil)}, []string{"HTTP client is nil"}},
 		"nil rate limiter":    {options{customizers.WithRateLimiter(nil)}, []string{"rate limiter is nil"}},
 		"nil logger":          {options{customizers.WithLogger(nil)}, []string{"logger is nil"}},
@@ -68,7 +68,7 @@ func TestInvalidOptions(t *testing.T) {
 		"blank user agent":        {options{customizers.WithUserAgent(" ")}, []string{"user agent is blank"}},
 		"user agent of two lines": {options{customizers.WithUserAgent("a\r\nX-Evil: 1")}, []string{"user agent"}},
 		"user agent, not ASCII":   {options{customizers.WithUserAgent("aé")}, []string{"user agent"}},
-		"followed by a valid one": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersion1)}, []string{`"v3"`}},
+		"followed by a valid one": {options{customizers.WithAPIVersion("v3"), customizers.WithAPIVersion(customizers.APIVersionV1)}, []string{`"v3"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

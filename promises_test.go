@@ -53,7 +53,7 @@ var (
 
 // html returns a fault in which the tenant acts but a proxy responds with 200.
 func html(body string) fault {
-	return fault{Acted: true, Status: 200, Header: header("Content-Type", "text/html"), Body: body}
+	return fault{Apply: true, Status: 200, Header: header("Content-Type", "text/html"), Body: body}
 }
 
 // matrix has a row for each fault: the outcome of an operation that can be repeated (List, Get,
@@ -73,7 +73,7 @@ var matrix = []struct {
 	{"502", fault{Status: 502}, twice, serverUnknown, nil, 0},
 	{"503", fault{Status: 503}, twice, serverUnknown, nil, 0},
 	{"504", fault{Status: 504}, twice, serverUnknown, nil, 0},
-	{"503 after acting", fault{Status: 503, Acted: true}, twice, serverUnknown, nil, 0},
+	{"503 after acting", fault{Status: 503, Apply: true}, twice, serverUnknown, nil, 0},
 	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), serverUnknown, nil, 0},
 	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), serverUnknown, nil, 0},
 	{"401 once", fault{ExpireToken: true}, twice, twice, nil, 0},
@@ -84,8 +84,8 @@ var matrix = []struct {
 		map[customizerstest.Operation]outcome{customizerstest.List: failsOnce, customizerstest.Create: failsOnce}, 0,
 	},
 	{"400", fault{Status: 400}, fails(1, customizers.ErrBadRequest), fails(1, customizers.ErrBadRequest), nil, 0},
-	{"reset", fault{Cut: true}, twice, connectionUnknown, nil, 0},
-	{"reset after acting", fault{Cut: true, Acted: true}, twice, connectionUnknown, nil, 0},
+	{"reset", fault{Reset: true}, twice, connectionUnknown, nil, 0},
+	{"reset after acting", fault{Reset: true, Apply: true}, twice, connectionUnknown, nil, 0},
 	{"broken body", fault{TruncateAt: 5}, twice, connectionUnknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
 	{"200 with HTML", html("<html>Sign in</html>"), failsOnce, unknown, nil, 0},
 	{"200 without a body", html(""), failsOnce, unknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
@@ -211,7 +211,7 @@ func TestPromiseRetries(t *testing.T) {
 	for _, op := range operations[:4] {
 		srv := newServer(t, withOne())
 		srv.Inject(
-			fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Cut: true}, fault{Operation: op.name, Status: 504, Acted: true},
+			fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Reset: true}, fault{Operation: op.name, Status: 504, Apply: true},
 		)
 		require.NoError(t, op.call(testContext(t), checkedClient(t, srv)), op.name)
 		assert.Len(t, srv.Requests(op.name), 4)
@@ -220,9 +220,9 @@ func TestPromiseRetries(t *testing.T) {
 		fault fault
 		want  error
 	}{
-		{fault{Cut: true, Acted: true}, nil},
-		{fault{Status: 503, Acted: true}, nil},
-		{fault{Status: 429, Acted: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
+		{fault{Reset: true, Apply: true}, nil},
+		{fault{Status: 503, Apply: true}, nil},
+		{fault{Status: 429, Apply: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
 	} {
 		srv := newServer(t, withOne())
 		c := checkedClient(t, srv)
@@ -235,7 +235,7 @@ func TestPromiseRetries(t *testing.T) {
 
 func TestPromiseOneTokenForAll(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, customizerstest.WithSeed(1))
+	srv := newServer(t, customizerstest.WithCustomizerCount(1))
 	c := checkedClient(t, srv)
 	for round := 1; round <= 3; round++ {
 		srv.Inject(fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
@@ -284,7 +284,7 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 		},
 	} {
 		for _, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 7, Count: true}} {
-			srv := newServer(t, customizerstest.WithoutSocket(), customizerstest.WithSeed(600))
+			srv := newServer(t, customizerstest.WithoutSocket(), customizerstest.WithCustomizerCount(600))
 			c := srv.Client()
 			missing := map[string]bool{}
 			for _, item := range srv.Customizers() {
@@ -309,10 +309,10 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
 		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},
-		"reset": {Cut: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
+		"reset": {Reset: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
 	} {
 		for _, opts := range []customizers.ListOptions{{}, {Count: true}} {
-			srv := newServer(t, customizerstest.WithSeed(600))
+			srv := newServer(t, customizerstest.WithCustomizerCount(600))
 			f.Operation, f.Times, f.Skip = customizerstest.List, -1, 1
 			srv.Inject(f)
 			records, errs := 0, 0
@@ -493,7 +493,7 @@ func TestPromiseRetryAfterPausesEveryCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		wire := newScript(respond(429, "", "Retry-After", "30"), respond(200, "[]"))
-		c := clientOver(t, wire, customizers.WithRateLimit(0, 0))
+		c := clientOver(t, wire, customizers.WithoutRateLimit())
 		start := time.Now()
 		var wg sync.WaitGroup
 		for i := range 5 {
@@ -514,7 +514,7 @@ func TestPromiseListInConstantMemory(t *testing.T) { // not parallel: it reads t
 	const records = 100_000
 	c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
 		return respond(200, recordsOf(req, records))(req)
-	}), customizers.WithRateLimit(0, 0))
+	}), customizers.WithoutRateLimit())
 	before, most, n := heap(), int64(0), 0
 	for _, err := range c.All(t.Context(), customizers.ListOptions{}) {
 		require.NoError(t, err)
@@ -693,7 +693,7 @@ func TestPromiseNoSecrets(t *testing.T) {
 		for _, atToken := range []bool{true, false} {
 			var out strings.Builder
 			log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug - 10}))
-			c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret), customizers.WithRateLimit(0, 0), customizers.WithLogger(log),
+			c := newClient(t, "acme", customizers.ClientCredentials("the-id", secret), customizers.WithoutRateLimit(), customizers.WithLogger(log),
 				customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}),
 				customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 					if req.URL.Path == "/oauth/token" && !atToken {
@@ -794,7 +794,7 @@ func TestPromiseRetryBudget(t *testing.T) {
 		wire := newScript(func(req *http.Request) (*http.Response, error) {
 			return respond(map[bool]int{true: 503, false: 200}[down], "[]")(req)
 		})
-		c := clientOver(t, wire, customizers.WithRateLimit(0, 0))
+		c := clientOver(t, wire, customizers.WithoutRateLimit())
 		requestsOf := func(calls int) (requests int, err error) {
 			wire.requests = nil
 			for range calls {

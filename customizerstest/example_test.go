@@ -12,7 +12,7 @@ import (
 
 // The third page of a list fails, and the client retries it.
 func Example() {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(450))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(450))
 	defer srv.Close()
 	srv.Inject(customizerstest.Fault{
 		Operation: customizerstest.List,

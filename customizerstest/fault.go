@@ -30,8 +30,9 @@ const (
 // follow the contract.
 const InjectedHeader = "X-Injected-Fault"
 
-// A Fault makes requests fail. Delay and ExpireToken are applied first. Then the request
-// gets Status, is Cut, or gets its usual response, perhaps truncated.
+// A Fault makes requests fail. Delay and ExpireToken are applied first. Then the response has
+// Status, the connection is reset (Reset), or the usual response is sent, truncated if
+// TruncateAt is set.
 type Fault struct {
 	Operation Operation // operation to fail; empty means all except Token and Info
 	Skip      int       // number of requests to let pass first
@@ -40,12 +41,12 @@ type Fault struct {
 	Delay       time.Duration // wait before anything else
 	ExpireToken bool          // refuse the request's token from now on
 
-	Acted      bool        // carry out the request, then fail it
+	Apply      bool        // carry out the request, then fail it
 	Status     int         // response status
 	Header     http.Header // response header; the default Content-Type is application/json
 	Body       string      // response body; the default for a Status of 400 or above is the service's error
 	EmptyBody  bool        // respond without a body
-	Cut        bool        // reset the connection instead of responding
+	Reset      bool        // reset the connection instead of responding
 	TruncateAt int         // reset the connection after this many bytes of the response body
 }
 

@@ -43,7 +43,7 @@ func TestFaultStatus(t *testing.T) {
 				srv := serve(t)
 				p := newPeer(t, srv)
 				fault := tt.fault
-				fault.Operation, fault.Acted = customizerstest.Create, acted
+				fault.Operation, fault.Apply = customizerstest.Create, acted
 				srv.Inject(fault)
 				got := p.send(http.MethodPost, collection, recordType, `{"name":"one"}`)
 				switch tt.body {
@@ -67,7 +67,7 @@ func TestFaultStatus(t *testing.T) {
 	assert.Len(t, html, 2, "the caller's header is not changed")
 }
 
-// A request whose connection is reset fails. With Acted, it takes effect even so.
+// A request whose connection is reset fails. With Apply, it takes effect even so.
 func TestFaultCut(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -76,8 +76,8 @@ func TestFaultCut(t *testing.T) {
 		created int // number of customizers
 		status  int // of the recorded request
 	}{
-		"cut":             {fault: customizerstest.Fault{Cut: true}},
-		"cut, acted":      {fault: customizerstest.Fault{Cut: true, Acted: true}, created: 1},
+		"cut":             {fault: customizerstest.Fault{Reset: true}},
+		"cut, acted":      {fault: customizerstest.Fault{Reset: true, Apply: true}, created: 1},
 		"truncated":       {fault: customizerstest.Fault{TruncateAt: 1}, created: 1, status: 201},
 		"fault truncated": {fault: customizerstest.Fault{Status: 503, TruncateAt: 1}, status: 503},
 	}
@@ -98,7 +98,7 @@ func TestFaultCut(t *testing.T) {
 
 func TestFaultTruncateAt(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, customizerstest.WithSeed(3))
+	srv := serve(t, customizerstest.WithCustomizerCount(3))
 	p := newPeer(t, srv)
 	whole := p.get(collection)
 	srv.Inject(customizerstest.Fault{TruncateAt: 100}, customizerstest.Fault{TruncateAt: 1 << 20})

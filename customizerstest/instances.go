@@ -1,6 +1,7 @@
 package customizerstest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,13 +17,23 @@ import (
 // An Instance is a connector instance. A customizer runs in the instances that it is linked to.
 type Instance = instances.Instance
 
-// WithInstances adds n connector instances, named instance-000001 and so on.
-func WithInstances(n int) Option { return func(c *config) { c.instances = n } }
+// WithInstances adds connector instances. Empty IDs are filled in. If the option is repeated,
+// all of them are added.
+func WithInstances(i ...Instance) Option {
+	return func(c *config) { c.instances = append(c.instances, i...) }
+}
+
+// WithInstanceCount adds n connector instances, named instance-000001 and so on.
+func WithInstanceCount(n int) Option { return func(c *config) { c.instanceCount = n } }
 
 // Instances returns the tenant's connector instances, oldest first.
 func (s *Server) Instances() []Instance { return s.tenant.allInstances() }
 
-func (t *tenant) addInstances(n int) {
+func (t *tenant) addInstances(given []Instance, n int) {
+	for _, i := range given {
+		i.ID = cmp.Or(i.ID, uuid.NewString())
+		t.instances = append(t.instances, i)
+	}
 	for i := range n {
 		t.instances = append(t.instances, Instance{ID: uuid.NewString(), Name: fmt.Sprintf("instance-%06d", i+1)})
 	}

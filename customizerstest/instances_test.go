@@ -23,7 +23,7 @@ func link(op, id string) string {
 
 func TestInstances(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, customizerstest.WithInstances(2), customizerstest.WithSeed(2))
+	srv := serve(t, customizerstest.WithInstanceCount(2), customizerstest.WithCustomizerCount(2))
 	p := newPeer(t, srv)
 	all, one, two := srv.Instances(), srv.Customizers()[0].ID, srv.Customizers()[1].ID
 	require.Len(t, all, 2)
@@ -54,7 +54,7 @@ func TestInstances(t *testing.T) {
 
 func TestInstancesErrors(t *testing.T) {
 	t.Parallel()
-	srv := serve(t, customizerstest.WithInstances(1), customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
+	srv := serve(t, customizerstest.WithInstanceCount(1), customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
 	p := newPeer(t, srv)
 	one := instances + "/" + srv.Instances()[0].ID
 	tests := map[string]struct {

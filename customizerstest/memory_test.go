@@ -29,14 +29,14 @@ func TestWithoutSocket(t *testing.T) {
 		"Retry-After": {fault: customizerstest.Fault{Status: 429, Header: http.Header{"Retry-After": {"50"}}}, took: 50 * time.Second},
 		"delay":       {fault: customizerstest.Fault{Delay: 90 * time.Second}, took: 90 * time.Second},
 		"timeout":     {fault: customizerstest.Fault{Delay: time.Hour}, took: 2 * time.Minute, err: context.DeadlineExceeded},
-		"cut":         {fault: customizerstest.Fault{Cut: true}, attempts: 1, err: syscall.ECONNRESET},
+		"cut":         {fault: customizerstest.Fault{Reset: true}, attempts: 1, err: syscall.ECONNRESET},
 		"truncated":   {fault: customizerstest.Fault{TruncateAt: 5}, attempts: 1, err: syscall.ECONNRESET},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := serve(t, customizerstest.WithoutSocket(), customizerstest.WithSeed(2))
+				srv := serve(t, customizerstest.WithoutSocket(), customizerstest.WithCustomizerCount(2))
 				srv.Inject(tt.fault)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()

@@ -106,13 +106,13 @@ func (s *Server) respond(r *http.Request) *response {
 		if f.ExpireToken {
 			s.issuer.expire(bearerToken(r))
 		}
-		if f.Acted || f.Status == 0 && !f.Cut {
+		if f.Apply || f.Status == 0 && !f.Reset {
 			s.handle(resp, r, to)
 		}
 		if f.Status != 0 {
 			resp = f.response()
 		}
-		if f.Cut {
+		if f.Reset {
 			resp.status = 0
 		}
 		resp.truncateAt = f.TruncateAt

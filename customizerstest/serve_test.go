@@ -85,7 +85,7 @@ func TestClients(t *testing.T) {
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &peer{t: t, srv: serve(t, customizerstest.WithCredentials("an-id", "s+cret"), customizerstest.WithInstances(1))}
+			p := &peer{t: t, srv: serve(t, customizerstest.WithCredentials("an-id", "s+cret"), customizerstest.WithInstanceCount(1))}
 			ids := []string{"{instance}", p.srv.Instances()[0].ID}
 			for _, s := range steps {
 				fill := strings.NewReplacer(ids...)
@@ -136,7 +136,7 @@ func TestScopes(t *testing.T) {
 	for _, scope := range []string{"sp:connector:read", "sp:connector:manage", "sp:scopes:all", "other"} {
 		t.Run(scope, func(t *testing.T) {
 			t.Parallel()
-			p := newPeer(t, serve(t, customizerstest.WithScopes(scope), customizerstest.WithInstances(1),
+			p := newPeer(t, serve(t, customizerstest.WithScopes(scope), customizerstest.WithInstanceCount(1),
 				customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"})))
 			for _, op := range operations {
 				got := p.send(op.method, strings.Replace(op.path, "{instance}", p.srv.Instances()[0].ID, 1), op.contentType, op.body)
@@ -251,7 +251,7 @@ func TestServeHTTP(t *testing.T) {
 	rec := httptest.NewRecorder()
 	srv.ServeHTTP(rec, request())
 	assert.Equal(t, http.StatusCreated, rec.Code)
-	srv.Inject(customizerstest.Fault{Acted: true, Cut: true})
+	srv.Inject(customizerstest.Fault{Apply: true, Reset: true})
 	assert.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { srv.ServeHTTP(httptest.NewRecorder(), request()) })
 	assert.Len(t, srv.Customizers(), 2)
 }

@@ -2,7 +2,7 @@
 // tests, as net/http/httptest provides a fake web server. It has the six operations on
 // connector customizers, connector instances, the token endpoint and oauth/info.
 //
-//	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
+//	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
 //	defer srv.Close()
 //	client := srv.Client()
 //
@@ -141,7 +141,7 @@ func (s *Server) isClosed() bool {
 func (s *Server) Client(opts ...customizers.Option) *customizers.Client {
 	c, err := customizers.New(s.URL, customizers.ClientCredentials(s.ClientID, s.ClientSecret), slices.Concat([]customizers.Option{
 		customizers.WithHTTPClient(s.client),
-		customizers.WithRateLimit(0, 0),
+		customizers.WithoutRateLimit(),
 	}, opts)...)
 	if err != nil {
 		panic(fmt.Sprintf("customizerstest: %v", err))
@@ -222,14 +222,15 @@ func (s *Server) record(r Request) {
 }
 
 // An Option configures a [Server]. The order of options has no effect. If an option is
-// repeated, the last one wins, except for [WithCustomizers].
+// repeated, the last one wins, except for [WithCustomizers] and [WithInstances].
 type Option func(*config)
 
 type config struct {
 	clientID, clientSecret string
 	customizers            []customizers.Customizer
-	seed                   int
-	instances              int
+	count                  int
+	instances              []Instance
+	instanceCount          int
 	tokenLifetime          time.Duration
 	scopes                 []string
 	limit                  int
@@ -247,8 +248,8 @@ func WithCustomizers(c ...customizers.Customizer) Option {
 	return func(cfg *config) { cfg.customizers = append(cfg.customizers, c...) }
 }
 
-// WithSeed adds n customizers, named customizer-000001 and so on.
-func WithSeed(n int) Option { return func(c *config) { c.seed = n } }
+// WithCustomizerCount adds n customizers, named customizer-000001 and so on.
+func WithCustomizerCount(n int) Option { return func(c *config) { c.count = n } }
 
 // WithCredentials sets the client ID and secret. By default they are random.
 func WithCredentials(clientID, clientSecret string) Option {

@@ -151,7 +151,7 @@ func TestSeeds(t *testing.T) {
 		ID: "an-id", Name: "given", ImageVersion: 7, ImageID: "an-image", TenantID: "a-tenant",
 		Created: customizers.Timestamp{Time: time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)},
 	}
-	srv := serve(t, customizerstest.WithSeed(2), customizerstest.WithCustomizers(given, customizers.Customizer{Name: "bare"}),
+	srv := serve(t, customizerstest.WithCustomizerCount(2), customizerstest.WithCustomizers(given, customizers.Customizer{Name: "bare"}),
 		customizerstest.WithCustomizers(customizers.Customizer{Name: "last"}))
 	added := srv.Add("x", "y")
 	all := srv.Customizers()

@@ -23,7 +23,7 @@ var stored = customizerstest.State{
 
 func TestState(t *testing.T) {
 	t.Parallel()
-	first := serve(t, customizerstest.WithSeed(2), customizerstest.WithState(stored))
+	first := serve(t, customizerstest.WithCustomizerCount(2), customizerstest.WithState(stored))
 	made := first.Add("hr-feed")[0]
 	assert.Equal(t, "stored-tenant", made.TenantID)
 	_, err := first.Client().CreateVersion(t.Context(), made.ID, nil)

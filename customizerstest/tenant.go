@@ -45,11 +45,11 @@ func newTenant(c config) *tenant {
 	for _, c := range c.customizers {
 		t.add(c)
 	}
-	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(c.seed) * time.Second)
-	for i := range c.seed {
+	start := time.Now().UTC().Truncate(time.Second).Add(-time.Duration(c.count) * time.Second)
+	for i := range c.count {
 		t.add(customizers.Customizer{Name: fmt.Sprintf("customizer-%06d", i+1), Created: customizers.Timestamp{Time: start.Add(time.Duration(i) * time.Second)}})
 	}
-	t.addInstances(c.instances)
+	t.addInstances(c.instances, c.instanceCount)
 	return t
 }
 

@@ -47,7 +47,7 @@ func TestSixOperations(t *testing.T) {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	p := newPeer(t, serve(t, customizerstest.WithSeed(253)))
+	p := newPeer(t, serve(t, customizerstest.WithCustomizerCount(253)))
 	tests := []struct {
 		query string
 		first string // name of the first customizer

@@ -84,11 +84,11 @@ func TestRunChangedArchive(t *testing.T) {
 				require.NoError(t, err)
 				want, err := deploy.Digest(bytes.NewReader(first), int64(len(first)))
 				require.NoError(t, err)
-				assert.Equal(t, want, r.SHA256)
+				assert.Equal(t, want, r.ContentSHA256)
 				assert.FileExists(t, record)
 				return
 			}
-			require.ErrorIs(t, err, deploy.ErrChanged)
+			require.ErrorIs(t, err, deploy.ErrArchiveChanged)
 			require.ErrorContains(t, err, tt.says)
 			assert.NoFileExists(t, record)
 		})

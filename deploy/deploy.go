@@ -50,9 +50,9 @@ type Options struct {
 	// for the endpoints.
 	Link []string
 
-	// AnyContent allows an archive without index.js at its root. The service would not run
+	// AllowMissingIndex allows an archive without index.js at its root. The service would not run
 	// it.
-	AnyContent bool
+	AllowMissingIndex bool
 
 	// DryRun makes Run change nothing. The result reports what a run would do.
 	DryRun bool
@@ -61,16 +61,16 @@ type Options struct {
 // A Result reports what [Run] did, or would do in a dry run. The command writes it as
 // JSON.
 type Result struct {
-	Customizer customizers.Customizer `json:"customizer"`          // after the run
-	Created    bool                   `json:"created"`             // whether the customizer is new
-	Uploaded   bool                   `json:"uploaded"`            // false if the newest version has this content
-	Linked     []instances.Instance   `json:"linked,omitzero"`     // instances that were not linked to the customizer before
-	OldVersion int64                  `json:"oldVersion"`          // 0 if there was no version
-	NewVersion int64                  `json:"newVersion"`          // OldVersion if nothing was uploaded
-	SHA256     string                 `json:"sha256"`              // of the content, see Digest
-	Skipped    []string               `json:"skipped,omitzero"`    // names at the top of the folder that were left out
-	Warning    string                 `json:"warning,omitzero"`    // why the service may not run the content
-	Unrecorded string                 `json:"unrecorded,omitzero"` // why Options.Record was not written after an upload
+	Customizer    customizers.Customizer `json:"customizer"`           // after the run
+	Created       bool                   `json:"created"`              // whether the customizer is new
+	Uploaded      bool                   `json:"uploaded"`             // false if the newest version has this content
+	Linked        []instances.Instance   `json:"linked,omitzero"`      // instances that were not linked to the customizer before
+	OldVersion    int64                  `json:"oldVersion"`           // 0 if there was no version
+	NewVersion    int64                  `json:"newVersion"`           // OldVersion if nothing was uploaded
+	ContentSHA256 string                 `json:"contentSHA256"`        // of the content, see Digest
+	Skipped       []string               `json:"skipped,omitzero"`     // names at the top of the folder that were left out
+	Warning       string                 `json:"warning,omitzero"`     // why the service may not run the content
+	RecordError   string                 `json:"recordError,omitzero"` // why Options.Record was not written after an upload
 
 	// In a dry run Created and Uploaded are false, and Linked has the instances to link.
 	DryRun      bool `json:"dryRun,omitzero"`
@@ -80,16 +80,16 @@ type Result struct {
 
 // The errors of this package, for [errors.Is].
 var (
-	// ErrNotShown means that the version was uploaded, but the service did not show it within
+	// ErrVersionNotVisible means that the version was uploaded, but the service did not show it within
 	// Options.Timeout. The version is not in the record, so the next run uploads again.
-	ErrNotShown = errors.New("the service does not show the new version")
+	ErrVersionNotVisible = errors.New("the service does not show the new version")
 	// ErrNotRecorded means that the record can't be written. If Run also returns a result,
 	// the deployment is complete, and the next run uploads again. Otherwise nothing was sent,
 	// and the error matches [customizers.ErrInvalidArgument].
 	ErrNotRecorded = errors.New("the deployment can't be recorded")
-	// ErrChanged means that the zip file changed after it was checked. The error names the
+	// ErrArchiveChanged means that the zip file changed after it was checked. The error names the
 	// version if one was uploaded. The version is not in the record.
-	ErrChanged = archive.ErrChanged
+	ErrArchiveChanged = archive.ErrArchiveChanged
 )
 
 // Run makes the content at path the newest version of a customizer.
@@ -109,7 +109,7 @@ var (
 // the same names and contents give the same bytes on every system. It leaves out zip files
 // and dot files at the top of the folder, and lists them in Result.Skipped. It returns an
 // error for a link to a folder or out of the folder, for every archive that [Digest] returns
-// an error for, and for one without index.js at its root: see Options.AnyContent.
+// an error for, and for one without index.js at its root: see Options.AllowMissingIndex.
 //
 // Run returns an error that matches
 //
@@ -119,9 +119,9 @@ var (
 //   - [customizers.ErrAmbiguous] if several customizers or instances have the name; nothing
 //     was uploaded;
 //   - [customizers.ErrOutcomeUnknown] if a create, an upload or a link may have succeeded;
-//   - [ErrNotShown] if the service does not show the uploaded version in time;
+//   - [ErrVersionNotVisible] if the service does not show the uploaded version in time;
 //   - [ErrNotRecorded] if the record can't be written;
-//   - [ErrChanged] if the zip file changed during the run.
+//   - [ErrArchiveChanged] if the zip file changed during the run.
 //
 // Other errors are the client's. It is safe to run again after any error except the one about
 // another name. If the upload succeeded and a link failed, Run returns both the result and
@@ -151,21 +151,21 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 	}
 	defer content.close()
 	warning, err := content.Look(path)
-	if err != nil && !opts.AnyContent {
+	if err != nil && !opts.AllowMissingIndex {
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
 	toLink, err := findInstances(ctx, client, opts.Link)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{SHA256: content.Digest, Skipped: content.skipped, Warning: warning, DryRun: opts.DryRun}
+	r := &Result{ContentSHA256: content.Digest, Skipped: content.skipped, Warning: warning, DryRun: opts.DryRun}
 	if err = r.deploy(ctx, client, customizer, content, past, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
 		return nil, err
 	}
 	linked, linkErr := link(ctx, client, toLink, &r.Customizer, opts.DryRun)
 	r.Linked = linked
 	if linkErr != nil {
-		return r, linkErr // Unrecorded has the other error
+		return r, linkErr // RecordError has the other error
 	}
 	return r, err
 }
@@ -199,10 +199,10 @@ func (r *Result) deploy(ctx context.Context, client Client, customizer string, c
 	switch {
 	case opts.Record == "":
 	case c.ImageVersion != v.Version || v.ImageID != "" && v.ImageID != c.ImageID:
-		r.Unrecorded = "the service does not show the uploaded version as the newest"
+		r.RecordError = "the service does not show the uploaded version as the newest"
 	default:
 		if err = remember(opts.Record, c, content.Digest); err != nil {
-			r.Unrecorded = err.Error()
+			r.RecordError = err.Error()
 		}
 	}
 	return err
@@ -299,7 +299,7 @@ func awaitVersion(ctx context.Context, client Client, c *customizers.Customizer,
 		return err == nil && shown.ImageVersion >= version, err
 	})
 	if err == nil && shown.ImageVersion < version {
-		err = fmt.Errorf("%w: still version %d after %v", ErrNotShown, shown.ImageVersion, timeout)
+		err = fmt.Errorf("%w: still version %d after %v", ErrVersionNotVisible, shown.ImageVersion, timeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but not confirmed: %w", version, c.Name, c.ID, err)

@@ -124,15 +124,15 @@ func TestRun(t *testing.T) {
 			customizerstest.List, customizerstest.List, customizerstest.CreateVersion, customizerstest.Get}, operations(srv))
 		c, err := srv.Client().Get(t.Context(), r.Customizer.ID)
 		require.NoError(t, err)
-		assert.Equal(t, &deploy.Result{Customizer: *c, Created: true, Uploaded: true, NewVersion: 1, SHA256: r.SHA256}, r)
+		assert.Equal(t, &deploy.Result{Customizer: *c, Created: true, Uploaded: true, NewVersion: 1, ContentSHA256: r.ContentSHA256}, r)
 
 		// Without a record, the same content is uploaded again.
 		r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
 		require.NoError(t, err)
 		c.ImageVersion, c.ImageID = 2, r.Customizer.ImageID
-		assert.Equal(t, &deploy.Result{Customizer: *c, Uploaded: true, OldVersion: 1, NewVersion: 2, SHA256: r.SHA256}, r)
+		assert.Equal(t, &deploy.Result{Customizer: *c, Uploaded: true, OldVersion: 1, NewVersion: 2, ContentSHA256: r.ContentSHA256}, r)
 		assert.Len(t, srv.Customizers(), 301)
-	}, customizerstest.WithSeed(300))
+	}, customizerstest.WithCustomizerCount(300))
 }
 
 func TestRunWithAnID(t *testing.T) {
@@ -159,7 +159,7 @@ func TestRunDry(t *testing.T) {
 		dry := deploy.Options{DryRun: true, Record: record}
 		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, dry)
 		require.NoError(t, err)
-		assert.Equal(t, &deploy.Result{Customizer: customizers.Customizer{Name: "hr-feed"}, NewVersion: 1, SHA256: r.SHA256, DryRun: true, WouldCreate: true, WouldUpload: true}, r)
+		assert.Equal(t, &deploy.Result{Customizer: customizers.Customizer{Name: "hr-feed"}, NewVersion: 1, ContentSHA256: r.ContentSHA256, DryRun: true, WouldCreate: true, WouldUpload: true}, r)
 		assert.Empty(t, changes(srv))
 		assert.NoFileExists(t, record)
 
@@ -196,7 +196,7 @@ func TestRunAmbiguous(t *testing.T) {
 			}
 		}, []customizerstest.Operation{customizerstest.Create}},
 		"after a lost create": {func(srv *customizerstest.Server) deploy.Client {
-			srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true})
+			srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Reset: true, Apply: true})
 			return &stub{Client: srv.Client(), afterCreate: func() { srv.Add("hr-feed") }}
 		}, []customizerstest.Operation{customizerstest.Create}},
 	} {
@@ -294,17 +294,17 @@ func TestRunWithFaults(t *testing.T) {
 		failed    error
 		says      string
 	}{
-		"create is cut after the service acted":  {customizerstest.Create, customizerstest.Fault{Cut: true, Acted: true}, nil, ""},
-		"create is 500 after the service acted":  {customizerstest.Create, customizerstest.Fault{Status: 500, Acted: true}, nil, ""},
-		"create is HTML after the service acted": {customizerstest.Create, customizerstest.Fault{Status: 200, Body: "<html>", Acted: true}, nil, ""},
-		"create is cut before the service acted": {customizerstest.Create, customizerstest.Fault{Cut: true}, customizers.ErrOutcomeUnknown, ""},
+		"create is cut after the service acted":  {customizerstest.Create, customizerstest.Fault{Reset: true, Apply: true}, nil, ""},
+		"create is 500 after the service acted":  {customizerstest.Create, customizerstest.Fault{Status: 500, Apply: true}, nil, ""},
+		"create is HTML after the service acted": {customizerstest.Create, customizerstest.Fault{Status: 200, Body: "<html>", Apply: true}, nil, ""},
+		"create is cut before the service acted": {customizerstest.Create, customizerstest.Fault{Reset: true}, customizers.ErrOutcomeUnknown, ""},
 		"create is rate limited":                 {customizerstest.Create, customizerstest.Fault{Status: 429}, nil, ""},
 		"create is refused":                      {customizerstest.Create, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused":                        {customizerstest.List, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but nothing was uploaded: "},
 		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrBadRequest, ", which was at version 0: "},
 		"upload finds it deleted":                {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, customizers.ErrNotFound, "uploading to hr-feed ("},
-		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Cut: true, Acted: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
+		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Reset: true, Apply: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
 		"the new version can't be read":          {customizerstest.Get, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "version 1 of hr-feed ("},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -334,8 +334,8 @@ func TestRunWithFaults(t *testing.T) {
 // Run waits for a customizer whose create has an unknown outcome, and for the new version.
 func TestRunWaits(t *testing.T) {
 	t.Parallel()
-	lost := customizerstest.Fault{Operation: customizerstest.Create, Cut: true, Acted: true}
-	noNumber := customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 200, Body: "{}", Acted: true}
+	lost := customizerstest.Fault{Operation: customizerstest.Create, Reset: true, Apply: true}
+	noNumber := customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 200, Body: "{}", Apply: true}
 	const never = time.Hour
 	for name, tt := range map[string]struct {
 		fault              customizerstest.Fault
@@ -349,8 +349,8 @@ func TestRunWaits(t *testing.T) {
 		"cancelled, for a lost create":  {fault: lost, listed: never, cancelled: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: customizers.ErrOutcomeUnknown},
 		"for the version":               {shown: 10 * time.Second, least: 10 * time.Second, most: 15 * time.Second},
 		"for a version without number":  {fault: noNumber, shown: time.Second, least: time.Second, most: 2 * time.Second},
-		"for the version for 2 minutes": {shown: never, least: 2 * time.Minute, most: 2 * time.Minute, failed: deploy.ErrNotShown},
-		"for the version for 5 seconds": {shown: never, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrNotShown},
+		"for the version for 2 minutes": {shown: never, least: 2 * time.Minute, most: 2 * time.Minute, failed: deploy.ErrVersionNotVisible},
+		"for the version for 5 seconds": {shown: never, timeout: 5 * time.Second, least: 5 * time.Second, most: 5 * time.Second, failed: deploy.ErrVersionNotVisible},
 		"cancelled, for the version":    {shown: never, cancelled: 7 * time.Second, least: 7 * time.Second, most: 7 * time.Second, failed: context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -55,7 +55,7 @@ func link(ctx context.Context, client Client, all []instances.Instance, c *custo
 		case dryRun:
 			i.CustomizerID = c.ID
 		default:
-			changed, err := instances.Link(ctx, client, i.ID, c.ID)
+			changed, err := instances.Link(ctx, client, c.ID, i.ID)
 			if err != nil {
 				return linked, fmt.Errorf("linking %s (%s) to %s (%s), which is at version %d: %w", i.Name, i.ID, c.Name, c.ID, c.ImageVersion, err)
 			}

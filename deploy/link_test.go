@@ -43,7 +43,7 @@ func TestRunLinks(t *testing.T) {
 		assert.Empty(t, r.Linked)
 		assert.False(t, r.Uploaded)
 		assert.Equal(t, before, changes(srv))
-	}, customizerstest.WithInstances(3))
+	}, customizerstest.WithInstanceCount(3))
 }
 
 // An instance that is given by name and by ID is linked once.
@@ -56,7 +56,7 @@ func TestRunLinksOnce(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, r.Linked, 1)
 		assert.Len(t, srv.Requests(customizerstest.UpdateInstance), 1)
-	}, customizerstest.WithInstances(1))
+	}, customizerstest.WithInstanceCount(1))
 }
 
 // Nothing is changed if an instance does not exist.
@@ -68,7 +68,7 @@ func TestRunLinksUnknownInstance(t *testing.T) {
 		require.ErrorIs(t, err, customizers.ErrNotFound)
 		require.ErrorContains(t, err, `no connector instance has the ID or name "nowhere"`)
 		assert.Empty(t, changes(srv))
-	}, customizerstest.WithInstances(1))
+	}, customizerstest.WithInstanceCount(1))
 }
 
 // If a link fails, Run returns the result of the upload and the error.
@@ -83,7 +83,7 @@ func TestRunLinkFails(t *testing.T) {
 		require.NotNil(t, r)
 		assert.True(t, r.Uploaded)
 		assert.Empty(t, r.Linked)
-	}, customizerstest.WithInstances(1))
+	}, customizerstest.WithInstanceCount(1))
 }
 
 // The service runs index.js at the root of the archive.
@@ -110,7 +110,7 @@ func TestRunChecksForIndexJS(t *testing.T) {
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument, name)
 		require.ErrorContains(t, err, tt.says, name)
 		assert.Empty(t, srv.Requests(), name)
-		_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{AnyContent: true})
+		_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{AllowMissingIndex: true})
 		require.NoError(t, err, name)
 	}
 }

@@ -34,7 +34,7 @@ func TestRecord(t *testing.T) {
 
 		before := changes(srv)
 		second := run("hr-feed", dir)
-		assert.Equal(t, &deploy.Result{Customizer: first.Customizer, OldVersion: 1, NewVersion: 1, SHA256: first.SHA256}, second)
+		assert.Equal(t, &deploy.Result{Customizer: first.Customizer, OldVersion: 1, NewVersion: 1, ContentSHA256: first.ContentSHA256}, second)
 		assert.False(t, run(id, dir).Uploaded, "by ID")
 		assert.False(t, run("hr-feed", other).Uploaded, "another program zipped the same content")
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "hr-feed-0.1.0.zip"), []byte("packed"), 0o600))
@@ -100,7 +100,7 @@ func TestRecordNotWritable(t *testing.T) {
 		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: filepath.Join(parent, "deployed.json")})
 		require.ErrorIs(t, err, deploy.ErrNotRecorded)
 		assert.EqualValues(t, 1, r.NewVersion)
-		assert.Equal(t, err.Error(), r.Unrecorded)
+		assert.Equal(t, err.Error(), r.RecordError)
 	})
 }
 
@@ -117,7 +117,7 @@ func TestRecordOfAnotherUpload(t *testing.T) {
 		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, r.NewVersion)
-		assert.Equal(t, "the service does not show the uploaded version as the newest", r.Unrecorded)
+		assert.Equal(t, "the service does not show the uploaded version as the newest", r.RecordError)
 		assert.NoFileExists(t, record)
 	})
 }

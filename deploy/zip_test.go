@@ -37,7 +37,7 @@ func (r *recorder) CreateVersion(ctx context.Context, id string, archive io.Read
 func deployFolder(t *testing.T, dir, record string) ([]byte, *deploy.Result, error) {
 	t.Helper()
 	client := &recorder{Client: customizerstest.NewServer(customizerstest.WithoutSocket()).Client()}
-	r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record, AnyContent: true})
+	r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record, AllowMissingIndex: true})
 	return client.archive, r, err
 }
 

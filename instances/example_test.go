@@ -13,7 +13,7 @@ import (
 // Links a customizer to the instance with a given name, unless it is already linked.
 func Example() {
 	srv := customizerstest.NewServer(
-		customizerstest.WithCustomizers(customizers.Customizer{Name: "hr-feed"}), customizerstest.WithInstances(2))
+		customizerstest.WithCustomizers(customizers.Customizer{Name: "hr-feed"}), customizerstest.WithInstanceCount(2))
 	defer srv.Close()
 	ctx, client := context.Background(), srv.Client()
 
@@ -29,7 +29,7 @@ func Example() {
 		if i.Name != "instance-000001" || i.CustomizerID == customizer.ID {
 			continue
 		}
-		linked, err := instances.Link(ctx, client, i.ID, customizer.ID)
+		linked, err := instances.Link(ctx, client, customizer.ID, i.ID)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -2,7 +2,7 @@
 // them. A customizer does not run until it is linked to an instance.
 //
 //	all, err := instances.List(ctx, client)
-//	linked, err := instances.Link(ctx, client, all[0].ID, customizer.ID)
+//	linked, err := instances.Link(ctx, client, customizer.ID, all[0].ID)
 //
 // The endpoints, under /beta/connector-instances, are in no published specification.
 // SailPoint's CLI and its extension for VS Code use them, and this package sends the same
@@ -82,7 +82,7 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 // reads the list, which needs the scope sp:connector:read, and succeeds if the list shows the
 // link. Otherwise the error matches [customizers.ErrOutcomeUnknown]. Link also reads the list
 // before it returns [customizers.ErrBadRequest]. It is safe to repeat Link.
-func Link(ctx context.Context, doer Doer, instanceID, customizerID string) (*Instance, error) {
+func Link(ctx context.Context, doer Doer, customizerID, instanceID string) (*Instance, error) {
 	if err := naming.CheckID(customizerID); err != nil {
 		return nil, fmt.Errorf("%w: the customizer's id %w", customizers.ErrInvalidArgument, err)
 	}

@@ -76,7 +76,7 @@ func patchOf(id, body string) string {
 
 func link(id, customizer string) func(context.Context, instances.Doer) (*instances.Instance, error) {
 	return func(ctx context.Context, d instances.Doer) (*instances.Instance, error) {
-		return instances.Link(ctx, d, id, customizer)
+		return instances.Link(ctx, d, customizer, id)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestListFails(t *testing.T) {
 	}{
 		"forbidden":        {customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"503":              {customizerstest.Fault{Status: 503, Times: -1}, customizers.ErrServer, "503"},
-		"connection broke": {customizerstest.Fault{Cut: true, Times: -1}, customizers.ErrConnection, list[4:]},
+		"connection broke": {customizerstest.Fault{Reset: true, Times: -1}, customizers.ErrConnection, list[4:]},
 		"no such endpoint": {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
 		"HTML":             {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes of "text/html"): invalid character`},
 		"no body":          {customizerstest.Fault{Status: 200, EmptyBody: true}, nil, "unexpected body (0 bytes"},
@@ -169,7 +169,7 @@ func TestLinkAndUnlink(t *testing.T) {
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	_, doer := serve(t)
-	got, err := instances.Link(t.Context(), rewriter{doer, strings.ToUpper(a), a}, strings.ToUpper(a), one)
+	got, err := instances.Link(t.Context(), rewriter{doer, strings.ToUpper(a), a}, one, strings.ToUpper(a))
 	require.NoError(t, err)
 	assert.Equal(t, a, got.ID)
 
@@ -224,15 +224,15 @@ func TestLinkFails(t *testing.T) {
 		"forbidden":                     {fault{Status: 403}, customizers.ErrForbidden, false, 1, 0},
 		"no such instance":              {fault{Status: 404}, customizers.ErrNotFound, false, 1, 0},
 		"bad request":                   {fault{Status: 400}, customizers.ErrBadRequest, false, 1, 1},
-		"bad request, but linked":       {fault{Status: 400, Acted: true}, nil, false, 1, 1},
+		"bad request, but linked":       {fault{Status: 400, Apply: true}, nil, false, 1, 1},
 		"500":                           {fault{Status: 500}, customizers.ErrServer, true, 1, 1},
-		"500, but linked":               {fault{Status: 500, Acted: true}, nil, false, 1, 1},
+		"500, but linked":               {fault{Status: 500, Apply: true}, nil, false, 1, 1},
 		"408":                           {fault{Status: 408}, customizers.ErrOutcomeUnknown, true, 1, 1},
 		"a redirect":                    {fault{Status: 307}, customizers.ErrOutcomeUnknown, true, 1, 1},
-		"connection broke":              {fault{Cut: true}, customizers.ErrConnection, true, 1, 1},
-		"connection broke, but linked":  {fault{Cut: true, Acted: true}, nil, false, 1, 1},
+		"connection broke":              {fault{Reset: true}, customizers.ErrConnection, true, 1, 1},
+		"connection broke, but linked":  {fault{Reset: true, Apply: true}, nil, false, 1, 1},
 		"HTML":                          {fault{Status: 200, Body: "<html>"}, customizers.ErrOutcomeUnknown, true, 1, 1},
-		"no content, but linked":        {fault{Status: 204, EmptyBody: true, Acted: true}, nil, false, 1, 1},
+		"no content, but linked":        {fault{Status: 204, EmptyBody: true, Apply: true}, nil, false, 1, 1},
 		"half a body":                   {fault{TruncateAt: 5}, nil, false, 1, 1},
 		"success that changes nothing":  {fault{Status: 200, Body: `{"id":"` + a + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
 		"success with another instance": {fault{Status: 200, Body: `{"id":"` + b + `","connectorCustomizerId":"` + one + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
@@ -242,7 +242,7 @@ func TestLinkFails(t *testing.T) {
 			srv, doer := serve(t)
 			tt.fault.Operation = customizerstest.UpdateInstance
 			srv.Inject(tt.fault)
-			got, err := instances.Link(t.Context(), doer, a, one)
+			got, err := instances.Link(t.Context(), doer, one, a)
 			assert.Len(t, srv.Requests(customizerstest.UpdateInstance), tt.patches)
 			assert.Len(t, srv.Requests(customizerstest.ListInstances), tt.lists)
 			if tt.is == nil {
@@ -267,7 +267,7 @@ func TestLinkFails(t *testing.T) {
 func TestUnlinkAndListFail(t *testing.T) {
 	t.Parallel()
 	srv, doer := serve(t)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Cut: true, Acted: true},
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Reset: true, Apply: true},
 		customizerstest.Fault{Operation: customizerstest.ListInstances, Status: 403})
 	_, err := instances.Unlink(t.Context(), doer, b)
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
@@ -283,7 +283,7 @@ func TestLinkEndsWithItsContext(t *testing.T) {
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Delay: time.Minute})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := instances.Link(ctx, doer, a, one)
+	_, err := instances.Link(ctx, doer, one, a)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 	assert.Empty(t, srv.Requests(customizerstest.ListInstances))
@@ -294,6 +294,6 @@ func TestScopes(t *testing.T) {
 	_, doer := serve(t, customizerstest.WithScopes("sp:connector:read"))
 	_, err := instances.List(t.Context(), doer)
 	require.NoError(t, err)
-	_, err = instances.Link(t.Context(), doer, a, one)
+	_, err = instances.Link(t.Context(), doer, one, a)
 	require.ErrorIs(t, err, customizers.ErrForbidden)
 }

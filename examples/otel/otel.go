@@ -64,14 +64,14 @@ func newObserver(meter metric.Meter) (customizers.Observer, error) {
 		return customizers.Observer{}, err
 	}
 	return customizers.Observer{
-		Attempt: func(ctx context.Context, a customizers.Attempt) {
+		OnAttempt: func(ctx context.Context, a customizers.Attempt) {
 			attempts.Add(ctx, 1, metric.WithAttributes(
 				attribute.String("operation", a.Operation),
 				attribute.Int("http.response.status_code", a.StatusCode),
-				attribute.Bool("retry", a.Attempt > 1),
+				attribute.Bool("retry", a.Number > 1),
 			))
 		},
-		Wait: func(ctx context.Context, w customizers.Wait) {
+		OnWait: func(ctx context.Context, w customizers.Wait) {
 			attrs := []attribute.KeyValue{attribute.String("operation", w.Operation), attribute.String("reason", string(w.Reason))}
 			waits.Record(ctx, w.Duration.Seconds(), metric.WithAttributes(attrs...))
 			trace.SpanFromContext(ctx).AddEvent("wait", trace.WithAttributes(append(attrs,

@@ -71,7 +71,7 @@ func TestSpansAndCounts(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 
-	srv := customizerstest.NewServer(customizerstest.WithSeed(1))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(1))
 	t.Cleanup(srv.Close)
 	opts, err := otel.Options(tracers, meters)
 	require.NoError(t, err)

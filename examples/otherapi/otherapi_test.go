@@ -18,7 +18,7 @@ var _ otherapi.HttpRequestDoer = (*customizers.Client)(nil)
 // the token and retries.
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
-	srv := customizerstest.NewServer(customizerstest.WithSeed(1), customizerstest.WithInstances(2))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(1), customizerstest.WithInstanceCount(2))
 	t.Cleanup(srv.Close)
 	srv.Inject(
 		customizerstest.Fault{Operation: customizerstest.ListInstances, Status: http.StatusServiceUnavailable},
@@ -53,7 +53,7 @@ func TestGeneratedClient(t *testing.T) {
 // A status other than 2xx is an error of the SDK with the service's details.
 func TestGeneratedClientErrors(t *testing.T) {
 	t.Parallel()
-	srv := customizerstest.NewServer(customizerstest.WithInstances(1))
+	srv := customizerstest.NewServer(customizerstest.WithInstanceCount(1))
 	t.Cleanup(srv.Close)
 	other, err := otherapi.New(srv.Client())
 	require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestGeneratedClientErrors(t *testing.T) {
 	var e *customizers.Error
 	require.ErrorAs(t, err, &e)
 	assert.NotEmpty(t, e.TrackingID)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Cut: true})
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Reset: true})
 	_, err = other.PatchConnectorInstanceWithResponse(t.Context(), srv.Instances()[0].ID, remove)
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 }

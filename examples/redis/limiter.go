@@ -4,13 +4,14 @@
 //	limiter := redis.New(store, "customizers:"+clientID, 100, 10*time.Second)
 //	client, err := customizers.NewFromEnv(
 //		customizers.WithRateLimiter(limiter),
-//		customizers.WithObserver(customizers.Observer{Attempt: limiter.Observe}),
+//		customizers.WithObserver(customizers.Observer{OnAttempt: limiter.Observe}),
 //	)
 package redis
 
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -91,15 +92,16 @@ func (l *Limiter) Wait(ctx context.Context) error {
 }
 
 // Observe pauses all programs for a Retry-After that this program receives. Set it as the
-// Attempt of a [customizers.Observer], or call it from yours. If Redis fails, the other programs
+// OnAttempt of a [customizers.Observer], or call it from yours. If Redis fails, the other programs
 // get a 429 of their own.
 func (l *Limiter) Observe(ctx context.Context, a customizers.Attempt) {
-	if a.StatusCode != http.StatusTooManyRequests || a.Err == nil || a.Err.RetryAfter <= 0 {
+	e, ok := errors.AsType[*customizers.Error](a.Err)
+	if !ok || a.StatusCode != http.StatusTooManyRequests || e.RetryAfter <= 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_, _ = l.run(ctx, pause, a.Err.RetryAfter.Milliseconds())
+	_, _ = l.run(ctx, pause, e.RetryAfter.Milliseconds())
 }
 
 // run runs a script. It returns when ctx ends: go-redis would wait for its ReadTimeout.

@@ -54,7 +54,7 @@ func connect(t *testing.T, socket string) *store.Client {
 // newClient returns a client of srv that uses l and does not retry.
 func newClient(srv *customizerstest.Server, l *redis.Limiter) *customizers.Client {
 	return srv.Client(customizers.WithRateLimiter(l),
-		customizers.WithObserver(customizers.Observer{Attempt: l.Observe}),
+		customizers.WithObserver(customizers.Observer{OnAttempt: l.Observe}),
 		customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 }
 

@@ -46,7 +46,7 @@ func normalize(text string) string {
 	for pattern, constant := range map[string]string{
 		`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`: "ea09e09f-4147-46cf-9c2d-636101ab11ab",
 		`127\.0\.0\.1:\d+`:                          "127.0.0.1:8787",
-		`sha256 [0-9a-f]{12}`:                       "sha256 5eb1d1f3c0c5",
+		`content [0-9a-f]{12}`:                      "content 5eb1d1f3c0c5",
 		`sandbox-[a-z0-9]{8}`:                       "sandbox-5eqeseav",
 		`\b(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`:           "1s",
 		`\d{4}-\d\d-\d\dT[\d:]+Z`:                   "2026-11-23T21:29:42Z",
@@ -84,7 +84,7 @@ func TestMigrationCommands(t *testing.T) {
 // returns the final screen.
 func newShell(t *testing.T) (dist string, run func(line string) (string, error)) {
 	t.Helper()
-	env, _ := serve(t, "--seed", "3")
+	env, _ := serve(t, "--customizers", "3")
 	dir := t.TempDir()
 	dist = filepath.Join(dir, "dist")
 	require.NoError(t, os.Mkdir(dist, 0o700))

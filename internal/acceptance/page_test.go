@@ -196,8 +196,8 @@ func TestPage(t *testing.T) {
 func TestPageFaults(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	_, run := b.openPage(1280, "--fault", "get:cut")
-	b.waitUntil(hasRow("faults", "get:cut,times=1"))
+	_, run := b.openPage(1280, "--fault", "get:reset")
+	b.waitUntil(hasRow("faults", "get:reset,times=1"))
 	add := chromedp.Click(chromedp.CSS("#add button"))
 
 	b.typeInto("effects", "status=9")
@@ -226,7 +226,7 @@ func TestPageFaults(t *testing.T) {
 func TestPageDetails(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	url, run := b.openPage(1280, "--seed", "20", "--instances", "5")
+	url, run := b.openPage(1280, "--customizers", "20", "--instances", "5")
 	run("create", "HR feed")
 	run("link", "HR feed", "instance-000004")
 	b.waitUntil(hasRow("instances", "instance-000004 | HR feed") + " && " + hasRow("instances", "instance-000005 | not linked"))
@@ -268,7 +268,7 @@ func TestPageDetails(t *testing.T) {
 func TestPageLayout(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	_, run := b.openPage(1280, "--seed", "20", "--instances", "5", "--fault", "list:status=503,times=2,body="+strings.Repeat("x", 300), "--fault", "update:cut")
+	_, run := b.openPage(1280, "--customizers", "20", "--instances", "5", "--fault", "list:status=503,times=2,body="+strings.Repeat("x", 300), "--fault", "update:reset")
 	run("create", strings.Repeat("long", 40))
 	run("link", strings.Repeat("long", 40), "instance-000001")
 	for range 5 {
@@ -311,7 +311,7 @@ func TestPageWithoutSandbox(t *testing.T) {
 	assert.Less(t, time.Since(start), 10*time.Second, "an open page does not delay the shutdown")
 	b.waitUntil("document.querySelector('#stopped').textContent === 'The sandbox has stopped.'")
 
-	again := exec.Command(program, "sandbox", "--quiet", "--seed", "5", "--port", url[strings.LastIndex(url, ":")+1:])
+	again := exec.Command(program, "sandbox", "--quiet", "--customizers", "5", "--port", url[strings.LastIndex(url, ":")+1:])
 	again.Env = environ(dir)
 	require.NoError(t, again.Start())
 	t.Cleanup(func() { _ = again.Process.Kill() })

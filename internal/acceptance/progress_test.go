@@ -46,7 +46,7 @@ func newUploadGate(t *testing.T) *gate {
 		if strings.HasSuffix(r.URL.Path, "/versions") {
 			r.Body = &splitBody{r.Body, r.ContentLength / 2, wait}
 		}
-	}, customizerstest.WithSeed(1))
+	}, customizerstest.WithCustomizerCount(1))
 }
 
 // An upload shows its progress, rate and remaining time on one line that fits the terminal.
@@ -105,7 +105,7 @@ func TestUploadWithoutBar(t *testing.T) {
 // While a list is written to a file, the terminal shows a counter.
 func TestListCounter(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, blockThirdPage(), customizerstest.WithSeed(700))
+	g := newGate(t, blockThirdPage(), customizerstest.WithCustomizerCount(700))
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	term := runInTerminal(t, 80, g.env, out, "list", "-o", "jsonl")
@@ -129,18 +129,18 @@ func TestRateLimitedLine(t *testing.T) {
 	assert.NotContains(t, screen, "Rate limited: resuming")
 	assert.Contains(t, screen, "(not retried: interrupted; try again in 7s)")
 
-	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
 	term = runInTerminal(t, 80, env, nil, "list")
 	term.waitFor(`^Rate limited: resuming in 1 s$`)
 	assert.Len(t, lines(term.waitExit(0)), 4, "only the table remains")
 
 	// A line wider than the terminal would wrap and could not be erased, so it is cut.
-	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
 	term = runInTerminal(t, 24, env, io.Discard, "list")
 	term.waitFor(`^Rate limited: resuming…$`)
 	assert.Empty(t, term.waitExit(0))
 
-	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
 	term = runInTerminal(t, 80, env, nil, "list", "--quiet")
 	term.waitExit(0)
 	assert.NotContains(t, term.output(), "ate limited")
@@ -156,13 +156,13 @@ func TestDeployLine(t *testing.T) {
 	g.open()
 	screen := lines(term.waitExit(0))
 	assert.Len(t, screen, 3)
-	assert.Regexp(t, `^Uploaded version 1 of customizer-000001 \(sha256 [0-9a-f]{12}\)\.$`, screen[0])
+	assert.Regexp(t, `^Uploaded version 1 of customizer-000001 \(content [0-9a-f]{12}\)\.$`, screen[0])
 }
 
 // The wait before a retry is shown too.
 func TestRetryLine(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--fault", "list:status=503,retry-after=2", "--seed", "3")
+	env, _ := serve(t, "--fault", "list:status=503,retry-after=2", "--customizers", "3")
 	term := runInTerminal(t, 80, env, nil, "list")
 	term.waitFor(`^The service failed: retrying in 2 s$`)
 	term.waitExit(0)
@@ -171,7 +171,7 @@ func TestRetryLine(t *testing.T) {
 // With -v, log lines appear whole above the countdown.
 func TestVerboseOnTerminal(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--fault", "list:status=429,retry-after=1", "--seed", "3")
+	env, _ := serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
 	term := runInTerminal(t, 300, env, nil, "list", "-v")
 	term.waitFor(`(?m)^Rate limited: resuming in 1 s$`)
 	screen := lines(term.waitExit(0))

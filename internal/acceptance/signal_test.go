@@ -42,7 +42,7 @@ func TestSignalDuringDeploy(t *testing.T) {
 				if strings.HasSuffix(r.URL.Path, "/versions") {
 					wait()
 				}
-			}, customizerstest.WithSeed(1))
+			}, customizerstest.WithCustomizerCount(1))
 			temporary, dist := t.TempDir(), t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
 			cmd := exec.Command(program, "deploy", g.tenant.Customizers()[0].Name, dist)

@@ -25,7 +25,7 @@ func TestListStreams(t *testing.T) {
 	for _, format := range []string{"table", "json", "jsonl", "yaml", "id"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			g := newGate(t, blockThirdPage(), customizerstest.WithSeed(700))
+			g := newGate(t, blockThirdPage(), customizerstest.WithCustomizerCount(700))
 			cmd := exec.Command(program, "list", "-o", format)
 			cmd.Env = g.env
 			stdout, err := cmd.StdoutPipe()
@@ -61,7 +61,7 @@ func TestListInConstantMemory(t *testing.T) {
 	t.Parallel()
 	peak := map[int]int{}
 	for _, n := range []int{10_000, 100_000} {
-		env, log := serve(t, "--seed", strconv.Itoa(n))
+		env, log := serve(t, "--customizers", strconv.Itoa(n))
 		cmd := exec.Command(program, "list", "-o", "jsonl")
 		cmd.Env = env
 		stdout, err := cmd.StdoutPipe()

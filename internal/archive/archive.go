@@ -22,8 +22,8 @@ import (
 	"unicode"
 )
 
-// ErrChanged reports that an archive changed after it was checked.
-var ErrChanged = errors.New("the archive changed after it was checked")
+// ErrArchiveChanged reports that an archive changed after it was checked.
+var ErrArchiveChanged = errors.New("the archive changed after it was checked")
 
 // A File is a checked zip archive.
 type File struct {
@@ -185,7 +185,7 @@ func (a *File) ReadAt(p []byte, offset int64) (int, error) {
 
 // Verify compares the bytes of the last pass with the checked bytes. If that pass did not read
 // the whole archive, Verify compares the file's current bytes. The error of a difference
-// matches ErrChanged.
+// matches ErrArchiveChanged.
 func (a *File) Verify() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,9 +195,9 @@ func (a *File) Verify() (err error) {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrChanged, err)
+		return fmt.Errorf("%w: %w", ErrArchiveChanged, err)
 	case !bytes.Equal(sum, a.sum):
-		return ErrChanged
+		return ErrArchiveChanged
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func TestVerify(t *testing.T) {
 			f, name := open(t, first)
 			tt.do(t, f, name)
 			if tt.changed {
-				assert.ErrorIs(t, f.Verify(), archive.ErrChanged)
+				assert.ErrorIs(t, f.Verify(), archive.ErrArchiveChanged)
 			} else {
 				assert.NoError(t, f.Verify())
 			}

@@ -15,7 +15,7 @@ type sdk struct{ *customizers.Client }
 func newSDK(url string, h *http.Client) sdk {
 	return sdk{must(customizers.New(url,
 		customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})),
-		customizers.WithRateLimit(0, 0),
+		customizers.WithoutRateLimit(),
 		customizers.WithHTTPClient(h)))}
 }
 

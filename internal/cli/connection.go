@@ -59,7 +59,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
 }
 
-var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersion1)}
+var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersionV1)}
 
 // check refuses invalid flags. An empty flag often comes from an unset variable. Ignoring it
 // could select another tenant.

@@ -24,7 +24,7 @@ func demoCommand() *cobra.Command {
 		Short: "Run every operation against a built-in sandbox that injects faults",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// The service allows 100 requests in 10 seconds. A lower limit makes a shorter demo.
-			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithInstances(1), customizerstest.WithRateLimit(20, time.Second))
+			srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(600), customizerstest.WithInstanceCount(1), customizerstest.WithRateLimit(20, time.Second))
 			defer srv.Close()
 			return demo(cmd.Context(), cmd.OutOrStdout(), srv)
 		},
@@ -105,7 +105,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 	})
 	instance := srv.Instances()[0]
 	d.step("link", "200", func() (string, error) {
-		i, err := instances.Link(ctx, client, instance.ID, first.ID)
+		i, err := instances.Link(ctx, client, first.ID, instance.ID)
 		if err != nil {
 			return "", err
 		}
@@ -127,7 +127,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 		return "the rate limit was used up; the client waited for Retry-After", err
 	})
 	d.step("create", "no response, 200, 200, 200", func() (string, error) {
-		srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Acted: true, Cut: true})
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Apply: true, Reset: true})
 		_, err := client.Create(ctx, customizers.CreateRequest{Name: "room-sync"})
 		if !errors.Is(err, customizers.ErrOutcomeUnknown) {
 			return "", errors.Join(errors.New("expected ErrOutcomeUnknown"), err)

@@ -20,7 +20,7 @@ import (
 )
 
 func (a *app) uploadCommand() *cobra.Command {
-	var anyContent, dryRun bool
+	var allowMissingIndex, dryRun bool
 	cmd := &cobra.Command{
 		Use:        "upload <id|name> <file.zip>",
 		Short:      "Upload a zip archive as the next version of a customizer",
@@ -37,8 +37,8 @@ func (a *app) uploadCommand() *cobra.Command {
 			}
 			defer func() { _ = f.Close() }()
 			switch warning, err := f.Look(args[1]); {
-			case err != nil && !anyContent:
-				return &exitError{err: err, code: exitUsage, advice: anyContentAdvice}
+			case err != nil && !allowMissingIndex:
+				return &exitError{err: err, code: exitUsage, advice: missingIndexAdvice}
 			case warning != "":
 				a.console.note("Warning: %s.", warning)
 			}
@@ -61,7 +61,7 @@ func (a *app) uploadCommand() *cobra.Command {
 			return outputError(one(a, versionView, *v), what)
 		},
 	}
-	cmd.Flags().BoolVar(&anyContent, "any-content", false, "upload an archive even without index.js at its root")
+	cmd.Flags().BoolVar(&allowMissingIndex, "allow-missing-index", false, "upload an archive even without index.js at its root")
 	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
@@ -122,7 +122,7 @@ func (a *app) deployCommand() *cobra.Command {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
 				bad := &exitError{err: err, code: exitUsage}
 				if errors.Is(err, archive.ErrNoIndex) {
-					bad.advice = anyContentAdvice
+					bad.advice = missingIndexAdvice
 				}
 				return bad
 			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
@@ -130,13 +130,13 @@ func (a *app) deployCommand() *cobra.Command {
 			case r == nil:
 				return err
 			case unrecorded != nil:
-				r.Unrecorded = messageOf(unrecorded)
+				r.RecordError = messageOf(unrecorded)
 			case !own && errors.Is(err, deploy.ErrNotRecorded):
 				err = nil // the result has it
 			}
 			a.summarize(r)
-			if r.Unrecorded != "" && !errors.Is(err, deploy.ErrNotRecorded) {
-				a.console.note("Warning: the record was not written, so the next deployment will upload again: %s.", r.Unrecorded)
+			if r.RecordError != "" && !errors.Is(err, deploy.ErrNotRecorded) {
+				a.console.note("Warning: the record was not written, so the next deployment will upload again: %s.", r.RecordError)
 			}
 			out := one(a, deploymentView, *r)
 			if r.Uploaded {
@@ -146,7 +146,7 @@ func (a *app) deployCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; repeatable")
-	cmd.Flags().BoolVar(&opts.AnyContent, "any-content", false, "upload an archive even without index.js at its root")
+	cmd.Flags().BoolVar(&opts.AllowMissingIndex, "allow-missing-index", false, "upload an archive even without index.js at its root")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
@@ -154,7 +154,7 @@ func (a *app) deployCommand() *cobra.Command {
 	return cmd
 }
 
-const anyContentAdvice = "or use --any-content"
+const missingIndexAdvice = "or use --allow-missing-index"
 
 // A deploySteps is a client that shows the steps of a deployment.
 type deploySteps struct {
@@ -214,7 +214,7 @@ func defaultRecord() (string, error) {
 
 // summarize writes notes on a deployment.
 func (a *app) summarize(r *deploy.Result) {
-	name, digest := r.Customizer.Name, "sha256 "+r.SHA256[:12] // enough to tell archives apart
+	name, digest := r.Customizer.Name, "content "+r.ContentSHA256[:12] // enough to tell archives apart
 	if len(r.Skipped) > 0 {
 		a.console.note("Left out %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
 	}

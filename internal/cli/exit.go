@@ -144,7 +144,7 @@ type failure struct {
 	Status            int      `json:"status,omitzero"`
 	DetailCode        string   `json:"detailCode,omitzero"`
 	TrackingID        string   `json:"trackingId,omitzero"`
-	Texts             []string `json:"texts,omitempty"`
+	Messages          []string `json:"messages,omitempty"`
 	Attempts          int      `json:"attempts,omitzero"`
 	RetryAfterSeconds float64  `json:"retryAfterSeconds,omitzero"`
 }
@@ -156,7 +156,7 @@ func reportOf(err error, code int, kind, message, advice string) map[string]fail
 		f.DetailCode, f.TrackingID, f.Attempts = e.DetailCode, e.TrackingID, e.Attempts
 		f.RetryAfterSeconds = e.RetryAfter.Seconds()
 		for _, m := range slices.Concat(e.Messages, e.Causes) {
-			f.Texts = append(f.Texts, m.Text)
+			f.Messages = append(f.Messages, m.Text)
 		}
 	}
 	return map[string]failure{"error": f}

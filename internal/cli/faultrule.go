@@ -11,29 +11,29 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-const faultHelp = `A fault is OPERATION:EFFECT[,...]. Operations: list, create, get, update, delete, version,
+const faultHelp = `A fault is OPERATION:EFFECT[,...]. Operations: list, create, get, update, delete, upload,
 instances, link, token, info, or any for all except token and info. Effects:
 ` + faultEffects
 
 const faultEffects = `  status=503       respond with this status and the service's error for it
   retry-after=7    add a Retry-After header, in seconds
   body=TEXT        respond with the rest of the rule as the body; body= for no body
-  cut              reset the connection instead of responding
+  reset            reset the connection instead of responding
   truncate=100     reset the connection after 100 bytes of the body
-  acted            carry out the request, then fail it
+  apply            carry out the request, then fail it
   delay=2s         wait before anything else
   expire-token     refuse the request's token from now on
   times=2          fail 2 requests (default 1); times=always fails all
   skip=1           let 1 request pass first`
 
 var faultOperations = map[string]customizerstest.Operation{
-	"any":     "",
-	"list":    customizerstest.List,
-	"create":  customizerstest.Create,
-	"get":     customizerstest.Get,
-	"update":  customizerstest.Update,
-	"delete":  customizerstest.Delete,
-	"version": customizerstest.CreateVersion,
+	"any":    "",
+	"list":   customizerstest.List,
+	"create": customizerstest.Create,
+	"get":    customizerstest.Get,
+	"update": customizerstest.Update,
+	"delete": customizerstest.Delete,
+	"upload": customizerstest.CreateVersion,
 
 	"instances": customizerstest.ListInstances,
 	"link":      customizerstest.UpdateInstance,
@@ -49,7 +49,7 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	op, known := faultOperations[name]
 	switch {
 	case !known:
-		return f, fmt.Errorf("unknown operation %q (want list, create, get, update, delete, version, instances, link, token, info or any)", name)
+		return f, fmt.Errorf("unknown operation %q (want list, create, get, update, delete, upload, instances, link, token, info or any)", name)
 	case !ok || effects == "":
 		return f, fmt.Errorf("no effect (want, for example, %s:status=503)", name)
 	}
@@ -69,12 +69,12 @@ func parseFault(rule string) (customizerstest.Fault, error) {
 	switch {
 	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
 		return f, errors.New("body and retry-after need a status")
-	case f.Cut && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
-		return f, errors.New("status, cut and truncate can't be combined")
-	case f.Acted && f.Status == 0 && !f.Cut:
-		return f, errors.New("acted needs a status or cut")
-	case f.Status == 0 && !f.Cut && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
-		return f, errors.New("no effect (want status, cut, truncate, delay or expire-token)")
+	case f.Reset && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
+		return f, errors.New("status, reset and truncate can't be combined")
+	case f.Apply && f.Status == 0 && !f.Reset:
+		return f, errors.New("apply needs a status or reset")
+	case f.Status == 0 && !f.Reset && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
+		return f, errors.New("no effect (want status, reset, truncate, delay or expire-token)")
 	}
 	return f, nil
 }
@@ -97,10 +97,10 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 	}
 	const many = 1 << 30
 	switch key {
-	case "cut":
-		return flag(&f.Cut)
-	case "acted":
-		return flag(&f.Acted)
+	case "reset":
+		return flag(&f.Reset)
+	case "apply":
+		return flag(&f.Apply)
 	case "expire-token":
 		return flag(&f.ExpireToken)
 	case "status":
@@ -128,7 +128,7 @@ func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error
 		f.Delay = d
 		return nil
 	}
-	return fmt.Errorf("unknown effect %q (want status, retry-after, body, cut, truncate, acted, delay, expire-token, times or skip)", key)
+	return fmt.Errorf("unknown effect %q (want status, retry-after, body, reset, truncate, apply, delay, expire-token, times or skip)", key)
 }
 
 // faultText returns the rule of a fault.
@@ -147,9 +147,9 @@ func faultText(f customizerstest.Fault) string {
 	}
 	add(f.Delay > 0, "delay=%v", f.Delay)
 	add(f.ExpireToken, "expire-token")
-	add(f.Acted, "acted")
+	add(f.Apply, "apply")
 	add(f.Status != 0, "status=%d", f.Status)
-	add(f.Cut, "cut")
+	add(f.Reset, "reset")
 	add(f.TruncateAt > 0, "truncate=%d", f.TruncateAt)
 	add(f.Skip > 0, "skip=%d", f.Skip)
 	add(f.Times < 0, "times=always")

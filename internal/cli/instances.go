@@ -173,7 +173,7 @@ func (r *relinker) change(ctx context.Context, i *instances.Instance) error {
 	if r.to == "" {
 		changed, err = instances.Unlink(ctx, r.client, i.ID)
 	} else {
-		changed, err = instances.Link(ctx, r.client, i.ID, r.to)
+		changed, err = instances.Link(ctx, r.client, r.to, i.ID)
 	}
 	if errors.Is(err, customizers.ErrOutcomeUnknown) {
 		err = &exitError{err: err, advice: "run 'customizers instances' to see what was done"}

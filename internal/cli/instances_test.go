@@ -44,11 +44,11 @@ func TestLink(t *testing.T) {
 			[]string{"", "", "two"}, 1, 1, "", "customizers: PATCH /beta/connector-instances/id-c: 404",
 		},
 		"the response is lost": {
-			"unlink c", fault{Operation: customizerstest.UpdateInstance, Cut: true, Acted: true}, exitOK,
+			"unlink c", fault{Operation: customizerstest.UpdateInstance, Reset: true, Apply: true}, exitOK,
 			[]string{"", "", ""}, 1, 2, "id-c\n", "Unlinked c (id-c) from two.",
 		},
 		"an unknown outcome": {
-			"link one a", fault{Operation: customizerstest.UpdateInstance, Cut: true}, exitUnknown,
+			"link one a", fault{Operation: customizerstest.UpdateInstance, Reset: true}, exitUnknown,
 			[]string{"", "", "two"}, 1, 2, "", "run 'customizers instances' to see what was done",
 		},
 		"no list of customizers": {

@@ -17,7 +17,7 @@ import (
 
 // Settings that the file lacks come from the entries of SailPoint's CLI in the system's keyring.
 func TestKeyring(t *testing.T) {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(2))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(2))
 	defer srv.Close()
 	home := t.TempDir()
 	t.Chdir(home)

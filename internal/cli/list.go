@@ -10,7 +10,7 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	var limit int
-	var name string
+	var filter string
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
@@ -18,7 +18,7 @@ func (a *app) listCommand() *cobra.Command {
 		Long: "Lists all customizers. Writes each page as it arrives, except in a table on a terminal.\n" +
 			"If a page fails, the output ends there and the exit code is not 0. With -o json, the\n" +
 			"output is still valid JSON.",
-		Example: "  customizers list --name hr\n  customizers list -o jsonl > customizers.jsonl",
+		Example: "  customizers list --filter hr\n  customizers list -o jsonl > customizers.jsonl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative (want 0 or more)", limit)
@@ -28,11 +28,11 @@ func (a *app) listCommand() *cobra.Command {
 				return err
 			}
 			opts := customizers.ListOptions{}
-			if name == "" && limit < 250 {
+			if filter == "" && limit < 250 {
 				opts.Limit = limit
 			}
 			p := newPrinter(a, customizerView, true)
-			text := strings.ToLower(name)
+			text := strings.ToLower(filter)
 			for page, pageErr := range client.Pages(cmd.Context(), opts) {
 				if pageErr != nil {
 					err = pageErr
@@ -64,7 +64,7 @@ func (a *app) listCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "list at most `n` customizers; 0 for all")
-	cmd.Flags().StringVar(&name, "name", "", "list only customizers whose name contains this `text`, in any case")
+	cmd.Flags().StringVar(&filter, "filter", "", "list only customizers whose name contains this `text`, in any case")
 	a.addTableFlags(cmd)
 	return cmd
 }

@@ -79,7 +79,7 @@ func TestDemoFailures(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := customizerstest.NewServer(customizerstest.WithSeed(600), customizerstest.WithInstances(1), customizerstest.WithRateLimit(20, time.Second))
+			srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(600), customizerstest.WithInstanceCount(1), customizerstest.WithRateLimit(20, time.Second))
 			defer srv.Close()
 			srv.Inject(tt.fault)
 			var out bytes.Buffer
@@ -112,7 +112,7 @@ func TestRunSandbox(t *testing.T) {
 	var stderr bytes.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"sandbox", "--port", "0", "--seed", "5"}, nil, w, &stderr)
+		code <- run(ctx, []string{"sandbox", "--port", "0", "--customizers", "5"}, nil, w, &stderr)
 		_ = w.Close()
 	}()
 
@@ -202,7 +202,7 @@ func TestRunCommandLines(t *testing.T) {
 		"unknown root flag":  {[]string{"--loud"}, 2, "", "unknown flag: --loud"},
 		"port not a number":  {[]string{"sandbox", "--port", "http"}, 2, "", "--port"},
 		"port without value": {[]string{"sandbox", "--port"}, 2, "", "--port"},
-		"seed not a number":  {[]string{"sandbox", "--seed", "many"}, 2, "", "--seed"},
+		"seed not a number":  {[]string{"sandbox", "--customizers", "many"}, 2, "", "--customizers"},
 		"extra argument":     {[]string{"demo", "twice"}, 2, "", `"twice"`},
 		"sandbox, argument":  {[]string{"sandbox", "8787"}, 2, "", `"8787"`},
 	}
@@ -230,7 +230,7 @@ func TestRunCommandLines(t *testing.T) {
 // Values that parse, but are invalid.
 func TestRunSandboxInvalidFlags(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--seed", "-1"}, {"--port", "0", "--instances", "-1"}} {
+	for _, args := range [][]string{{"--port", "65536"}, {"--port", "-1"}, {"--port", "0", "--customizers", "-1"}, {"--port", "0", "--instances", "-1"}} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), append([]string{"sandbox"}, args...), nil, &stdout, &stderr), args)
 		assert.Empty(t, stdout.String())

@@ -74,14 +74,14 @@ func TestPage(t *testing.T) {
 
 func TestPageState(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "--seed", "250", "--instances", "3", "--fault", "get:cut,skip=3")
+	s := serve(t, "--customizers", "250", "--instances", "3", "--fault", "get:reset,skip=3")
 	id := idOf(t, s)
 	_, err := s.client(t).CreateVersion(t.Context(), id, nil)
 	require.NoError(t, err)
 	st := stateOf(t, s)
 	assert.Equal(t, 250, st.Total)
 	assert.Len(t, st.Customizers, 200)
-	assert.Equal(t, []string{"get:cut,skip=3,times=1"}, st.Faults)
+	assert.Equal(t, []string{"get:reset,skip=3,times=1"}, st.Faults)
 	assert.Equal(t, s.env["SAIL_CLIENT_SECRET"], st.ClientSecret)
 	assert.Equal(t, 2, st.Used)
 	assert.Equal(t, "POST", st.Requests[0].Method)
@@ -105,11 +105,11 @@ func TestPageFaults(t *testing.T) {
 	remove := func(rule string) (int, string) {
 		return ask(t, s, http.MethodDelete, "/_sandbox/faults?rule="+url.QueryEscape(rule), "")
 	}
-	for _, rule := range []string{"info:status=418,times=2", "list:cut", "list:cut", "update:status=429,retry-after=7,body=a&b, c"} {
+	for _, rule := range []string{"info:status=418,times=2", "list:reset", "list:reset", "update:status=429,retry-after=7,body=a&b, c"} {
 		status, text := ask(t, s, http.MethodPost, "/_sandbox/faults", rule)
 		assert.Equal(t, http.StatusNoContent, status, text)
 	}
-	list, update := "list:cut,times=1", "update:status=429,times=1,retry-after=7,body=a&b, c"
+	list, update := "list:reset,times=1", "update:status=429,times=1,retry-after=7,body=a&b, c"
 	assert.Equal(t, []string{"info:status=418,times=2", list, list, update}, stateOf(t, s).Faults)
 
 	status, _ := ask(t, s, http.MethodGet, "/oauth/info", "")
@@ -141,8 +141,8 @@ func TestPageFaults(t *testing.T) {
 // Other sites can neither read the page nor change the sandbox.
 func TestPageRefusesOtherSites(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "--quiet", "--fault", "list:cut")
-	const rule = "list:cut,times=1"
+	s := serve(t, "--quiet", "--fault", "list:reset")
+	const rule = "list:reset,times=1"
 	paths := map[string]string{
 		"/": http.MethodGet, "/_sandbox/state": http.MethodGet,
 		"/_sandbox/faults": http.MethodPost, "/_sandbox/faults?rule=" + url.QueryEscape(rule): http.MethodDelete,
@@ -159,7 +159,7 @@ func TestPageRefusesOtherSites(t *testing.T) {
 	}
 	for name, tt := range tests {
 		for path, method := range paths {
-			status, text := ask(t, s, method, path, "any:cut", tt.header...)
+			status, text := ask(t, s, method, path, "any:reset", tt.header...)
 			want := http.StatusForbidden
 			if method == http.MethodGet {
 				want = tt.reads
@@ -174,7 +174,7 @@ func TestPageRefusesOtherSites(t *testing.T) {
 
 	status, _ := ask(t, s, http.MethodGet, "/", "", "Host", "localhost:8787")
 	assert.Equal(t, http.StatusOK, status)
-	status, text := ask(t, s, http.MethodPost, "/_sandbox/faults", "any:cut", "Sec-Fetch-Site", "same-origin", "Origin", s.env["SAIL_BASE_URL"])
+	status, text := ask(t, s, http.MethodPost, "/_sandbox/faults", "any:reset", "Sec-Fetch-Site", "same-origin", "Origin", s.env["SAIL_BASE_URL"])
 	assert.Equal(t, http.StatusNoContent, status, text)
 	status, _ = ask(t, s, http.MethodGet, "/oauth/info", "", "Sec-Fetch-Site", "cross-site")
 	assert.Equal(t, http.StatusOK, status, "the tenant itself serves any client")

@@ -71,7 +71,7 @@ const longWait = 5 * time.Second
 // observer reports waits.
 func (a *app) observer() customizers.Observer {
 	return customizers.Observer{
-		Wait: func(_ context.Context, w customizers.Wait) {
+		OnWait: func(_ context.Context, w customizers.Wait) {
 			reason, end := reasonText(w), time.Now().Add(w.Duration)
 			if a.console.terminal && w.Duration >= time.Second {
 				a.console.show(func() string { return reason + " in " + timeText(time.Until(end)) })
@@ -79,7 +79,7 @@ func (a *app) observer() customizers.Observer {
 				a.console.note("%s in %s.", reason, timeText(w.Duration))
 			}
 		},
-		Attempt: func(context.Context, customizers.Attempt) { a.console.show(nil) },
+		OnAttempt: func(context.Context, customizers.Attempt) { a.console.show(nil) },
 	}
 }
 

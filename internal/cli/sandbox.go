@@ -32,7 +32,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 			faultHelp,
 		Example: "  customizers sandbox --state tenant.json\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
-			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:cut,acted'",
+			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:reset,apply'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port (want 1 to 65535, or 0 for any free port)", port)
@@ -49,8 +49,8 @@ func (a *app) sandboxCommand() *cobra.Command {
 			if cmd.Flags().Changed("state") && s.path == "" {
 				return usageErrorf("--state is empty")
 			}
-			if s.seed < 0 {
-				return usageErrorf("--seed %d is negative", s.seed)
+			if s.customizers < 0 {
+				return usageErrorf("--customizers %d is negative", s.customizers)
 			}
 			if s.instances < 0 {
 				return usageErrorf("--instances %d is negative", s.instances)
@@ -74,12 +74,12 @@ func (a *app) sandboxCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
-	f.IntVar(&s.seed, "seed", 3, "number of customizers to start with")
+	f.IntVar(&s.customizers, "customizers", 3, "number of customizers to start with")
 	f.IntVar(&s.instances, "instances", 2, "number of connector instances to start with")
 	f.StringVar(&limit, "rate-limit", "100/10s", "requests allowed in a period, or off")
 	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
 	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
-	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --seed and --instances are ignored")
+	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --customizers and --instances are ignored")
 	f.StringVar(&shell, "shell", "sh", "`shell` that reads the printed settings: sh, fish, powershell or cmd")
 	f.StringVarP(&format, "output", "o", "", "print the settings as json instead")
 	s.app.addQuietFlag(cmd)
@@ -90,15 +90,15 @@ func (a *app) sandboxCommand() *cobra.Command {
 
 // A sandbox serves a fake tenant until its context ends.
 type sandbox struct {
-	app       *app
-	seed      int
-	instances int
-	limit     int
-	per       time.Duration
-	lifetime  time.Duration
-	faults    []customizerstest.Fault
-	path      string // of the file for the state; may be empty
-	shell     string // syntax of the settings, or json
+	app         *app
+	customizers int
+	instances   int
+	limit       int
+	per         time.Duration
+	lifetime    time.Duration
+	faults      []customizerstest.Fault
+	path        string // of the file for the state; may be empty
+	shell       string // syntax of the settings, or json
 
 	tenant *customizerstest.Server
 	file   stateFile
@@ -119,7 +119,7 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 	if st != nil {
 		opts = append(opts, customizerstest.WithState(*st))
 	} else {
-		opts = append(opts, customizerstest.WithSeed(s.seed), customizerstest.WithInstances(s.instances))
+		opts = append(opts, customizerstest.WithCustomizerCount(s.customizers), customizerstest.WithInstanceCount(s.instances))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -209,7 +209,7 @@ func (s *sandbox) log(r customizerstest.Request) {
 	}
 	status := strconv.Itoa(r.Status)
 	if r.Status == 0 {
-		status = "cut"
+		status = "reset"
 	}
 	line := fmt.Sprintf("%s %-6s %s %s %v", r.Time.Format("15:04:05.000"), r.Method, path, status, readable(r.Duration))
 	if r.Injected {

@@ -79,7 +79,7 @@ func TestSandboxState(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "tenant.json")
-	first := serve(t, "--state", path, "--seed", "2", "--instances", "1", "--quiet")
+	first := serve(t, "--state", path, "--customizers", "2", "--instances", "1", "--quiet")
 	made, err := first.client(t).Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
 	require.NoError(t, err)
 	instances := func(s *testSandbox) (list []customizerstest.Instance) {
@@ -100,7 +100,7 @@ func TestSandboxState(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds the secret")
 	assert.Equal(t, 0, first.stop())
 
-	second := serve(t, "--state", path, "--seed", "100", "--instances", "100", "--quiet")
+	second := serve(t, "--state", path, "--customizers", "100", "--instances", "100", "--quiet")
 	assert.Equal(t, st.Instances, instances(second))
 	assert.Equal(t, made.ID, st.Instances[0].CustomizerID)
 	assert.Equal(t, first.env["SAIL_CLIENT_SECRET"], second.env["SAIL_CLIENT_SECRET"])
@@ -159,7 +159,7 @@ func TestSandboxInvalidState(t *testing.T) {
 func TestSandboxFlags(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	s := serve(t, "--rate-limit", "2/1h", "--token-lifetime", "90s", "--fault", "list:status=418,body=a, b", "--seed", "1")
+	s := serve(t, "--rate-limit", "2/1h", "--token-lifetime", "90s", "--fault", "list:status=418,body=a, b", "--customizers", "1")
 	c := s.client(t)
 	_, err := c.List(ctx, customizers.ListOptions{})
 	var e *customizers.Error
@@ -200,18 +200,18 @@ func TestParseRate(t *testing.T) {
 func TestParseFault(t *testing.T) {
 	t.Parallel()
 	good := map[string]customizerstest.Fault{
-		"any:status=503":        {Status: 503},
-		"create:cut,acted":      {Operation: customizerstest.Create, Cut: true, Acted: true},
-		"list:delay=2s,skip=1":  {Operation: customizerstest.List, Delay: 2 * time.Second, Skip: 1},
-		"version:truncate=3":    {Operation: customizerstest.CreateVersion, TruncateAt: 3},
-		"token:status=401":      {Operation: customizerstest.Token, Status: 401},
-		"get:expire-token":      {Operation: customizerstest.Get, ExpireToken: true},
-		"instances:cut":         {Operation: customizerstest.ListInstances, Cut: true},
-		"link:status=404":       {Operation: customizerstest.UpdateInstance, Status: 404},
-		"any:cut,times=always":  {Cut: true, Times: -1},
-		"delete:cut,times=2":    {Operation: customizerstest.Delete, Cut: true, Times: 2},
-		"any:status=400,body=a": {Status: 400, Body: "a"},
-		"any:status=502,body=":  {Status: 502, EmptyBody: true},
+		"any:status=503":         {Status: 503},
+		"create:reset,apply":     {Operation: customizerstest.Create, Reset: true, Apply: true},
+		"list:delay=2s,skip=1":   {Operation: customizerstest.List, Delay: 2 * time.Second, Skip: 1},
+		"upload:truncate=3":      {Operation: customizerstest.CreateVersion, TruncateAt: 3},
+		"token:status=401":       {Operation: customizerstest.Token, Status: 401},
+		"get:expire-token":       {Operation: customizerstest.Get, ExpireToken: true},
+		"instances:reset":        {Operation: customizerstest.ListInstances, Reset: true},
+		"link:status=404":        {Operation: customizerstest.UpdateInstance, Status: 404},
+		"any:reset,times=always": {Reset: true, Times: -1},
+		"delete:reset,times=2":   {Operation: customizerstest.Delete, Reset: true, Times: 2},
+		"any:status=400,body=a":  {Status: 400, Body: "a"},
+		"any:status=502,body=":   {Status: 502, EmptyBody: true},
 		`update:status=429,retry-after=7,body={"a":1,"b":2}`: {
 			Operation: customizerstest.Update, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"a":1,"b":2}`,
 		},
@@ -226,22 +226,22 @@ func TestParseFault(t *testing.T) {
 	}
 	bad := map[string]string{
 		"":                            `unknown operation ""`,
-		"lists:cut":                   `unknown operation "lists"`,
+		"lists:reset":                 `unknown operation "lists"`,
 		"list":                        "no effect (want, for example, list:status=503)",
 		"list:":                       "no effect (want, for example, list:status=503)",
 		"list:explode":                `unknown effect "explode"`,
 		"list:status=99":              "status=99 is not a number from 200 to 599",
 		"list:status=x":               "status=x",
-		"list:cut=1":                  "cut takes no value",
+		"list:reset=1":                "reset takes no value",
 		"list:delay=2":                "delay=2 is not valid",
-		"list:times=0,cut":            "times=0",
+		"list:times=0,reset":          "times=0",
 		"list:skip=1":                 "no effect (want status",
-		"list:cut,status=500":         "can't be combined",
+		"list:reset,status=500":       "can't be combined",
 		"list:status=500,truncate=1":  "can't be combined",
-		"list:acted,delay=1s":         "acted needs",
+		"list:apply,delay=1s":         "apply needs",
 		"list:retry-after=7,delay=1s": "need a status",
-		"list:cut,body=x":             "need a status",
-		"list:cut,body=":              "need a status",
+		"list:reset,body=x":           "need a status",
+		"list:reset,body=":            "need a status",
 	}
 	for rule, says := range bad {
 		_, err := parseFault(rule)
@@ -253,7 +253,7 @@ func TestParseFault(t *testing.T) {
 }
 
 func FuzzFault(f *testing.F) {
-	for _, s := range []string{"any:status=503", "create:cut,acted", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "get:status=502,body=", "x", ":", "list:=,="} {
+	for _, s := range []string{"any:status=503", "create:reset,apply", "list:delay=2s,skip=1", "update:status=429,retry-after=7,body=,,", "get:status=502,body=", "x", ":", "list:=,="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {

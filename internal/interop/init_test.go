@@ -27,7 +27,7 @@ import (
 func TestInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	srv := customizerstest.NewServer(customizerstest.WithInstances(1))
+	srv := customizerstest.NewServer(customizerstest.WithInstanceCount(1))
 	t.Cleanup(srv.Close)
 	var uploads uploads
 	tenant := httptest.NewServer(uploads.record(srv))

@@ -25,7 +25,7 @@ import (
 // differ only in their paths, and one of the service.
 var contracts = map[customizers.APIVersion]string{
 	customizers.APIVersion2024: "../../testdata/published.v2024.json",
-	customizers.APIVersion1:    "../../testdata/published.v1.json",
+	customizers.APIVersionV1:   "../../testdata/published.v1.json",
 }
 
 // publishedContract returns a file with the published contract of a version. It adds a yearly
@@ -36,7 +36,7 @@ func publishedContract(t *testing.T, version customizers.APIVersion) string {
 	require.NoError(t, err)
 	var spec map[string]any
 	require.NoError(t, json.Unmarshal(data, &spec))
-	if version != customizers.APIVersion1 {
+	if version != customizers.APIVersionV1 {
 		paths := map[string]any{}
 		for path, item := range spec["paths"].(map[string]any) {
 			paths["/"+string(version)+path] = item
@@ -143,7 +143,7 @@ func TestPrismProxy(t *testing.T) {
 }
 
 func testProxy(t *testing.T, version customizers.APIVersion) {
-	srv := customizerstest.NewServer(customizerstest.WithSeed(3))
+	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
 	t.Cleanup(srv.Close)
 	url := startPrism(t, "proxy", publishedContract(t, version), srv.URL)
 	found := &violations{}
@@ -182,7 +182,7 @@ func testProxy(t *testing.T, version customizers.APIVersion) {
 	assert.EqualValues(t, 2, v.Version)
 	assert.Equal(t, sum, srv.Versions(created.ID)[1].ArchiveSHA256)
 	path := "/v2024/connector-customizers/" + created.ID + "/versions"
-	if version == customizers.APIVersion1 {
+	if version == customizers.APIVersionV1 {
 		path = "/connector-customizers/v1/" + created.ID + "/versions"
 	}
 	want := violation{

@@ -23,7 +23,7 @@ func TestTypeScriptClients(t *testing.T) {
 	for _, client := range []string{"client", "sailpoint"} {
 		t.Run(client, func(t *testing.T) {
 			t.Parallel()
-			srv := customizerstest.NewServer(customizerstest.WithSeed(10))
+			srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(10))
 			t.Cleanup(srv.Close)
 			env := []string{"SAIL_BASE_URL=" + srv.URL, "SAIL_CLIENT_ID=" + srv.ClientID, "SAIL_CLIENT_SECRET=" + srv.ClientSecret}
 			t.Log(runNode(t, env, "../build/"+client+".js"))

@@ -57,7 +57,7 @@ var toxics = map[string]func(*rand.Rand) map[string]int{
 
 var toxicTypes = []string{"latency", "bandwidth", "slicer", "reset_peer", "limit_data", "timeout"}
 
-// tenantFaults has a function for each fault that the tenant injects. A 429 is never Acted: it
+// tenantFaults has a function for each fault that the tenant injects. A 429 is never Apply: it
 // says that the service did not act.
 var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
 	"500": statusFault(500, false), "500 acted": statusFault(500, true),
@@ -70,8 +70,8 @@ var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
 	"long 429": func(*rand.Rand) customizerstest.Fault {
 		return rateLimited("0.7") // more than the clients' MaxWait
 	},
-	"cut":       func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Cut: true} },
-	"cut acted": func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Cut: true, Acted: true} },
+	"cut":       func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Reset: true} },
+	"cut acted": func(*rand.Rand) customizerstest.Fault { return customizerstest.Fault{Reset: true, Apply: true} },
 	"truncate": func(rng *rand.Rand) customizerstest.Fault {
 		return customizerstest.Fault{TruncateAt: between(rng, 1, 150)}
 	},
@@ -85,7 +85,7 @@ var tenantFaults = map[string]func(*rand.Rand) customizerstest.Fault{
 		return customizerstest.Fault{Operation: customizerstest.Token, Status: 503}
 	},
 	"token cut": func(*rand.Rand) customizerstest.Fault {
-		return customizerstest.Fault{Operation: customizerstest.Token, Cut: true}
+		return customizerstest.Fault{Operation: customizerstest.Token, Reset: true}
 	},
 	"token delay": func(rng *rand.Rand) customizerstest.Fault {
 		return customizerstest.Fault{Operation: customizerstest.Token, Delay: millis(rng, 1, 500)}
@@ -104,7 +104,7 @@ var operations = []customizerstest.Operation{
 
 func statusFault(code int, acted bool) func(*rand.Rand) customizerstest.Fault {
 	return func(rng *rand.Rand) customizerstest.Fault {
-		f := customizerstest.Fault{Status: code, Acted: acted}
+		f := customizerstest.Fault{Status: code, Apply: acted}
 		switch rng.IntN(3) {
 		case 0:
 			f.Body = `{"detailCode":"500.0","trackingId":"soak","messages":[{"text":"It failed."}]}`

@@ -136,7 +136,7 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 	for i, transport := range transports {
 		client := r.srv.Client(
 			customizers.WithHTTPClient(&http.Client{Transport: &tagger{transport, &r.bodies}, Timeout: attemptTimeout}),
-			customizers.WithRateLimit(0, 0),
+			customizers.WithoutRateLimit(),
 			customizers.WithRetry(customizers.RetryPolicy{
 				MaxAttempts: maxAttempts,
 				MinBackoff:  5 * time.Millisecond,
