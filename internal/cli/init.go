@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -22,10 +24,15 @@ func (a *app) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init <name> [folder]",
 		Short: "Create a customizer project in TypeScript",
-		Long: "Creates a customizer project in TypeScript, with two hooks, their tests, and a build that\n" +
-			"writes one file to deploy. The folder must be new or empty. It defaults to the name.\n" +
+		Long: "Create a customizer project in TypeScript, with two hooks, their tests, and a build that\n" +
+			"writes one file to deploy. The folder defaults to the name. Files that are already there,\n" +
+			"such as .git, stay as they are, but the folder must have no other content.\n\n" +
+			"GitHub and GitLab read pipelines only at the root of a repository. If the folder is inside\n" +
+			"one, --github and --gitlab write the pipeline there, with the folder in its paths.\n\n" +
 			"The project needs Node.js 20 or later and npm.",
-		Example: "  customizers init hr-feed\n" +
+		Example: "  # A project in a new folder\n" +
+			"  customizers init hr-feed\n\n" +
+			"  # A project in a folder of a repository, with a GitLab pipeline at its root\n" +
 			"  customizers init hr-feed customizers/hr-feed --gitlab",
 		Args: arguments("<name>", "[folder]"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -39,31 +46,27 @@ func (a *app) initCommand() *cobra.Command {
 			if err := checkPackageName(name); err != nil {
 				return err
 			}
-			if err := checkNewFolder(folder); err != nil {
-				return err
-			}
-			parts := []string{"project"}
+			var pipelines []string
 			if gitlab {
-				parts = append(parts, "gitlab")
+				pipelines = append(pipelines, gitlabPipeline)
 			}
 			if github {
-				parts = append(parts, "github")
+				pipelines = append(pipelines, githubPipeline)
 			}
-			var files []projectFile
-			for _, part := range parts {
-				part, err := writeProject(part, folder, name)
-				if err != nil {
+			files, err := newProject(name, folder, pipelines)
+			if err != nil {
+				return err
+			}
+			out := newPrinter(a, projectFileView, true)
+			for _, f := range files {
+				if err := f.write(); err != nil {
 					return fmt.Errorf("the project can't be written: %w (delete %s before you try again)", err, folder)
 				}
-				files = append(files, part...)
+				out.print(f)
 			}
 			a.console.note("Wrote %d files to %s. Next, run:", len(files), folder)
 			for _, line := range []string{"cd " + folder, "npm install", "npm test", "npm run build", "customizers deploy " + name + " dist/"} {
 				a.console.note("  %s", line)
-			}
-			out := newPrinter(a, projectFileView, true)
-			for _, f := range files {
-				out.print(f)
 			}
 			return outputError(out.end(), "the project was written")
 		},
@@ -71,12 +74,13 @@ func (a *app) initCommand() *cobra.Command {
 	a.addTableFlags(cmd)
 	a.addQuietFlag(cmd)
 	cmd.Flags().BoolVar(&gitlab, "gitlab", false, "add a pipeline for GitLab, .gitlab-ci.yml")
-	cmd.Flags().BoolVar(&github, "github", false, "add a workflow for GitHub, .github/workflows/deploy.yml")
+	cmd.Flags().BoolVar(&github, "github", false, "add a workflow for GitHub, in .github/workflows")
 	return cmd
 }
 
 type projectFile struct {
 	Path string `json:"path"`
+	text []byte
 }
 
 var projectFileView = view[projectFile]{
@@ -94,39 +98,87 @@ func checkPackageName(name string) error {
 	return nil
 }
 
-// checkNewFolder refuses a file and a folder that is not empty.
-func checkNewFolder(folder string) error {
-	entries, err := os.ReadDir(folder)
-	switch {
-	case len(entries) > 0:
-		return usageErrorf("the folder %s is not empty (it has %s)", folder, entries[0].Name())
-	case err == nil, errors.Is(err, fs.ErrNotExist):
-		return nil
-	}
-	return usageErrorf("the folder can't be used: %w", err)
-}
+// The templates of the pipelines, named as their CI system reads them.
+const (
+	gitlabPipeline = ".gitlab-ci.yml"
+	githubPipeline = ".github/workflows/deploy.yml"
+)
 
-// writeProject writes a part of the templates to a folder and returns the paths of the files.
-func writeProject(part, folder, name string) (files []projectFile, err error) {
-	root := "template/" + part
-	err = fs.WalkDir(templates, root, func(path string, d fs.DirEntry, err error) error {
-		target := filepath.Join(folder, filepath.FromSlash(path[len(root):]))
-		if err != nil {
-			return err
+// newProject returns the files of a project. It fails if the folder has content: a file that
+// is not hidden, or one of the project's own.
+func newProject(name, folder string, pipelines []string) ([]projectFile, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, usageErrorf("the folder can't be used: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			return nil, usageErrorf("the folder %s is not empty (it has %s)", folder, e.Name())
 		}
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o777) //nolint:gosec // G301: the umask decides
+	}
+	var files []projectFile
+	add := func(source, target, advice string, data any) error {
+		if _, err := os.Lstat(target); err == nil {
+			return usageErrorf("%s already exists (%s)", target, advice)
 		}
-		t, err := template.New(d.Name()).Delims("<%", "%>").ParseFS(templates, path)
+		t, err := template.New(path.Base(source)).Delims("<%", "%>").ParseFS(templates, source)
 		if err != nil {
 			return err
 		}
 		var text bytes.Buffer
-		if err := t.Execute(&text, struct{ Name string }{name}); err != nil {
+		err = t.Execute(&text, data)
+		files = append(files, projectFile{target, text.Bytes()})
+		return err
+	}
+	data := struct {
+		Name string
+		Dir  string // of the project in its repository, with a slash at its end; may be empty
+	}{Name: name}
+	err = fs.WalkDir(templates, "template/project", func(source string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		files = append(files, projectFile{target})
-		return os.WriteFile(target, text.Bytes(), 0o666) //nolint:gosec // G306: a source file; the umask decides
+		return add(source, filepath.Join(folder, filepath.FromSlash(strings.TrimPrefix(source, "template/project/"))), "move it away, or choose another folder", data)
 	})
+	up, down := repository(folder)
+	if down != "" {
+		data.Dir = filepath.ToSlash(down) + "/"
+	}
+	for _, p := range pipelines {
+		target := filepath.Join(folder, up, filepath.FromSlash(p))
+		if p == githubPipeline && down != "" { // a repository may have several
+			target = filepath.Join(filepath.Dir(target), "deploy-"+name+".yml")
+		}
+		if err == nil {
+			err = add("template/pipelines/"+path.Base(p), target, "add the project's jobs to it by hand, see docs/pipelines.md", data)
+		}
+	}
 	return files, err
+}
+
+// repository returns the path from a folder up to the root of the Git repository that it is
+// in, and back down. Both are empty if the folder is that root, or in no repository.
+func repository(folder string) (up, down string) {
+	folder, err := filepath.Abs(folder)
+	if err != nil { // the current folder was deleted
+		return "", ""
+	}
+	for dir := folder; ; {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return up, down
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", ""
+		}
+		up, down, dir = filepath.Join(up, ".."), filepath.Join(filepath.Base(dir), down), parent
+	}
+}
+
+// write writes a file that does not exist.
+func (f projectFile) write() error {
+	if err := os.MkdirAll(filepath.Dir(f.Path), 0o777); err != nil { //nolint:gosec // G301: the umask decides
+		return err
+	}
+	return os.WriteFile(f.Path, f.text, 0o666) //nolint:gosec // G306: a source file; the umask decides
 }

@@ -20,12 +20,15 @@ func TestInit(t *testing.T) {
 		make  string // folder that exists beforehand
 		want  []string
 	}{
-		"new folder":    {want: project},
-		"empty folder":  {make: "parent/hr-feed", want: project},
-		"nested folder": {make: ".", want: project},
-		"GitLab":        {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
-		"GitHub":        {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
-		"both":          {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
+		"new folder":      {want: project},
+		"empty folder":    {make: "parent/hr-feed", want: project},
+		"hidden content":  {make: "parent/hr-feed/.git", want: project},
+		"repository":      {flags: []string{"--gitlab", "--github"}, make: "parent/hr-feed/.git", want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
+		"in a repository": {flags: []string{"--gitlab", "--github"}, make: ".git", want: append(project[:6:6], "../../.gitlab-ci.yml", "../../.github/workflows/deploy-hr-feed.yml")},
+		"nested folder":   {make: ".", want: project},
+		"GitLab":          {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
+		"GitHub":          {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
+		"both":            {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -43,6 +46,9 @@ func TestInit(t *testing.T) {
 				text, err := os.ReadFile(path)
 				require.NoError(t, err)
 				assert.NotContains(t, string(text), "<%", file)
+				if strings.HasSuffix(file, ".yml") {
+					assert.Equal(t, strings.HasPrefix(file, ".."), strings.Contains(string(text), "cd parent/hr-feed/\n"), file)
+				}
 			}
 			assert.Equal(t, want, stdout.String())
 			assert.Contains(t, stderr.String(), "customizers deploy hr-feed dist/\n")
@@ -67,6 +73,8 @@ func TestInitRefuses(t *testing.T) {
 		"too long":            {strings.Repeat("a", 215), "new", "npm package name"},
 		"reserved":            {"node_modules", "new", "npm package name"},
 		"folder not empty":    {"hr", "full", "is not empty (it has file)"},
+		"file of the project": {"hr", "ours", ".gitignore already exists (move it away"},
+		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (add the project's jobs to it by hand"},
 		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
 		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
 		"folder without name": {"hr", "", "[folder] is empty"},
@@ -75,17 +83,20 @@ func TestInitRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			require.NoError(t, os.Mkdir(filepath.Join(dir, "full"), 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "full", "file"), nil, 0o600))
+			for _, file := range []string{"full/file", "ours/.gitignore", "repository/.gitlab-ci.yml", "repository/.git"} {
+				require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o700))
+				require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.FromSlash(file)), nil, 0o600))
+			}
 			folder := tt.folder
 			if folder != "" {
 				folder = filepath.Join(dir, filepath.FromSlash(folder))
 			}
 			var stdout, stderr bytes.Buffer
-			assert.Equal(t, 2, run(t.Context(), []string{"init", tt.name, folder}, nil, &stdout, &stderr))
+			assert.Equal(t, 2, run(t.Context(), []string{"init", tt.name, folder, "--gitlab"}, nil, &stdout, &stderr))
 			assert.Empty(t, stdout.String())
 			assert.Contains(t, stderr.String(), tt.says)
 			assert.NoDirExists(t, filepath.Join(dir, "new"))
+			assert.NoDirExists(t, filepath.Join(dir, "repository", "new"))
 		})
 	}
 }

@@ -53,11 +53,15 @@ func TestInit(t *testing.T) {
 	run(dir, env, command, "init", "hr-feed")
 	run(project, nil, "npm", "install", "--no-audit", "--no-fund")
 	assert.Contains(t, run(project, nil, "npm", "test"), "fail 0")
-	run(project, nil, "npm", "run", "build")
+	assert.Regexp(t, `(?m)^before:std:account:create\nafter:std:account:read$`, run(project, nil, "npm", "run", "build"), "the hooks of the bundle")
 	built, err := os.ReadDir(filepath.Join(project, "dist"))
 	require.NoError(t, err)
 	require.Len(t, built, 1)
 	require.Equal(t, "index.js", built[0].Name())
+
+	// SailPoint's extension for VS Code runs pack-zip. deploy leaves out its zip file.
+	run(project, nil, "npm", "run", "pack-zip")
+	require.FileExists(t, filepath.Join(project, "dist", "hr-feed-0.1.0.zip"))
 
 	run(project, env, command, "deploy", "hr-feed", "dist/", "--no-record", "--link", "instance-000001")
 	deployed := srv.Customizers()
@@ -65,6 +69,14 @@ func TestInit(t *testing.T) {
 	assert.Equal(t, "hr-feed", deployed[0].Name)
 	require.Len(t, srv.Versions(deployed[0].ID), 1)
 	assert.Equal(t, deployed[0].ID, srv.Instances()[0].CustomizerID)
+
+	assert.Contains(t, run(project, env, command, "deploy", "hr-feed", "dist/hr-feed-0.1.0.zip", "--no-record", "--dry-run"), "Would upload version 2")
+
+	// A bundle that can't be loaded fails the build.
+	require.NoError(t, os.WriteFile(filepath.Join(project, "src", "index.ts"), []byte("throw new Error('no')\nexport const connectorCustomizer = 1\n"), 0o600))
+	broken := exec.CommandContext(t.Context(), "npm", "run", "build")
+	broken.Dir = project
+	require.Error(t, broken.Run())
 
 	unpacked := filepath.Join(dir, "unpacked")
 	require.NoError(t, os.CopyFS(unpacked, uploads.archive(t)))
