@@ -1,19 +1,19 @@
 module github.com/connector-customizers/customizers/internal/interop
 
-go 1.26
+go 1.26.0
 
 ignore ./node_modules
 
 require (
 	github.com/connector-customizers/customizers v0.0.0
 	github.com/stretchr/testify v1.12.1
-	golang.org/x/oauth2 v0.36.0
+	golang.org/x/oauth2 v0.38.0
 )
 
 require (
 	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	github.com/oapi-codegen/runtime v1.8.0 // indirect
+	github.com/oapi-codegen/runtime v1.9.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
 )
 

@@ -1,6 +1,7 @@
-package customizers_test
+package contracttest
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,16 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/internal/listing"
+	"github.com/connector-customizers/customizers/customizerstest"
 )
 
 // The facts of openapi.yaml that are repeated in handwritten code, where the generator does
 // not update them.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
-	require.NoError(t, err)
-
+	doc := contract(t)
 	const collection, one, versions = "/connector-customizers", "/connector-customizers/{id}", "/connector-customizers/{id}/versions"
 	successes := map[string][]string{}
 	for path, item := range doc.Paths.Map() {
@@ -53,8 +52,12 @@ func TestContract(t *testing.T) {
 	list := doc.Paths.Value(collection).Get
 	limit := list.Parameters.GetByInAndName("query", "limit").Schema.Value
 	require.NotNil(t, limit.Max)
-	assert.InDelta(t, listing.MaxLimit, *limit.Max, 0)
-	assert.EqualValues(t, listing.MaxLimit, limit.Default)
+	srv := customizerstest.NewServer()
+	t.Cleanup(srv.Close)
+	_, err := srv.Client().List(t.Context(), customizers.ListOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprint("limit=", *limit.Max), srv.Requests(customizerstest.List)[0].Query)
+	assert.InDelta(t, *limit.Max, limit.Default, 0)
 	offset := list.Parameters.GetByInAndName("query", "offset").Schema.Value
 	assert.Equal(t, "int32", offset.Format)
 	assert.Nil(t, offset.Max)
@@ -84,6 +87,14 @@ func TestContract(t *testing.T) {
 	for status, field := range map[int]string{401: "error", 429: "message"} {
 		assert.Contains(t, list.Responses.Status(status).Value.Content["application/json"].Schema.Value.Properties, field)
 	}
+}
+
+// contract reads openapi.yaml.
+func contract(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
+	require.NoError(t, err)
+	return doc
 }
 
 // properties returns the properties of an object, including those of its AllOf.
