@@ -70,8 +70,9 @@
 //     links a customizer to them.
 //   - [github.com/connector-customizers/customizers/customizerstest] provides a fake tenant
 //     for tests.
-//   - [github.com/connector-customizers/customizers/api] holds the types and request builders
-//     that are generated from the contract.
+//   - [github.com/connector-customizers/customizers/api] holds the types, request builders and
+//     client that are generated from the contract. It follows the generator, without a promise
+//     of stability.
 //   - The command github.com/connector-customizers/customizers/cmd/customizers does all of it
 //     from a shell.
 //
@@ -80,8 +81,4 @@
 // Facts about the service come from SailPoint's published API specification and
 // documentation (https://developer.sailpoint.com/docs/api/). Where a comment says "seen in
 // use" or "clients in use", they come from other clients.
-//
-// # Generated types
-//
-// [Customizer] and [Version] are generated from openapi.yaml. The generator adds this note:
 package customizers

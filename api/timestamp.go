@@ -1,5 +1,3 @@
-// Package api has the types and the client that are generated from openapi.yaml. Package
-// customizers is built on it. Most programs need only package customizers.
 package api
 
 import (

@@ -65,8 +65,8 @@ const version = await client.POST("/connector-customizers/{id}/versions", {
 });
 assert.equal(version.response.status, 200);
 assert.equal(version.data?.version, 1);
-assert.equal(version.data.customizerID ?? version.data.connectorCustomizerId, id);
-assert(version.data.imageID ?? version.data.imageId);
+assert.equal(version.data.customizerID, id);
+assert(version.data.imageID);
 
 // Create a version without a body, as in the published contract.
 const second = await client.POST("/connector-customizers/{id}/versions", { params: { path: { id } } });

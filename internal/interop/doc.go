@@ -1,7 +1,8 @@
 // Package interop tests the contract, the sandbox and the client with other software:
-//   - a TypeScript client generated from openapi.yaml
+//   - linters of contracts, Redocly and Spectral
+//   - clients in Go and TypeScript generated from openapi.yaml, in the default configuration
 //   - SailPoint's SDK for TypeScript
-//   - Prism, as a mock and as a validating proxy of the published contract
+//   - Prism, as a mock and as a validating proxy of each contract
 //   - a project created by `customizers init`, which the tests install, build and deploy
 //
 // package-lock.json pins that software. `make interop` installs it and runs the tests.
