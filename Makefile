@@ -35,13 +35,17 @@ interop: ## test with TypeScript clients, Prism and a project created by init (n
 	cd internal/interop && npm ci
 	go test -C internal/interop -race -count=1 -timeout 5m .
 
-generate: ## generate code from openapi.yaml and examples/otherapi/openapi.yaml, and docs/command.md
+generate: ## generate the code from openapi.yaml and examples/otherapi/openapi.yaml, and docs/command/
+	rm -rf docs/command
 	go generate ./...
 	go generate -C examples/otherapi ./...
-	go run -C internal/tools/docs -trimpath . -page ../../../docs/command.md
+	go run -C internal/tools/docs . markdown ../../../docs/command
 
-drift: ## fail if a generated file is out of date
-	@internal/tools/drift.sh
+generated = '*.gen.go' docs/command
+drift: generate ## generate, and fail if a file then differs from the staged or committed one
+	@set -e; changed=$$(git diff --name-only -- $(generated)); new=$$(git ls-files --others --exclude-standard -- $(generated)); \
+	if [ -n "$$changed$$new" ]; then git --no-pager diff -- $(generated); \
+		printf '%s\n' 'Generated files are out of date, or not staged. Review them, then git add:' $$changed $$new; exit 1; fi
 
 published = testdata/published.v2024.json
 changes = --flatten-params --fail-on WARN --severity-levels internal/tools/oasdiff/severity.txt

@@ -26,8 +26,8 @@ const (
 	exitInterrupted = 130
 )
 
-// ExitCodes describes the exit codes.
-var ExitCodes = []struct {
+// exitCodes describes the exit codes.
+var exitCodes = []struct {
 	Code    int
 	Meaning string
 }{
@@ -44,9 +44,9 @@ var ExitCodes = []struct {
 
 func exitHelp() string {
 	var b strings.Builder
-	b.WriteString("Exit codes:")
-	for _, e := range ExitCodes {
-		fmt.Fprintf(&b, "\n  %-3d  %s", e.Code, e.Meaning)
+	b.WriteString("Exit codes:\n")
+	for _, e := range exitCodes {
+		fmt.Fprintf(&b, "\n    %-3d  %s", e.Code, e.Meaning)
 	}
 	return b.String()
 }

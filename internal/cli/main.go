@@ -106,7 +106,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "customizers",
 		Short: "Connector customizers of SailPoint Identity Security Cloud",
 		Long: "Lists, creates, changes and deploys the connector customizers of SailPoint Identity\n" +
-			"Security Cloud.\n\n" + configurationHelp + "\n\n" + outputHelp + "\n\n" + exitHelp(),
+			"Security Cloud.\n\n" + configurationHelp + "\n\n" + outputHelp + "\n\n" +
+			exitHelp() + "\n\n" + environmentHelp,
 		Example: "  customizers list -o jsonl | jq -r .name\n" +
 			"  customizers deploy hr-feed dist/\n" +
 			"  customizers doctor",
