@@ -47,17 +47,20 @@ drift: generate ## generate, and fail if a file then differs from the staged or 
 	if [ -n "$$changed$$new" ]; then git --no-pager diff -- $(generated); \
 		printf '%s\n' 'Generated files are out of date, or not staged. Review them, then git add:' $$changed $$new; exit 1; fi
 
-published = testdata/published.v2024.json
+oasdiff = $(call tool,oasdiff) oasdiff
 changes = --flatten-params --fail-on WARN --severity-levels internal/tools/oasdiff/severity.txt
+v2024 = testdata/published.v2024.json
+v1 = testdata/published.v1.json
 
-contract: ## fail if openapi.yaml breaks clients of the published contract
-	$(call tool,oasdiff) oasdiff breaking $(changes) $(published) openapi.yaml
+contract: ## fail if openapi.yaml, or the published v1, breaks clients of the published v2024
+	$(oasdiff) breaking $(changes) $(v2024) openapi.yaml
+	$(oasdiff) breaking $(changes) --flatten-allof --strip-prefix-revision /connector-customizers/v1 --prefix-revision /connector-customizers $(v2024) $(v1)
 
-upstream-diff: ## fail if SPEC, SailPoint's yearly specification (file or URL), breaks clients of the published contract
-upstream-diff-v1: ## the same if SPEC is SailPoint's specification of the service
-upstream-diff-v1: v1 = --flatten-allof --strip-prefix-revision /connector-customizers/v1 --prefix-revision /connector-customizers
-upstream-diff upstream-diff-v1:
-	$(call tool,oasdiff) oasdiff changelog $(changes) --match-path connector-customizers $(v1) $(published) "$(SPEC)"
+upstream-diff: ## fail if SPEC, SailPoint's yearly specification (file or URL), breaks clients of the published v2024
+	$(oasdiff) changelog $(changes) --match-path connector-customizers $(v2024) "$(SPEC)"
+
+upstream-diff-v1: ## fail if SPEC, SailPoint's specification of the service, breaks clients of the published v1
+	$(oasdiff) changelog $(changes) --flatten-allof $(v1) "$(SPEC)"
 
 tidy: ## fail if a module file is not tidy
 	go mod tidy -diff
