@@ -15,7 +15,7 @@ import (
 
 const (
 	apiFile    = "api/api.gen.go"
-	serverFile = "internal/server/server.gen.go"
+	serverFile = "customizerstest/internal/server/server.gen.go"
 	strayFile  = "api/stray.gen.go"
 	pageFile   = "docs/command.md"
 )
@@ -137,7 +137,7 @@ paths:
       responses: {'204': {description: Nothing.}}
 `)
 	c.generate()
-	output, err := c.run("go", "build", "./api", "./internal/server")
+	output, err := c.run("go", "build", "./api", "./customizerstest/internal/server")
 	require.NoError(t, err, output)
 	output, err = c.run("go", "build", "./customizerstest")
 	require.Error(t, err)
