@@ -6,21 +6,20 @@ import (
 	"time"
 )
 
-// An Operation identifies what a request does: one of the contract's operations, by its
-// operationId, or an endpoint outside the contract.
+// An Operation is what a request does, in the words of customizers sandbox --fault.
 type Operation string
 
 // The operations of a tenant.
 const (
-	List          Operation = "listConnectorCustomizers"
-	Create        Operation = "createConnectorCustomizer"
-	Get           Operation = "getConnectorCustomizer"
-	Update        Operation = "putConnectorCustomizer"
-	Delete        Operation = "deleteConnectorCustomizer"
-	CreateVersion Operation = "createConnectorCustomizerVersion"
+	List          Operation = "list"
+	Create        Operation = "create"
+	Get           Operation = "get"
+	Update        Operation = "update"
+	Delete        Operation = "delete"
+	CreateVersion Operation = "upload"
 
-	ListInstances  Operation = "listConnectorInstances" // GET /beta/connector-instances
-	UpdateInstance Operation = "patchConnectorInstance" // PATCH /beta/connector-instances/{id}
+	ListInstances  Operation = "instances" // GET /beta/connector-instances
+	UpdateInstance Operation = "link"      // PATCH /beta/connector-instances/{id}
 
 	Token Operation = "token" // POST /oauth/token
 	Info  Operation = "info"  // GET /oauth/info

@@ -18,7 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/connector-customizers/customizers/internal/server"
+	"github.com/connector-customizers/customizers/customizerstest/internal/server"
 )
 
 const (

@@ -42,7 +42,7 @@ import (
 	"time"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/internal/server"
+	"github.com/connector-customizers/customizers/customizerstest/internal/server"
 )
 
 // A Server is a fake tenant. It listens on a loopback address unless [WithoutSocket] is set.

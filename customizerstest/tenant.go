@@ -20,7 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/internal/server"
+	"github.com/connector-customizers/customizers/customizerstest/internal/server"
 )
 
 const maxLimit = 250
