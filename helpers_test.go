@@ -4,14 +4,19 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,32 +43,67 @@ type operation struct {
 	name   customizerstest.Operation
 	create bool
 	call   func(context.Context, *customizers.Client) error
+	method string // of a request that Do sends
+}
+
+func (op operation) String() string {
+	if op.method == "" {
+		return string(op.name)
+	}
+	return "Do " + op.method
 }
 
 var operations = []operation{
-	{customizerstest.List, false, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.List, call: func(ctx context.Context, c *customizers.Client) error {
 		_, err := c.List(ctx, customizers.ListOptions{})
 		return err
 	}},
-	{customizerstest.Get, false, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.Get, call: func(ctx context.Context, c *customizers.Client) error {
 		_, err := c.Get(ctx, "one")
 		return err
 	}},
-	{customizerstest.Update, false, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.Update, call: func(ctx context.Context, c *customizers.Client) error {
 		_, err := c.Update(ctx, "one", customizers.UpdateRequest{Name: "renamed"})
 		return err
 	}},
-	{customizerstest.Delete, false, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.Delete, call: func(ctx context.Context, c *customizers.Client) error {
 		return c.Delete(ctx, "one")
 	}},
-	{customizerstest.Create, true, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.Create, create: true, call: func(ctx context.Context, c *customizers.Client) error {
 		_, err := c.Create(ctx, customizers.CreateRequest{Name: "new"})
 		return err
 	}},
-	{customizerstest.CreateVersion, true, func(ctx context.Context, c *customizers.Client) error {
+	{name: customizerstest.CreateVersion, create: true, call: func(ctx context.Context, c *customizers.Client) error {
 		_, err := c.CreateVersion(ctx, "one", nil)
 		return err
 	}},
+}
+
+// doOperations are requests that Do sends, which CheckResponse then checks.
+var doOperations = []operation{
+	do(customizerstest.ListInstances, http.MethodGet, "/beta/connector-instances", ""),
+	do(customizerstest.ListInstances, http.MethodHead, "/beta/connector-instances", ""),
+	do(customizerstest.Delete, http.MethodDelete, "/v2024/connector-customizers/one", ""),
+	do(customizerstest.Create, http.MethodPost, "/v2024/connector-customizers", `{"name":"new"}`),
+	do(customizerstest.UpdateInstance, http.MethodPatch, "/beta/connector-instances/instance", `[{"op":"replace","path":"/connectorCustomizerId","value":"one"}]`),
+}
+
+var allOperations = slices.Concat(operations, doOperations)
+
+func do(name customizerstest.Operation, method, path, body string) operation {
+	call := func(ctx context.Context, c *customizers.Client) error {
+		req, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := c.Do(req)
+		if err != nil {
+			return err
+		}
+		return customizers.CheckResponse(resp)
+	}
+	return operation{name, method == http.MethodPost || method == http.MethodPatch, call, method}
 }
 
 // list calls List with the zero options.
@@ -73,10 +113,10 @@ type fault = customizerstest.Fault
 
 func header(name, value string) http.Header { return http.Header{name: {value}} }
 
-// newServer starts a fake tenant, and closes it when the test ends.
+// newServer starts a fake tenant with one instance, and closes it when the test ends.
 func newServer(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
 	t.Helper()
-	srv := customizerstest.NewServer(opts...)
+	srv := customizerstest.NewServer(append(opts, customizerstest.WithInstances(customizerstest.Instance{ID: "instance"}))...)
 	t.Cleanup(srv.Close)
 	return srv
 }
@@ -89,6 +129,89 @@ func withOne() customizerstest.Option {
 func checkedClient(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
 	return srv.Client(append([]customizers.Option{quick}, opts...)...)
+}
+
+// A network is the way from a client to a server.
+type network struct {
+	name              string
+	tls, http2, proxy bool
+}
+
+var networks = []network{
+	{name: "clear"},
+	{name: "TLS", tls: true},
+	{name: "HTTP2", tls: true, http2: true},
+	{name: "proxy", tls: true, proxy: true},
+}
+
+// newServer starts a fake tenant at the end of n.
+func (n network) newServer(t testing.TB, opts ...customizerstest.Option) *customizerstest.Server {
+	t.Helper()
+	if n.tls {
+		opts = append(opts, customizerstest.WithTLS())
+	}
+	return newServer(t, opts...)
+}
+
+// newClient returns a client of srv that retries quickly.
+func (n network) newClient(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
+	t.Helper()
+	return srv.Client(append([]customizers.Option{quick, customizers.WithHTTPClient(n.client(t, srv.Certificate()))}, opts...)...)
+}
+
+// client returns an HTTP client that trusts the certificate, if there is one. It is the SDK's
+// own but for HTTP/2, which only a client of the caller speaks.
+func (n network) client(t testing.TB, certificate *x509.Certificate) *http.Client {
+	t.Helper()
+	transport := customizers.DefaultTransport().(*http.Transport).Clone()
+	transport.ForceAttemptHTTP2 = false
+	if n.http2 {
+		transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	if certificate != nil {
+		transport.TLSNextProto = nil
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AddCert(certificate)
+	}
+	tunnels := new(atomic.Int64)
+	if n.proxy {
+		transport.Proxy = http.ProxyURL(startProxy(t, tunnels))
+	}
+	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(req)
+		if err == nil {
+			assert.Equal(t, n.tls, resp.TLS != nil)
+			assert.Equal(t, n.http2, resp.ProtoMajor == 2, resp.Proto)
+			assert.Equal(t, n.proxy, tunnels.Load() > 0)
+		}
+		return resp, err
+	})}
+}
+
+// startProxy starts a proxy that only tunnels, and counts the tunnels.
+func startProxy(t testing.TB, tunnels *atomic.Int64) *url.URL {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		there, err := new(net.Dialer).DialContext(r.Context(), "tcp", r.Host)
+		if err != nil || r.Method != http.MethodConnect {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		here, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		tunnels.Add(1)
+		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+		_, _ = io.Copy(here, there)
+		_ = here.Close()
+	}))
+	t.Cleanup(srv.Close)
+	u, err := url.Parse(srv.URL)
+	require.NoError(t, err)
+	return u
 }
 
 func newClient(t testing.TB, tenant string, auth customizers.Auth, opts ...customizers.Option) *customizers.Client {

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,13 +58,14 @@ func html(body string) fault {
 }
 
 // matrix has a row for each fault: the outcome of an operation that can be repeated (List, Get,
-// Update, Delete), of one that creates (Create, CreateVersion), and of exceptions.
+// Update, Delete, and Do by its method), of one that creates (Create, CreateVersion, Do with POST
+// or PATCH), and of exceptions.
 var matrix = []struct {
 	name         string
 	fault        fault
 	safe, create outcome
-	except       map[customizerstest.Operation]outcome
-	took         time.Duration // in virtual time; such a fault runs only without a socket
+	except       map[string]outcome // by operation
+	took         time.Duration      // in virtual time; such a fault runs only without a socket
 }{
 	{"none", fault{Skip: 9}, once, once, nil, 0},
 	{"429 with Retry-After", fault{Status: 429, Header: header("Retry-After", "30")}, twice, twice, nil, 30 * time.Second},
@@ -73,7 +75,7 @@ var matrix = []struct {
 	{"502", fault{Status: 502}, twice, serverUnknown, nil, 0},
 	{"503", fault{Status: 503}, twice, serverUnknown, nil, 0},
 	{"504", fault{Status: 504}, twice, serverUnknown, nil, 0},
-	{"503 after acting", fault{Status: 503, Apply: true}, twice, serverUnknown, nil, 0},
+	{"503 after acting", fault{Status: 503, Apply: true}, twice, serverUnknown, doDeleteTwice, 0},
 	{"503 four times", fault{Status: 503, Times: 4}, fails(4, customizers.ErrServer), serverUnknown, nil, 0},
 	{"501", fault{Status: 501}, fails(1, customizers.ErrServer), serverUnknown, nil, 0},
 	{"401 once", fault{ExpireToken: true}, twice, twice, nil, 0},
@@ -81,40 +83,59 @@ var matrix = []struct {
 	{"403", fault{Status: 403}, fails(1, customizers.ErrForbidden), fails(1, customizers.ErrForbidden), nil, 0},
 	{
 		"404", fault{Status: 404}, fails(1, customizers.ErrNotFound), fails(1, customizers.ErrNotFound),
-		map[customizerstest.Operation]outcome{customizerstest.List: failsOnce, customizerstest.Create: failsOnce}, 0,
+		map[string]outcome{string(customizerstest.List): failsOnce, string(customizerstest.Create): failsOnce}, 0,
 	},
 	{"400", fault{Status: 400}, fails(1, customizers.ErrBadRequest), fails(1, customizers.ErrBadRequest), nil, 0},
 	{"reset", fault{Reset: true}, twice, connectionUnknown, nil, 0},
-	{"reset after acting", fault{Reset: true, Apply: true}, twice, connectionUnknown, nil, 0},
-	{"broken body", fault{TruncateAt: 5}, twice, connectionUnknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0}, // it has no body
+	{"reset after acting", fault{Reset: true, Apply: true}, twice, connectionUnknown, doDeleteTwice, 0},
+	{"broken body", fault{TruncateAt: 5}, twice, connectionUnknown, withoutBody, 0},
 	{"200 with HTML", html("<html>Sign in</html>"), failsOnce, unknown, nil, 0},
-	{"200 without a body", html(""), failsOnce, unknown, map[customizerstest.Operation]outcome{customizerstest.Delete: once}, 0},
+	{"200 without a body", html(""), failsOnce, unknown, map[string]outcome{string(customizerstest.Delete): once}, 0},
 	{"redirect", fault{Status: 307, Header: header("Location", "/v2025/connector-customizers")}, failsOnce, unknown, nil, 0},
 	{"context ends", fault{Delay: time.Hour}, failsOnce, unknown, nil, contextEnds},
 	{"stall", fault{Delay: time.Hour}, twice, connectionUnknown, nil, 2 * time.Minute},
 }
 
+// Do returns the 404 of the second attempt as it is: only the caller knows what the path means.
+var doDeleteTwice = map[string]outcome{"Do DELETE": fails(2, customizers.ErrNotFound)}
+
+// A response without a body has none to break.
+var withoutBody = map[string]outcome{string(customizerstest.Delete): once, "Do DELETE": once, "Do HEAD": once}
+
 const contextEnds = 5 * time.Second
+
+// want returns the outcome of op, given those of a row. A response that Do returns is not
+// decoded, and it has no unknown outcome: the caller has the status.
+func (op operation) want(f fault, safe, create outcome, except map[string]outcome) outcome {
+	want := safe
+	if op.create {
+		want = create
+	}
+	if special, ok := except[op.String()]; ok {
+		want = special
+	}
+	if op.method != "" && f.Status > 0 {
+		want.fails = want.fails && f.Status/100 != 2
+		want.is = slices.DeleteFunc(slices.Clone(want.is), func(err error) bool { return errors.Is(err, customizers.ErrOutcomeUnknown) })
+	}
+	return want
+}
 
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	for _, row := range matrix {
-		for _, op := range operations {
+		for _, op := range allOperations {
 			run := func(t *testing.T, ctx context.Context, srv *customizerstest.Server, c *customizers.Client) {
 				f := row.fault
 				f.Operation = op.name
 				srv.Inject(f)
-				want := row.safe
-				if op.create {
-					want = row.create
-				}
-				if special, ok := row.except[op.name]; ok {
-					want = special
-				}
+				want := op.want(f, row.safe, row.create, row.except)
 				err := op.call(ctx, c)
 				if want.fails {
 					e := failure(t, err, want.is...)
-					assert.Equal(t, want.requests, e.Attempts)
+					if op.method == "" {
+						assert.Equal(t, want.requests, e.Attempts)
+					}
 				} else {
 					require.NoError(t, err)
 				}
@@ -122,7 +143,7 @@ func TestMatrix(t *testing.T) {
 				assert.LessOrEqual(t, len(srv.Customizers()), 2, "created twice")
 				assert.LessOrEqual(t, len(srv.Versions("one")), 1, "created twice")
 			}
-			t.Run(row.name+"/"+string(op.name)+"/memory", func(t *testing.T) {
+			t.Run(fmt.Sprint(row.name, "/", op, "/memory"), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
@@ -140,11 +161,14 @@ func TestMatrix(t *testing.T) {
 					assert.LessOrEqual(t, took, row.took+4*time.Second, "beyond the backoff")
 				})
 			})
-			if row.took == 0 {
-				t.Run(row.name+"/"+string(op.name)+"/socket", func(t *testing.T) {
+			if row.took > 0 {
+				continue
+			}
+			for _, n := range networks {
+				t.Run(fmt.Sprint(row.name, "/", op, "/", n.name), func(t *testing.T) {
 					t.Parallel()
-					srv := newServer(t, withOne())
-					run(t, testContext(t), srv, checkedClient(t, srv))
+					srv := n.newServer(t, withOne())
+					run(t, testContext(t), srv, n.newClient(t, srv))
 				})
 			}
 		}
@@ -193,7 +217,10 @@ func TestPromiseNoDoubleCreate(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, tt.tenant, customizers.TokenSource(static("token")), quick,
 				customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))
-			for _, op := range operations[4:] {
+			for _, op := range allOperations {
+				if !op.create {
+					continue
+				}
 				want := []error{customizers.ErrConnection}
 				if tt.unknown {
 					want = append(want, customizers.ErrOutcomeUnknown)
@@ -208,49 +235,90 @@ func TestPromiseNoDoubleCreate(t *testing.T) {
 
 func TestPromiseRetries(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations[:4] {
-		srv := newServer(t, withOne())
-		srv.Inject(
-			fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Reset: true}, fault{Operation: op.name, Status: 504, Apply: true},
-		)
-		require.NoError(t, op.call(testContext(t), checkedClient(t, srv)), op.name)
-		assert.Len(t, srv.Requests(op.name), 4)
-	}
-	for _, tt := range []struct {
-		fault fault
-		want  error
-	}{
-		{fault{Reset: true, Apply: true}, nil},
-		{fault{Status: 503, Apply: true}, nil},
-		{fault{Status: 429, Apply: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
-	} {
-		srv := newServer(t, withOne())
-		c := checkedClient(t, srv)
-		srv.Inject(tt.fault)
-		require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
-		assert.Empty(t, srv.Customizers())
-		require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "no earlier attempt")
+	for _, n := range networks {
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel()
+			for _, op := range allOperations {
+				if op.create {
+					continue
+				}
+				srv := n.newServer(t, withOne())
+				srv.Inject(fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Reset: true}, fault{Operation: op.name, Status: 504, Apply: op.method == ""})
+				require.NoError(t, op.call(testContext(t), n.newClient(t, srv)), op)
+				assert.Len(t, srv.Requests(op.name), 4)
+			}
+			for _, tt := range []struct {
+				fault fault
+				want  error
+			}{
+				{fault{Reset: true, Apply: true}, nil},
+				{fault{Status: 503, Apply: true}, nil},
+				{fault{Status: 429, Apply: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
+			} {
+				srv := n.newServer(t, withOne())
+				c := n.newClient(t, srv)
+				srv.Inject(tt.fault)
+				require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
+				assert.Empty(t, srv.Customizers())
+				require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "no earlier attempt")
+			}
+		})
 	}
 }
 
+// One token serves calls of all kinds.
 func TestPromiseOneTokenForAll(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, customizerstest.WithCustomizerCount(1))
-	c := checkedClient(t, srv)
-	for round := 1; round <= 3; round++ {
-		srv.Inject(fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { assert.NoError(t, list(testContext(t), c)) })
-		}
-		wg.Wait()
-		require.NoError(t, list(testContext(t), c))
-		assert.Len(t, srv.Requests(customizerstest.Token), round)
-		srv.ExpireTokens()
+	for _, n := range networks {
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel()
+			srv := n.newServer(t, withOne())
+			c := n.newClient(t, srv)
+			for round := 1; round <= 3; round++ {
+				srv.Inject(fault{Operation: customizerstest.Token, Delay: 20 * time.Millisecond})
+				var wg sync.WaitGroup
+				for range 25 {
+					wg.Go(func() { assert.NoError(t, list(testContext(t), c)) })
+					wg.Go(func() { assert.NoError(t, doOperations[0].call(testContext(t), c)) })
+				}
+				wg.Wait()
+				require.NoError(t, list(testContext(t), c))
+				assert.Len(t, srv.Requests(customizerstest.Token), round)
+				srv.ExpireTokens()
+			}
+			for _, op := range allOperations {
+				expired := n.newServer(t, withOne(), customizerstest.WithTokenLifetime(0))
+				requireFailure(t, op.call(testContext(t), n.newClient(t, expired)), customizers.ErrUnauthorized)
+				assert.Len(t, expired.Requests(customizerstest.Token), 2, "renewed once")
+				assert.Len(t, expired.Customizers(), 1)
+			}
+		})
 	}
-	expired := newServer(t, customizerstest.WithTokenLifetime(0))
-	requireFailure(t, list(testContext(t), checkedClient(t, expired)), customizers.ErrUnauthorized)
-	assert.Len(t, expired.Requests(customizerstest.Token), 2, "renewed once")
+}
+
+// A client that keeps to the service's limit gets no 429. The limit counts requests, not calls.
+func TestPromiseRateLimit(t *testing.T) {
+	t.Parallel()
+	for _, n := range networks {
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel()
+			srv := n.newServer(t, withOne(), customizerstest.WithRateLimit(10, 200*time.Millisecond))
+			srv.Inject(fault{Operation: customizerstest.Update, Reset: true, Times: 3})
+			c := n.newClient(t, srv, customizers.WithRateLimit(10, 400*time.Millisecond)) // leaves room for delays on the way
+			var wg sync.WaitGroup
+			for range 6 {
+				for _, op := range []operation{operations[0], operations[2], doOperations[0]} {
+					wg.Go(func() { assert.NoError(t, op.call(testContext(t), c)) })
+				}
+			}
+			wg.Wait()
+			requests := srv.Requests()
+			assert.Len(t, requests, 1+18+3)
+			for _, r := range requests {
+				assert.NotEqual(t, http.StatusTooManyRequests, r.Status)
+			}
+		})
+	}
 }
 
 func TestPromiseIDIsCheckedFirst(t *testing.T) {
@@ -265,6 +333,11 @@ func TestPromiseIDIsCheckedFirst(t *testing.T) {
 			"CreateVersion": func() error { _, err := c.CreateVersion(t.Context(), id, nil); return err },
 		} {
 			require.ErrorIs(t, call(), customizers.ErrInvalidArgument, "%s(%q)", name, id)
+		}
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost, http.MethodPatch} {
+		for _, url := range []string{"", "one", "https://elsewhere.example/one", "//elsewhere.example/one", "mailto:one"} {
+			require.ErrorIs(t, do("", method, url, "").call(t.Context(), c), customizers.ErrInvalidArgument, "%s %q", method, url)
 		}
 	}
 	assert.Empty(t, srv.Requests(), "not even a token request")
@@ -283,20 +356,21 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 			return c.Delete(context.Background(), read.ID)
 		},
 	} {
-		for _, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 7, Count: true}} {
-			srv := newServer(t, customizerstest.WithoutSocket(), customizerstest.WithCustomizerCount(600))
-			c := srv.Client()
+		for i, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 70}, {Limit: 70, Count: true}} {
+			n := networks[i] // each is read over a network of its own
+			srv := n.newServer(t, customizerstest.WithCustomizerCount(600))
+			c := n.newClient(t, srv)
 			missing := map[string]bool{}
 			for _, item := range srv.Customizers() {
 				missing[item.ID] = true
 			}
-			seen, n := map[string]bool{}, 0
-			for item, err := range c.All(t.Context(), opts) {
+			seen, read := map[string]bool{}, 0
+			for item, err := range c.All(testContext(t), opts) {
 				require.NoError(t, err)
 				require.False(t, seen[item.ID], "%s: yielded twice", name)
 				seen[item.ID] = true
 				delete(missing, item.ID)
-				if n++; n <= 600 {
+				if read++; read <= 600 {
 					require.NoError(t, change(srv, c, item))
 				}
 			}
@@ -311,12 +385,13 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},
 		"reset": {Reset: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
 	} {
-		for _, opts := range []customizers.ListOptions{{}, {Count: true}} {
-			srv := newServer(t, customizerstest.WithCustomizerCount(600))
+		for i, n := range networks {
+			opts := customizers.ListOptions{Count: i%2 == 1}
+			srv := n.newServer(t, customizerstest.WithCustomizerCount(600))
 			f.Operation, f.Times, f.Skip = customizerstest.List, -1, 1
 			srv.Inject(f)
 			records, errs := 0, 0
-			for item, err := range checkedClient(t, srv).All(testContext(t), opts) {
+			for item, err := range n.newClient(t, srv).All(testContext(t), opts) {
 				if err == nil {
 					records++
 					continue
@@ -352,14 +427,10 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 			return &http.Response{StatusCode: status, Body: r, ContentLength: -1, Request: req}, nil
 		}
 	}
-	upload := func(ctx context.Context, c *customizers.Client) error {
-		_, err := c.CreateVersion(ctx, "one", io.MultiReader(zeros{}))
-		return err
-	}
 	slow := customizers.WithRetry(customizers.RetryPolicy{MinBackoff: 1e6 * time.Hour, MaxBackoff: 1e6 * time.Hour})
 	for name, tt := range map[string]struct {
 		transport http.RoundTripper
-		call      func(context.Context, *customizers.Client) error
+		calls     []func(context.Context, *customizers.Client) error // List and a GET by Do if empty
 		auth      *customizers.Auth
 		opts      []customizers.Option
 		is        error // sentinel of the last failure
@@ -379,42 +450,43 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 		"upload": {transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			_, _ = req.Body.Read(make([]byte, 1))
 			return hang(req)
-		}), call: upload, is: customizers.ErrOutcomeUnknown},
+		}), calls: []func(context.Context, *customizers.Client) error{upload, doUpload}, is: customizers.ErrOutcomeUnknown},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				call, auth := tt.call, tt.auth
-				if call == nil {
-					call = list
-				}
-				if auth == nil {
-					auth = new(customizers.TokenSource(static("token")))
-				}
-				c := newClient(t, "acme", *auth, append(tt.opts, customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))...)
-				if name == "rate limit" {
-					require.NoError(t, list(t.Context(), c))
-				}
-				enough := errors.New("enough")
-				ctx, cancel := context.WithCancelCause(t.Context())
-				time.AfterFunc(3*time.Second, func() { cancel(enough) })
-				start := time.Now()
-				err := call(ctx, c)
-				assert.Equal(t, 3*time.Second, time.Since(start))
-				require.ErrorIs(t, err, context.Canceled)
-				require.ErrorIs(t, err, enough, "the cause")
-				if tt.is != nil {
-					require.ErrorIs(t, err, tt.is)
-				}
-				time.Sleep(2 * time.Hour) // let the token source return
+		if tt.calls == nil {
+			tt.calls = []func(context.Context, *customizers.Client) error{list, doOperations[0].call}
+		}
+		if tt.auth == nil {
+			tt.auth = new(customizers.TokenSource(static("token")))
+		}
+		for i, call := range tt.calls {
+			t.Run(fmt.Sprint(name, i), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					c := newClient(t, "acme", *tt.auth, append(tt.opts, customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))...)
+					if name == "rate limit" {
+						require.NoError(t, list(t.Context(), c))
+					}
+					enough := errors.New("enough")
+					ctx, cancel := context.WithCancelCause(t.Context())
+					time.AfterFunc(3*time.Second, func() { cancel(enough) })
+					start := time.Now()
+					err := call(ctx, c)
+					assert.Equal(t, 3*time.Second, time.Since(start))
+					require.ErrorIs(t, err, context.Canceled)
+					require.ErrorIs(t, err, enough, "the cause")
+					if tt.is != nil {
+						require.ErrorIs(t, err, tt.is)
+					}
+					time.Sleep(2 * time.Hour) // let the token source return
+				})
 			})
-		})
+		}
 	}
 	t.Run("before the call", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		wire := newScript(respond(200, "[]"))
-		for _, op := range operations {
+		for _, op := range allOperations {
 			err := op.call(ctx, clientOver(t, wire))
 			require.ErrorIs(t, err, context.Canceled)
 			requireFailure(t, err)
@@ -423,39 +495,74 @@ func TestPromiseWaitsEndWithTheContext(t *testing.T) {
 	})
 }
 
-// The same over a socket, with the behavior of net/http.
+// upload and doUpload upload an archive that does not end.
+func upload(ctx context.Context, c *customizers.Client) error {
+	_, err := c.CreateVersion(ctx, "one", io.MultiReader(zeros{}))
+	return err
+}
+
+func doUpload(ctx context.Context, c *customizers.Client) error {
+	return doBody(ctx, c, io.MultiReader(zeros{}))
+}
+
+func doBody(ctx context.Context, c *customizers.Client, body io.Reader) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/beta/things", body)
+	if err == nil {
+		_, err = c.Do(req) //nolint:bodyclose // in memory
+	}
+	return err
+}
+
+// The same over sockets, with the behavior of net/http.
 func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
 	t.Parallel()
-	stuck := make(chan struct{})
-	arrived := make(chan struct{}, 1)
-	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			_, _ = io.WriteString(w, "[")
-			_ = http.NewResponseController(w).Flush()
-		}
-		arrived <- struct{}{}
-		select {
-		case <-r.Context().Done():
-		case <-stuck:
-		}
-	})
-	t.Cleanup(func() { close(stuck) })
-	silent, _ := io.Pipe()
-	for name, archive := range map[string]io.Reader{"body": nil, "upload that the server does not read": io.MultiReader(zeros{}), "archive that blocks": silent} {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(testContext(t))
-			go func() {
-				<-arrived
-				cancel()
-			}()
-			var err error
-			if archive == nil {
-				err = list(ctx, c)
-			} else {
-				_, err = c.CreateVersion(ctx, "one", archive)
+	silent := func() io.Reader { r, _ := io.Pipe(); return r }
+	for name, call := range map[string]func(context.Context, *customizers.Client) error{
+		"body":                      list,
+		"body, Do":                  doOperations[0].call,
+		"body that is not read":     upload,
+		"body that is not read, Do": doUpload,
+		"archive that blocks": func(ctx context.Context, c *customizers.Client) error {
+			_, err := c.CreateVersion(ctx, "one", silent())
+			return err
+		},
+		"body that blocks, Do": func(ctx context.Context, c *customizers.Client) error { return doBody(ctx, c, silent()) },
+	} {
+		for _, n := range networks {
+			if name == "body that blocks, Do" && !n.http2 {
+				continue
 			}
-			require.ErrorIs(t, err, context.Canceled)
-		})
+			t.Run(name+"/"+n.name, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(testContext(t))
+				over := make(chan struct{})
+				srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodGet {
+						_, _ = io.WriteString(w, "[")
+						_ = http.NewResponseController(w).Flush()
+					}
+					time.AfterFunc(10*time.Millisecond, cancel)
+					<-over
+				}))
+				srv.EnableHTTP2 = true
+				if n.tls {
+					srv.StartTLS()
+				} else {
+					srv.Start()
+				}
+				t.Cleanup(srv.Close)
+				t.Cleanup(func() { close(over) })
+				c := newClient(t, srv.URL, customizers.TokenSource(static("token")), customizers.WithHTTPClient(n.client(t, srv.Certificate())))
+				done := make(chan error, 1)
+				go func() { done <- call(ctx, c) }()
+				select {
+				case err := <-done:
+					require.ErrorIs(t, err, context.Canceled)
+				case <-time.After(10 * time.Second):
+					t.Error("the call does not end")
+				}
+			})
+		}
 	}
 }
 
@@ -470,7 +577,7 @@ func TestPromiseLongWaitsFailAtOnce(t *testing.T) {
 		assert.Equal(t, 1, e.Attempts)
 
 		time.Sleep(time.Minute)
-		for _, op := range operations { // any call, while the pause lasts
+		for _, op := range allOperations { // any call, while the pause lasts
 			e = failure(t, op.call(t.Context(), c), customizers.ErrRateLimited)
 			assert.Equal(t, 4*time.Minute, e.RetryAfter)
 			assert.Zero(t, e.Attempts)
@@ -499,7 +606,7 @@ func TestPromiseRetryAfterPausesEveryCall(t *testing.T) {
 		for i := range 5 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * time.Second)
-				assert.NoError(t, list(t.Context(), c))
+				assert.NoError(t, []operation{operations[0], doOperations[0]}[i%2].call(t.Context(), c))
 			})
 		}
 		wg.Wait()
@@ -599,17 +706,20 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 		"length":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9000000000000000000") }, "larger than 16 MiB"},
 		"headers": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 2<<20)) }, "headers exceeded"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		for _, op := range []operation{operations[0], doOperations[0]} {
+			if name == "deep" && op.method != "" {
+				continue // Do decodes nothing
+			}
 			c := clientOf(t, tt.handler, noRetry)
 			written.Store(0)
 			before := heap()
-			err := list(testContext(t), c)
+			err := op.call(testContext(t), c)
 			require.ErrorContains(t, err, tt.says)
 			assert.Less(t, written.Load(), int64(128<<20), "bytes read or in buffers")
 			assert.Less(t, heap()-before, int64(64<<20))
 			assert.Less(t, len(err.Error()), 2000)
 			requireFailure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
-		})
+		}
 	}
 }
 
@@ -768,7 +878,7 @@ func TestPromiseCredentialsOnlyToTheTenant(t *testing.T) {
 			clientOf(t, redirect, customizers.WithHTTPClient(follows)),
 			newClient(t, atToken.URL, customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(follows)),
 		} {
-			for _, op := range operations {
+			for _, op := range allOperations {
 				err := op.call(testContext(t), c)
 				var e *customizers.Error
 				require.ErrorAs(t, err, &e)
@@ -779,7 +889,7 @@ func TestPromiseCredentialsOnlyToTheTenant(t *testing.T) {
 	}
 	wire := newScript(respond(200, `{"access_token":"a","expires_in":1,"token_url":"https://elsewhere.example"}`))
 	c := newClient(t, "acme", customizers.ClientCredentials("id", "secret"), customizers.WithHTTPClient(&http.Client{Transport: wire}))
-	for _, op := range operations {
+	for _, op := range allOperations {
 		_ = op.call(t.Context(), c)
 	}
 	for _, req := range wire.requests {

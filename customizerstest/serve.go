@@ -3,6 +3,7 @@ package customizerstest
 import (
 	"bytes"
 	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func routeOf(r *http.Request) route {
 	}
 	var to route
 	switch {
-	case parts[0] == "beta" && parts[1] == instances && len(parts) == 2 && r.Method == http.MethodGet:
+	case parts[0] == "beta" && parts[1] == instances && len(parts) == 2 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		return route{version: "beta", operation: ListInstances, known: true}
 	case parts[0] == "beta" && parts[1] == instances && len(parts) == 3 && parts[2] != "" && r.Method == http.MethodPatch:
 		id, _ := url.PathUnescape(parts[2])
@@ -290,6 +291,9 @@ func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn() // closing it sends no TLS alert
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

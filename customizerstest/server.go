@@ -17,6 +17,7 @@
 //	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 503})
 //
 // [WithRateLimit], [WithTokenLifetime] and [WithScopes] add the limits of the service.
+// [WithTLS] serves over TLS, as the service does.
 //
 // # Time
 //
@@ -32,6 +33,8 @@ package customizerstest
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -110,7 +113,15 @@ func NewServer(opts ...Option) *Server {
 		_ = s.http.Listener.Close()
 		s.http.Listener = c.listener
 	}
-	s.http.Start()
+	if c.tls {
+		s.http.EnableHTTP2 = true
+		s.http.StartTLS()
+		roots := x509.NewCertPool()
+		roots.AddCert(s.http.Certificate())
+		s.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	} else {
+		s.http.Start()
+	}
 	s.URL = s.http.URL
 	return s
 }
@@ -134,6 +145,15 @@ func (s *Server) isClosed() bool {
 	default:
 		return false
 	}
+}
+
+// Certificate returns the certificate of a tenant created with [WithTLS], for the RootCAs of an
+// HTTP client. It returns nil without TLS.
+func (s *Server) Certificate() *x509.Certificate {
+	if s.http == nil {
+		return nil
+	}
+	return s.http.Certificate()
 }
 
 // Client returns a client of the tenant with the tenant's credentials. The client has no rate
@@ -237,6 +257,7 @@ type config struct {
 	per                    time.Duration
 	createStatus           int
 	listener               net.Listener
+	tls                    bool
 	noSocket               bool
 	state                  State
 	hook                   func(Request)
@@ -282,3 +303,9 @@ func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook =
 // WithListener serves on l instead of a free loopback port. It has no effect with
 // [WithoutSocket].
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }
+
+// WithTLS serves HTTPS, and offers HTTP/2 like the service. The clients of [Server.Client] trust
+// the certificate and speak HTTP/1.1, as a client of [customizers.New] does. Other clients must be
+// told to trust [Server.Certificate], which is for 127.0.0.1, ::1 and example.com. WithTLS has no
+// effect with [WithoutSocket].
+func WithTLS() Option { return func(c *config) { c.tls = true } }

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -180,6 +182,40 @@ func TestListener(t *testing.T) {
 	srv := serve(t, customizerstest.WithListener(l))
 	assert.Equal(t, "http://"+l.Addr().String(), srv.URL)
 	assert.Equal(t, http.StatusOK, newPeer(t, srv).get(collection).status)
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithTLS())
+	require.Regexp(t, `^https://127\.0\.0\.1:\d+$`, srv.URL)
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	client := func(rt *http.Transport) *customizers.Client {
+		t.Cleanup(rt.CloseIdleConnections)
+		return srv.Client(customizers.WithHTTPClient(&http.Client{Transport: rt}), customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
+	}
+	for protocol, c := range map[string]*customizers.Client{
+		"HTTP/1.1": srv.Client(customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1})),
+		"HTTP/2.0": client(&http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}),
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			req, err := http.NewRequestWithContext(t.Context(), method, "/beta/connector-instances", nil)
+			require.NoError(t, err)
+			resp, err := c.Do(req)
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			assert.Equal(t, protocol, resp.Proto)
+		}
+		for _, f := range []customizerstest.Fault{{Reset: true}, {TruncateAt: 1}} {
+			srv.Inject(f)
+			_, err := c.Create(t.Context(), customizers.CreateRequest{Name: "a"}) // net/http may repeat a GET
+			require.ErrorIs(t, err, customizers.ErrConnection)
+			require.NotErrorIs(t, err, io.EOF)
+		}
+	}
+	require.ErrorIs(t, client(&http.Transport{}).Delete(t.Context(), "one"), customizers.ErrConnection, "an unknown certificate")
+	assert.Nil(t, serve(t).Certificate())
+	assert.Nil(t, serve(t, customizerstest.WithTLS(), customizerstest.WithoutSocket()).Certificate())
 }
 
 func TestServersAreIndependent(t *testing.T) {
