@@ -37,7 +37,7 @@ func TestDo(t *testing.T) {
 		method   string
 		statuses []int // of the responses; the last one repeats
 		requests int32
-		sentinel error // of CheckResponse
+		sentinel error // of CheckResponse; and ErrOutcomeUnknown, for a 503 to a POST or PATCH
 	}{
 		"200":                             {http.MethodGet, []int{200}, 1, nil},
 		"201 to a POST":                   {http.MethodPost, []int{201}, 1, nil},
@@ -111,8 +111,13 @@ func TestDo(t *testing.T) {
 			assert.Equal(t, resp.StatusCode, e.StatusCode)
 			assert.Equal(t, "/beta/things/a/b", e.Path)
 			if !errors.Is(tt.sentinel, errRedirect) {
-				requireFailure(t, err, tt.sentinel)
+				want := []error{tt.sentinel}
+				if resp.StatusCode == 503 && tt.method != http.MethodGet {
+					want = append(want, customizers.ErrOutcomeUnknown)
+				}
+				requireFailure(t, err, want...)
 				assert.Equal(t, "t-1", e.TrackingID)
+				assert.EqualValues(t, tt.requests, e.Attempts)
 			}
 		})
 	}

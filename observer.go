@@ -151,4 +151,6 @@ func isDeprecated(h http.Header) bool {
 
 // requestID returns the service's ID of a request. The published specification lacks the
 // header; clients in use print it.
-func requestID(resp *transport.Response) string { return resp.Header.Get("SLPT-Request-ID") }
+func requestID(resp *transport.Response) string { return resp.Header.Get(requestIDHeader) }
+
+const requestIDHeader = "Slpt-Request-Id" // in Go's spelling
