@@ -35,6 +35,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	}
 	u, err := c.resolve(*req.URL)
 	if err != nil {
+		closeBody(req)
 		return nil, err
 	}
 	out := req.Clone(req.Context())
@@ -57,9 +58,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
-		if out.Body != nil {
-			_ = out.Body.Close() // as net/http does, even if nothing was sent
-		}
+		closeBody(req)
 		var ended *transport.ContextError
 		if errors.As(err, &f); f.Response == nil || f.Err != nil || f.Call.Operation != doOperation || errors.As(f.StopCause, &ended) {
 			return nil, c.newError(err)
@@ -76,6 +75,13 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		resp.ContentLength = int64(len(resp.Data))
 	}
 	return resp.Response, nil
+}
+
+// closeBody closes the body of a request, as net/http does even if nothing was sent.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
 }
 
 const doOperation = "Do"
@@ -95,11 +101,14 @@ func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	if u.Scheme == "" && u.Host == "" {
 		u.Scheme, u.Host = c.tenant.Scheme, c.tenant.Host
 	}
+	shown := u // without what may be secret
+	shown.RawQuery, shown.Fragment = "", ""
+	text := c.secrets.clean(shown.Redacted())
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
-		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, u.Redacted())
+		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, text)
 	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(u.Hostname(), c.tenant.Hostname()) || portOf(&u) != portOf(c.tenant):
-		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, u.Redacted(), c.tenant)
+		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, text, c.tenant)
 	}
 	return &u, nil
 }
@@ -138,7 +147,8 @@ func CheckResponse(resp *http.Response) error {
 		resp.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	secrets := newRedactor("", "")
+	id, secret, _ := req.BasicAuth()
+	secrets := newRedactor(id, secret)
 	secrets.addToken(token)
 	call := &transport.Call{Operation: doOperation, Request: req, Attempt: 1}
 	return newError(transport.StatusError(call, &transport.Response{Response: resp, Data: data}), secrets)

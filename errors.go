@@ -131,9 +131,8 @@ func newError(f *transport.Error, secrets *redactor) *Error {
 		problem = "not sent: " + f.Err.Error()
 	case errors.Is(f.Err, transport.ErrNoToken):
 		problem = f.Err.Error() + " in " + problem
-		e.readBody(resp, quote)
-		if e.DetailCode != "" || len(e.Messages) > 0 && !e.Intermediary { // an OAuth error with a status of success
-			errs = append(errs, ErrUnauthorized)
+		if e.readBody(resp, quote) && (e.DetailCode != "" || len(e.Messages) > 0) {
+			errs = append(errs, ErrUnauthorized) // an OAuth error with a status of success
 		}
 	case f.Err != nil:
 		problem = f.Err.Error()
@@ -141,7 +140,7 @@ func newError(f *transport.Error, secrets *redactor) *Error {
 			e.readBody(resp, quote)
 		}
 	case isRedirect(resp):
-		problem = fmt.Sprintf("redirects to %s are not followed, because credentials would be sent there", locationOf(resp))
+		problem = fmt.Sprintf("redirects to %s are not followed", locationOf(resp))
 	default:
 		switch isJSON := e.readBody(resp, quote); {
 		case e.StatusCode < http.StatusBadRequest:
@@ -152,7 +151,7 @@ func newError(f *transport.Error, secrets *redactor) *Error {
 			problem = ""
 		}
 		if e.StatusCode == http.StatusNotFound && e.sentinel() == nil {
-			reason = "check the tenant's address and the API version"
+			reason = "check the tenant's URL and the API version"
 		}
 	}
 	e.problem, e.reason = secrets.clean(problem), secrets.clean(reason)
@@ -210,7 +209,7 @@ func (e *Error) Error() string {
 	note(e.reason != "", "%s", oneLine(e.reason))
 	note(e.Intermediary && e.reason == "", "something in front of the tenant sent this response, such as a proxy, a firewall or an IP allow list")
 	note(e.RetryAfter > 0, "try again in %v", e.RetryAfter.Round(time.Millisecond))
-	note(errors.Is(e, ErrOutcomeUnknown), "the service may have carried it out: check before you repeat it")
+	note(errors.Is(e, ErrOutcomeUnknown), "the request may have succeeded: check before repeating it")
 	if len(notes) > 0 {
 		text += " (" + strings.Join(notes, "; ") + ")"
 	}
@@ -296,14 +295,15 @@ const (
 // whether that is a JSON object.
 func (e *Error) readBody(resp *transport.Response, quote int) bool {
 	data := bytes.TrimSpace(bytes.TrimPrefix(resp.Data, []byte("\ufeff")))
-	clientError := e.StatusCode/100 == 4 && requestID(resp) == ""
+	suspect, rejected := requestID(resp) == "", e.StatusCode/100 == 4
 	var b errorBody
 	err := json.Unmarshal(data, &b)
 	var mistyped *json.UnmarshalTypeError
 	if err != nil && (!errors.As(err, &mistyped) || mistyped.Field == "") {
 		// The service responds to a HEAD, and maybe to a request of Do, without a body.
 		silent := len(data) == 0 && (e.Method == http.MethodHead || e.Operation == doOperation)
-		e.Intermediary = isPage(data) && e.StatusCode < 500 || clientError && !silent && !bytes.HasPrefix(data, []byte("{")) && !bytes.HasPrefix(data, []byte("["))
+		cutOff := len(data) > 0 && (data[0] == '{' || data[0] == '[')
+		e.Intermediary = suspect && (rejected && !silent && !cutOff || isPage(data) && e.StatusCode < 500)
 		e.addMessage(readableText(data, resp.Header, quote))
 		return false
 	}
@@ -317,7 +317,7 @@ func (e *Error) readBody(resp *transport.Response, quote int) bool {
 	e.Messages, e.Causes = messages(b.Messages), messages(b.Causes)
 	known := e.DetailCode != "" || e.TrackingID != "" || len(e.Messages)+len(e.Causes) > 0
 	// Gateways of AWS reject a request with only a message, the service's own responds so with 429.
-	e.Intermediary = clientError && !known && b.Error == nil && b.Message != nil && e.StatusCode != http.StatusTooManyRequests
+	e.Intermediary = suspect && rejected && !known && b.Error == nil && b.Message != nil && e.StatusCode != http.StatusTooManyRequests
 	if b.ErrorDescription != "" {
 		code, _ := b.Error.(string)
 		e.DetailCode, b.Error = truncate(code), b.ErrorDescription
@@ -391,9 +391,9 @@ func locationOf(resp *transport.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	switch {
 	case err != nil:
-		return "an invalid address"
+		return "an invalid URL"
 	case u.Host == "":
-		return "another address of the tenant"
+		return "another URL of the tenant"
 	}
 	return u.Scheme + "://" + u.Host
 }
