@@ -28,7 +28,7 @@ type Client struct {
 	server  string   // path that the generated builders append to
 	version APIVersion
 	agent   []string
-	redact  func(token string) func(string) string // keeps secrets out of errors
+	secrets *redactor // keeps them out of errors and logs
 }
 
 // New returns a client of a tenant, given its name ("acme") or the URL of its API
@@ -53,7 +53,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{tenant: u, server: "/", version: s.version, agent: []string{s.userAgent}, redact: redactor(credentials.clientSecret)}
+	c := &Client{tenant: u, server: "/", version: s.version, agent: []string{s.userAgent}, secrets: newRedactor(credentials.clientID, credentials.clientSecret)}
 	if s.version != APIVersionV1 {
 		c.server += string(s.version) + "/"
 	}
@@ -62,7 +62,7 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 		Retry:  s.retry.withDefaults(),
 		Window: s.window, Limiter: s.limiter,
 		Hooks: c.hooks(s.log, s.observer),
-		Fetch: credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent}),
+		Fetch: c.secrets.watch(credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent})),
 	})
 	return c, nil
 }
@@ -316,9 +316,10 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 // unusable returns the error for a 2xx response with an unexpected body. A proxy may have
 // sent it, so the outcome of a create is unknown.
 func (c *Client) unusable(resp *transport.Response, cause error) error {
-	err := fmt.Errorf("unexpected body (%s)", describeBody(resp))
+	kind := http.Header{"Content-Type": {c.secrets.redact(resp.Header.Get("Content-Type"))}}
+	err := fmt.Errorf("unexpected body (%s)", describeBody(len(resp.Data), kind))
 	if cause != nil {
-		err = fmt.Errorf("%w: %s", err, oneLine(cause.Error()))
+		err = fmt.Errorf("%w: %s", err, oneLine(c.secrets.clean(cause.Error())))
 	}
 	return c.newError(&transport.Error{
 		Call: resp.Call, Response: resp, Err: err, Attempts: resp.Attempts,

@@ -2,6 +2,8 @@ package customizers
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,10 +35,11 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	}
 	u, err := c.resolve(*req.URL)
 	if err != nil {
+		closeBody(req)
 		return nil, err
 	}
 	out := req.Clone(req.Context())
-	out.URL, out.Host, out.RequestURI = u, "", ""
+	out.URL, out.Host, out.RequestURI, out.Method = u, "", "", cmp.Or(out.Method, http.MethodGet)
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
@@ -46,27 +49,27 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if out.Header.Get("Accept") == "" {
 		out.Header["Accept"] = acceptJSON
 	}
+	var f *transport.Error
 	resp, err := c.chain.Do(&transport.Call{
 		Context:    req.Context(),
-		Operation:  "Do",
+		Operation:  doOperation,
 		Request:    out,
 		Idempotent: out.Method != http.MethodPost && out.Method != http.MethodPatch,
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
-		if out.Body != nil {
-			_ = out.Body.Close() // as net/http does, even if nothing was sent
-		}
-		var f *transport.Error
+		closeBody(req)
 		var ended *transport.ContextError
-		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.StopCause, &ended) {
+		if errors.As(err, &f); f.Response == nil || f.Err != nil || f.Call.Operation != doOperation || errors.As(f.StopCause, &ended) {
 			return nil, c.newError(err)
 		}
 		resp = f.Response
 	}
-	if resp.Request == nil { // net/http's transport sets it, but another may not
-		resp.Request = resp.Call.Request
+	if f == nil {
+		f = transport.StatusError(resp.Call, resp)
 	}
+	// An attempt's context has ended, and net/http's transport sets Request, but another may not.
+	resp.Request = resp.Call.Request.WithContext(context.WithValue(req.Context(), exchangeKey{}, &exchange{f, c.secrets}))
 	resp.Body = io.NopCloser(bytes.NewReader(resp.Data))
 	if out.Method != http.MethodHead { // which keeps the length of a GET
 		resp.ContentLength = int64(len(resp.Data))
@@ -74,16 +77,38 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return resp.Response, nil
 }
 
+// closeBody closes the body of a request, as net/http does even if nothing was sent.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+const doOperation = "Do"
+
+// An exchange is what CheckResponse needs of a response of Do, other than its status. It is in
+// the context of the response's request, because a generated client may read or replace the
+// body.
+type exchange struct {
+	failure *transport.Error // as if the status were a failure
+	secrets *redactor
+}
+
+type exchangeKey struct{}
+
 // resolve returns the URL of a request on the tenant.
 func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	if u.Scheme == "" && u.Host == "" {
 		u.Scheme, u.Host = c.tenant.Scheme, c.tenant.Host
 	}
+	shown := u // without what may be secret
+	shown.RawQuery, shown.Fragment = "", ""
+	text := c.secrets.clean(shown.Redacted())
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
-		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, u.Redacted())
+		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, text)
 	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(u.Hostname(), c.tenant.Hostname()) || portOf(&u) != portOf(c.tenant):
-		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, u.Redacted(), c.tenant)
+		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, text, c.tenant)
 	}
 	return &u, nil
 }
@@ -99,21 +124,32 @@ func portOf(u *url.URL) string {
 }
 
 // CheckResponse returns nil if the status of a response of [Client.Do] is 2xx. Otherwise it
-// returns an [*Error] with the details in the body. A 404 or 410 is [ErrNotFound]. The body
-// can still be read afterwards.
+// returns the [*Error] that the other methods would return, with the details in the body. A 404
+// or 410 is [ErrNotFound]. A POST or PATCH that the service may have carried out, for example
+// one with the status 503, is [ErrOutcomeUnknown].
+//
+// The body may have been read, closed or replaced. If it was not, it can still be read.
 func CheckResponse(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, transport.MaxErrorBody))
-	_ = resp.Body.Close()
-	resp.Body = io.NopCloser(bytes.NewReader(data))
 	req := resp.Request
 	if req == nil {
 		req = &http.Request{}
 	}
+	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
+		return newError(x.failure, x.secrets)
+	}
+	var data []byte
+	if resp.Body != nil { // of another client
+		data, _ = io.ReadAll(io.LimitReader(resp.Body, transport.MaxErrorBody))
+		_ = resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(data))
+	}
 	_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	f := transport.StatusError(&transport.Call{Operation: "Do", Request: req, Attempt: 1}, &transport.Response{Response: resp, Data: data})
-	f.Err = err
-	return newError(f, redactor("")(token))
+	id, secret, _ := req.BasicAuth()
+	secrets := newRedactor(id, secret)
+	secrets.addToken(token)
+	call := &transport.Call{Operation: doOperation, Request: req, Attempt: 1}
+	return newError(transport.StatusError(call, &transport.Response{Response: resp, Data: data}), secrets)
 }

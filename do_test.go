@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 func request(t testing.TB, method, url string, body io.Reader) *http.Request {
@@ -37,7 +38,7 @@ func TestDo(t *testing.T) {
 		method   string
 		statuses []int // of the responses; the last one repeats
 		requests int32
-		sentinel error // of CheckResponse
+		sentinel error // of CheckResponse; and ErrOutcomeUnknown, for a 503 to a POST or PATCH
 	}{
 		"200":                             {http.MethodGet, []int{200}, 1, nil},
 		"201 to a POST":                   {http.MethodPost, []int{201}, 1, nil},
@@ -111,8 +112,13 @@ func TestDo(t *testing.T) {
 			assert.Equal(t, resp.StatusCode, e.StatusCode)
 			assert.Equal(t, "/beta/things/a/b", e.Path)
 			if !errors.Is(tt.sentinel, errRedirect) {
-				requireFailure(t, err, tt.sentinel)
+				want := []error{tt.sentinel}
+				if resp.StatusCode == 503 && tt.method != http.MethodGet {
+					want = append(want, customizers.ErrOutcomeUnknown)
+				}
+				requireFailure(t, err, want...)
 				assert.Equal(t, "t-1", e.TrackingID)
+				assert.EqualValues(t, tt.requests, e.Attempts)
 			}
 		})
 	}
@@ -173,12 +179,213 @@ func TestDoWithoutAResponse(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestDoHeadKeepsContentLength(t *testing.T) {
+// The length is that of the body, but that of a HEAD is a GET's: it may be more than a body may
+// have.
+func TestDoContentLength(t *testing.T) {
 	t.Parallel()
-	c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "1000") })
-	resp, err := c.Do(request(t, http.MethodHead, "/beta/x", nil))
+	for _, length := range []int{1000, 1 << 30} {
+		c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", fmt.Sprint(length)) })
+		resp, err := c.Do(request(t, http.MethodHead, "/beta/x", nil))
+		require.NoError(t, err)
+		assert.EqualValues(t, length, resp.ContentLength)
+	}
+	for _, status := range []int{200, 404} {
+		c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) { // chunked
+			w.WriteHeader(status)
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.WriteString(w, "12345")
+		})
+		resp, err := c.Do(request(t, http.MethodGet, "/beta/x", nil))
+		require.NoError(t, err)
+		assert.EqualValues(t, 5, resp.ContentLength)
+	}
+}
+
+func TestDoHeaders(t *testing.T) {
+	t.Parallel()
+	wire := newScript(respond(200, ""))
+	c := clientOver(t, wire)
+	for i, own := range []string{"", "mine"} {
+		req := request(t, http.MethodGet, "/x", nil)
+		req.Header = nil
+		if own != "" {
+			req.Header = http.Header{"User-Agent": {own}, "Accept": {own}, "Authorization": {own}}
+		}
+		_, err := c.Do(req)
+		require.NoError(t, err)
+		sent := wire.requests[i].Header
+		assert.Equal(t, "Bearer the-token", sent.Get("Authorization"))
+		if own != "" {
+			assert.Equal(t, "mine mine", sent.Get("User-Agent")+" "+sent.Get("Accept"))
+			continue
+		}
+		assert.Contains(t, sent.Get("User-Agent"), "connector-customizers-go/")
+		assert.Equal(t, "application/json", sent.Get("Accept"))
+	}
+}
+
+type closeRecorder struct {
+	io.Reader
+
+	closed bool
+}
+
+func (c *closeRecorder) Close() error {
+	c.closed = true
+	return nil
+}
+
+// Do closes the body of the request, as net/http does, also if nothing was sent.
+func TestDoClosesTheBody(t *testing.T) {
+	t.Parallel()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tt := range map[string]struct {
+		ctx  context.Context
+		url  string
+		auth oauth2.TokenSource
+	}{
+		"invalid URL":   {t.Context(), "https://elsewhere.example/x", static("t")},
+		"context ended": {canceled, "/x", static("t")},
+		"no token":      {t.Context(), "/x", static("")},
+	} {
+		c := newClient(t, "acme", customizers.TokenSource(tt.auth), customizers.WithHTTPClient(&http.Client{Transport: respond(200, "")}))
+		body := &closeRecorder{Reader: strings.NewReader("x")}
+		req, err := http.NewRequestWithContext(tt.ctx, http.MethodPost, tt.url, body)
+		require.NoError(t, err)
+		_, err = c.Do(req)
+		require.Error(t, err, name)
+		assert.True(t, body.closed, name)
+	}
+}
+
+// A failed token request is an error, and never the response of the call.
+func TestDoTokenRequestFails(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int][]error{
+		200: nil, 302: nil, 400: {customizers.ErrUnauthorized}, 401: {customizers.ErrUnauthorized}, 403: {customizers.ErrUnauthorized},
+		404: nil, 429: {customizers.ErrRateLimited}, 503: {customizers.ErrServer},
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			var token, sent atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/oauth/token" {
+					sent.Add(1)
+					return
+				}
+				token.Add(1)
+				body, _ := io.ReadAll(r.Body)
+				w.Header().Set("Location", "https://elsewhere.example/?"+string(body))
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = fmt.Fprintf(w, `{"detailCode":%q,"message":%q}`, body, body)
+			}))
+			t.Cleanup(srv.Close)
+			c := newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), quick)
+			for _, method := range []string{http.MethodGet, http.MethodPatch} {
+				resp, err := c.Do(request(t, method, "/beta/x", nil))
+				require.Nil(t, resp)
+				is := want
+				if status == 200 { // an OAuth error in a 200
+					is = []error{customizers.ErrUnauthorized}
+				}
+				e := failure(t, err, is...)
+				assert.Equal(t, "Token POST /oauth/token", e.Operation+" "+e.Method+" "+e.Path)
+				assert.Equal(t, status, e.StatusCode)
+				assert.NotContains(t, everyFormat(err), "the-secret")
+			}
+			_, err := instances.Link(testContext(t), c, "customizer", "instance")
+			require.Error(t, err)
+			require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown)
+			require.NotErrorIs(t, err, customizers.ErrNotFound)
+			assert.Zero(t, sent.Load())
+		})
+	}
+}
+
+// An empty method is GET.
+func TestDoEmptyMethod(t *testing.T) {
+	t.Parallel()
+	var r record
+	wire := newScript(respond(503, ""), respond(404, `{"trackingId":"t"}`))
+	c := clientOver(t, wire, r.option())
+	req := request(t, http.MethodGet, "/x", nil)
+	req.Method = ""
+	resp, err := c.Do(req)
 	require.NoError(t, err)
-	assert.EqualValues(t, 1000, resp.ContentLength)
+	require.EqualError(t, customizers.CheckResponse(resp), "customizers: GET /x: 404 Not Found (tracking id t; after 2 attempts)")
+	for _, a := range r.attempts {
+		assert.Equal(t, http.MethodGet, a.Method)
+	}
+	resp.Request = &http.Request{URL: req.URL}
+	require.ErrorContains(t, customizers.CheckResponse(resp), "customizers: GET /x: 404 Not Found")
+}
+
+// Whatever happened to the body, CheckResponse has the details and hides the secret.
+func TestCheckResponseOfAReadBody(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func(*http.Response){
+		"not read":  func(*http.Response) {},
+		"read":      func(resp *http.Response) { _, _ = io.Copy(io.Discard, resp.Body) },
+		"half read": func(resp *http.Response) { _, _ = resp.Body.Read(make([]byte, 10)) },
+		"closed":    func(resp *http.Response) { _ = resp.Body.Close() },
+		"replaced":  func(resp *http.Response) { resp.Body = io.NopCloser(strings.NewReader("")) },
+		"gone":      func(resp *http.Response) { resp.Body = nil },
+	} {
+		c := newClient(t, "acme", customizers.ClientCredentials("the-id", "the-secret"), quick, customizers.WithHTTPClient(&http.Client{Transport: roundTripper(
+			func(req *http.Request) (*http.Response, error) {
+				if req.URL.Path == "/oauth/token" {
+					return respond(200, `{"access_token":"the-token"}`)(req)
+				}
+				return respond(503, `{"trackingId":"t-1","detailCode":"the-secret the-token"}`, "Retry-After", "0.001")(req)
+			})}))
+		resp, err := c.Do(request(t, http.MethodGet, "/x", nil))
+		require.NoError(t, err)
+		read(resp)
+		for range 2 {
+			e := failure(t, customizers.CheckResponse(resp), customizers.ErrServer)
+			assert.Equal(t, "t-1", e.TrackingID, name)
+			assert.Equal(t, "[redacted] [redacted]", e.DetailCode, name)
+			assert.Equal(t, 4, e.Attempts)
+			assert.Equal(t, time.Millisecond, e.RetryAfter)
+		}
+		assert.NoError(t, resp.Request.Context().Err(), "the context is the caller's")
+	}
+}
+
+// CheckResponse also takes what another client or a test made.
+func TestCheckResponseOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	resp := &http.Response{StatusCode: 404}
+	require.EqualError(t, customizers.CheckResponse(resp), "customizers: 404 Not Found: an empty body instead of a JSON error")
+	require.ErrorIs(t, customizers.CheckResponse(resp), customizers.ErrNotFound)
+	for _, set := range []func(*http.Request){
+		func(req *http.Request) { req.Header.Set("Authorization", "Bearer the-secret") },
+		func(req *http.Request) { req.SetBasicAuth("the-id", "the-secret") },
+	} {
+		req := request(t, http.MethodPost, "https://acme.example/x", nil)
+		set(req)
+		resp = &http.Response{StatusCode: 400, Request: req, Body: io.NopCloser(strings.NewReader(`{"error":"the-secret ` + req.Header.Get("Authorization") + `"}`))}
+		err := customizers.CheckResponse(resp)
+		require.ErrorContains(t, err, "customizers: POST /x: 400 Bad Request: [redacted] ")
+		assert.NotContains(t, err.Error(), strings.Fields(req.Header.Get("Authorization"))[1])
+		data, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Contains(t, string(data), "the-secret", "the body can still be read")
+	}
+}
+
+// An error about the URL shows neither its query nor a secret in it.
+func TestDoURLWithASecret(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, "acme", customizers.ClientCredentials("the-id", "the-secret"), customizers.WithHTTPClient(&http.Client{Transport: respond(404, "")}))
+	for _, url := range []string{"https://elsewhere.example/x/the-secret", "https://elsewhere.example/?k=hush-hush", "https://u:hush-hush@acme.api.identitynow.com/", "x?k=hush-hush", "/x/the-secret"} {
+		_, err := c.Do(request(t, http.MethodGet, url, nil))
+		require.Error(t, err)
+		assert.NotContains(t, everyFormat(err), "the-secret")
+		assert.NotContains(t, everyFormat(err), "hush-hush")
+	}
 }
 
 // A slow upload of unknown length is not a stall: http.NewRequest leaves ContentLength at 0.

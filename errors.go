@@ -26,12 +26,13 @@ var (
 	// ErrBadRequest means status 400, 413, 415 or 422.
 	ErrBadRequest = errors.New("customizers: bad request")
 	// ErrUnauthorized means status 401, even with a new token if there was one, or that the
-	// token endpoint refused the credentials.
+	// token endpoint rejected the credentials.
 	ErrUnauthorized = errors.New("customizers: unauthorized")
-	// ErrForbidden means status 403: the token's user or scopes don't allow the operation.
+	// ErrForbidden means status 403: the token's user or scopes don't allow the operation, or
+	// something in front of the tenant rejected the request: see Error.Intermediary.
 	ErrForbidden = errors.New("customizers: forbidden")
 	// ErrNotFound means that the ID does not exist (status 404 or 410), or that no customizer
-	// has the name. A 404 to List or Create is not ErrNotFound.
+	// has the name. A 404 response to List or Create is not ErrNotFound.
 	ErrNotFound = errors.New("customizers: not found")
 	// ErrRateLimited means status 429 in the last attempt, or that an attempt was not sent
 	// because the wait for a Retry-After or the rate limit was too long. Error.RetryAfter
@@ -52,9 +53,14 @@ var (
 	ErrAmbiguous = errors.New("customizers: ambiguous name")
 )
 
-// An Error is the failure of a call with valid arguments. It matches the sentinels that
-// apply and its cause, such as the error of the connection or of the context. It never
-// contains a token, a secret of at least four bytes, or a byte of an archive.
+// An Error is the failure of a call with valid arguments. It matches the sentinel of its
+// Operation and StatusCode, and whatever Err matches. Some statuses, such as 409, have no
+// sentinel. A test can therefore make one: &Error{StatusCode: 404} matches [ErrNotFound], and
+// &Error{Err: ErrOutcomeUnknown} matches [ErrOutcomeUnknown].
+//
+// An Error of a client never contains a token, a client secret of at least four bytes, or
+// archive content. [redacted] replaces a secret, also one in JSON escapes, percent-encoding,
+// HTML entities or base64. Each text has at most 512 bytes.
 type Error struct {
 	Operation string // method of Client that failed, or Token for a token request
 
@@ -68,12 +74,22 @@ type Error struct {
 	Messages   []Message // service's description of the error
 	Causes     []Message // service's reasons for the error
 
+	// Intermediary reports whether something in front of the tenant seems to have sent the
+	// response, such as a proxy, a firewall or an IP allow list: the service sends no such body.
+	// Then the status says nothing about the credentials, and the only message is the title of
+	// a page or a short text.
+	Intermediary bool
+
 	RetryAfter time.Duration // wait that the service or the rate limit asks for; 0 if unknown
 	Attempts   int           // number of requests sent
 
-	problem string  // empty if the status says it all
-	wraps   []error // sentinels and causes
-	reason  string  // why the call was not retried; empty if obvious
+	// Err has the causes, such as the error of the connection or of the context, and those of
+	// ErrConnection, ErrOutcomeUnknown and ErrRateLimited that the status doesn't tell. It may
+	// be nil.
+	Err error
+
+	problem string // empty if the status says it all
+	reason  string // why the call was not retried, or advice; may be empty
 }
 
 // A Message is one of the service's messages in an [Error].
@@ -87,107 +103,99 @@ type Message struct {
 func (c *Client) newError(err error) *Error {
 	var f *transport.Error
 	errors.As(err, &f) // always succeeds
-	return newError(f, c.redact(f.Call.Token))
+	return newError(f, c.secrets)
 }
 
-// newError returns the Error for f, with redacted texts. All Errors are made here.
-func newError(f *transport.Error, redact func(string) string) *Error {
-	req := f.Call.Request
-	e := &Error{
-		Operation: f.Call.Operation, Method: req.Method,
-		RetryAfter: f.RetryAfter, Attempts: f.Attempts, reason: f.Reason,
-	}
+// newError returns the Error for f, without secrets. All Errors are made here.
+func newError(f *transport.Error, secrets *redactor) *Error {
+	req, resp := f.Call.Request, secrets.response(f.Response)
+	e := &Error{Operation: f.Call.Operation, RetryAfter: f.RetryAfter, Attempts: f.Attempts}
 	if req.URL != nil {
-		e.Path = req.URL.Path
+		e.Method, e.Path = cmp.Or(req.Method, http.MethodGet), secrets.clean(req.URL.Path)
 	}
-	if f.Response != nil {
-		e.StatusCode, e.RequestID = f.Response.StatusCode, requestID(f.Response)
+	var problem string
+	var errs []error
+	reason, quote := f.Reason, quoteText
+	switch {
+	case e.Operation == transport.TokenOperation:
+		quote = quoteTitle // the rest may repeat the credentials
+	case req.Header.Get("Content-Type") == zipType:
+		quote = quoteFields // the rest may repeat the archive
 	}
-	cause := f.Err
+	if resp != nil {
+		e.StatusCode, e.RequestID = resp.StatusCode, truncate(requestID(resp))
+		problem = describeBody(len(f.Response.Data), resp.Header)
+	}
 	switch {
 	case f.NotSent:
-		e.problem = "not sent: " + f.Err.Error()
+		problem = "not sent: " + f.Err.Error()
 	case errors.Is(f.Err, transport.ErrNoToken):
-		e.problem = f.Err.Error() + " in " + describeBody(f.Response)
-		e.readBody(f.Response, redact, false)
-		if e.DetailCode != "" || len(e.Messages) > 0 { // an OAuth error with a status of success
-			e.wrap(ErrUnauthorized)
+		problem = f.Err.Error() + " in " + problem
+		if e.readBody(resp, quote) && (e.DetailCode != "" || len(e.Messages) > 0) {
+			errs = append(errs, ErrUnauthorized) // an OAuth error with a status of success
 		}
 	case f.Err != nil:
-		e.problem = f.Err.Error()
-	case isRedirect(f.Response):
-		e.problem = fmt.Sprintf("redirects to %s are not followed, because credentials would be sent there", locationOf(f.Response))
+		problem = f.Err.Error()
+		if resp != nil && isPage(resp.Data) {
+			e.readBody(resp, quote)
+		}
+	case isRedirect(resp):
+		problem = fmt.Sprintf("redirects to %s are not followed", locationOf(resp))
 	default:
-		if e.StatusCode < http.StatusBadRequest {
-			e.problem = "unexpected status"
+		switch isJSON := e.readBody(resp, quote); {
+		case e.StatusCode < http.StatusBadRequest:
+			problem = "unexpected status"
+		case !isJSON:
+			problem += " instead of a JSON error"
+		default:
+			problem = ""
 		}
-		quote := e.Operation != transport.TokenOperation && req.Header.Get("Content-Type") != zipType
-		e.readBody(f.Response, redact, quote)
-		sentinel := sentinelOf(e.Operation, e.StatusCode)
-		if sentinel == nil && e.StatusCode == http.StatusNotFound {
-			e.reason = "check the tenant's address and the API version"
+		if e.StatusCode == http.StatusNotFound && e.sentinel() == nil {
+			reason = "check the tenant's URL and the API version"
 		}
-		e.wrap(sentinel)
 	}
-	if redacted := redact(e.problem); redacted != e.problem {
-		e.problem, cause = redacted, nil // the cause contains a secret
+	e.problem, e.reason = secrets.clean(problem), secrets.clean(reason)
+	if errors.As(f.Err, new(*transport.ConnectionError)) {
+		errs = append(errs, ErrConnection)
 	}
-	var connection *transport.ConnectionError
-	if errors.As(f.Err, &connection) {
-		e.wrap(ErrConnection)
-	}
-	var wait *transport.WaitError
-	if errors.As(f.Err, &wait) || errors.As(f.StopCause, &wait) {
-		e.wrap(ErrRateLimited)
+	if w := new(*transport.WaitError); errors.As(f.Err, w) || errors.As(f.StopCause, w) {
+		errs = append(errs, ErrRateLimited)
 	}
 	if f.OutcomeUnknown {
-		e.wrap(ErrOutcomeUnknown)
+		errs = append(errs, ErrOutcomeUnknown)
 	}
-	e.wrap(cause)
-	e.wrap(f.StopCause)
+	for _, cause := range []error{f.Err, f.StopCause} {
+		if cause != nil && secrets.redact(cause.Error()) == cause.Error() {
+			errs = append(errs, cause)
+		}
+	}
+	e.Err = errors.Join(errs...)
 	return e
 }
 
-// redactor returns a function that takes a token and returns a function that removes the
-// token and the client secret from a text. Secrets under four bytes stay, because removing
-// them would garble the text.
-func redactor(secret string) func(token string) func(string) string {
-	variants := []string{secret, url.QueryEscape(secret)}
-	if quoted, err := json.Marshal(secret); err == nil {
-		variants = append(variants, strings.Trim(string(quoted), `"`))
-	}
-	return func(token string) func(string) string {
-		var pairs []string
-		for _, s := range append(slices.Clone(variants), token) {
-			if len(s) >= 4 {
-				pairs = append(pairs, s, "[redacted]")
-			}
-		}
-		return strings.NewReplacer(pairs...).Replace
-	}
-}
-
 // Error returns one line with the request, the status, the service's messages and IDs, the
-// number of attempts and advice.
+// number of attempts and advice. It has less than 8 KiB.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("customizers: ")
-	if e.Method != "" {
-		b.WriteString(e.Method + " " + e.Path + ": ")
-	}
 	var parts []string
-	if e.StatusCode != 0 {
-		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))))
-	}
-	if e.problem != "" {
-		parts = append(parts, e.problem)
-	}
-	for _, m := range slices.Concat(e.Messages, e.Causes) {
-		if text := oneLine(m.Text); text != "" && !slices.Contains(parts, text) {
+	add := func(text string) {
+		if text = oneLine(text); text != "" && !slices.Contains(parts, text) {
 			parts = append(parts, text)
 		}
 	}
-	b.WriteString(strings.Join(parts, ": "))
+	if e.Method != "" {
+		add(e.Method + " " + e.Path)
+	}
+	if e.StatusCode != 0 {
+		add(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode)))
+	}
+	add(e.problem)
+	if e.problem == "" && e.StatusCode == 0 && e.Err != nil {
+		add(strings.TrimPrefix(truncate(e.Err.Error()), "customizers: "))
+	}
+	for _, m := range slices.Concat(e.Messages, e.Causes) {
+		add(m.Text)
+	}
+	text := "customizers: " + shorten(strings.Join(parts, ": "), maxText)
 	var notes []string
 	note := func(ok bool, format string, args ...any) {
 		if ok {
@@ -198,17 +206,49 @@ func (e *Error) Error() string {
 	note(e.TrackingID != "", "tracking id %s", oneLine(e.TrackingID))
 	note(e.TrackingID == "" && e.RequestID != "", "request id %s", oneLine(e.RequestID))
 	note(e.Attempts > 1, "after %d attempts", e.Attempts)
-	note(e.reason != "", "%s", e.reason)
+	note(e.reason != "", "%s", oneLine(e.reason))
+	note(e.Intermediary && e.reason == "", "something in front of the tenant sent this response, such as a proxy, a firewall or an IP allow list")
 	note(e.RetryAfter > 0, "try again in %v", e.RetryAfter.Round(time.Millisecond))
-	note(errors.Is(e, ErrOutcomeUnknown), "the service may have carried it out: check before you repeat it")
+	note(errors.Is(e, ErrOutcomeUnknown), "the request may have succeeded: check before repeating it")
 	if len(notes) > 0 {
-		b.WriteString(" (" + strings.Join(notes, "; ") + ")")
+		text += " (" + strings.Join(notes, "; ") + ")"
 	}
-	return b.String()
+	return text
 }
 
-// Unwrap returns the sentinels that apply and the causes.
-func (e *Error) Unwrap() []error { return e.wraps }
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is the sentinel of e's operation and status.
+func (e *Error) Is(target error) bool { return target == e.sentinel() } //nolint:errorlint // errors.Is calls it
+
+// sentinel returns the sentinel of e's operation and status, or nil.
+func (e *Error) sentinel() error {
+	switch status := e.StatusCode; status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusUnauthorized:
+		switch {
+		case status == http.StatusUnauthorized || e.Operation == transport.TokenOperation && !e.Intermediary:
+			return ErrUnauthorized // OAuth rejects credentials with any of the three
+		case status == http.StatusForbidden:
+			return ErrForbidden
+		}
+		return ErrBadRequest
+	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return ErrBadRequest
+	case http.StatusNotFound, http.StatusGone:
+		switch e.Operation {
+		case transport.TokenOperation, "List", "Create":
+			return nil // the URL is wrong, not an ID
+		}
+		return ErrNotFound
+	case http.StatusTooManyRequests:
+		return ErrRateLimited
+	}
+	if e.StatusCode >= 500 {
+		return ErrServer
+	}
+	return nil
+}
 
 // LogValue returns a group with the attributes message, operation, method, path, status,
 // detail_code, tracking_id, request_id and retry_after. Empty ones are omitted.
@@ -234,44 +274,6 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// wrap makes e match err, unless err is nil.
-func (e *Error) wrap(err error) {
-	if err != nil {
-		e.wraps = append(e.wraps, err)
-	}
-}
-
-// sentinelOf returns the sentinel of a status, or nil.
-func sentinelOf(operation string, status int) error {
-	token := operation == transport.TokenOperation
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
-		if token {
-			return ErrUnauthorized // OAuth responds to wrong credentials with 400
-		}
-		return ErrBadRequest
-	case http.StatusUnauthorized:
-		return ErrUnauthorized
-	case http.StatusForbidden:
-		if token {
-			return ErrUnauthorized
-		}
-		return ErrForbidden
-	case http.StatusNotFound, http.StatusGone:
-		switch operation {
-		case transport.TokenOperation, "List", "Create":
-			return nil // the URL is wrong, not an ID
-		}
-		return ErrNotFound
-	case http.StatusTooManyRequests:
-		return ErrRateLimited
-	}
-	if status >= 500 {
-		return ErrServer
-	}
-	return nil
-}
-
 // An errorBody has the fields of all error formats: the service's, the two of its gateway,
 // whose types are not specified, and OAuth's.
 type errorBody struct {
@@ -282,63 +284,69 @@ type errorBody struct {
 	Message          any    `json:"message"`
 }
 
-// readBody sets the fields of e from the redacted body of a failed response. It quotes a body
-// that is not a JSON error only if quote is set.
-func (e *Error) readBody(resp *transport.Response, redact func(string) string, quote bool) {
+// What readBody quotes of a body.
+const (
+	quoteFields = iota // only the fields of a JSON error
+	quoteTitle         // also the title of a page
+	quoteText          // also other texts
+)
+
+// readBody sets the fields of e from the body of a response without secrets, and reports
+// whether that is a JSON object.
+func (e *Error) readBody(resp *transport.Response, quote int) bool {
+	data := bytes.TrimSpace(bytes.TrimPrefix(resp.Data, []byte("\ufeff")))
+	suspect, rejected := requestID(resp) == "", e.StatusCode/100 == 4
 	var b errorBody
-	err := json.Unmarshal(resp.Data, &b)
+	err := json.Unmarshal(data, &b)
 	var mistyped *json.UnmarshalTypeError
 	if err != nil && (!errors.As(err, &mistyped) || mistyped.Field == "") {
-		e.problem = cmp.Or(e.problem, describeBody(resp)+" instead of a JSON error")
-		if text := plainText(resp); quote && text != "" {
-			e.Messages = texts(redact(text))
-		}
-		return
+		// The service responds to a HEAD, and maybe to a request of Do, without a body.
+		silent := len(data) == 0 && (e.Method == http.MethodHead || e.Operation == doOperation)
+		cutOff := len(data) > 0 && (data[0] == '{' || data[0] == '[')
+		e.Intermediary = suspect && (rejected && !silent && !cutOff || isPage(data) && e.StatusCode < 500)
+		e.addMessage(readableText(data, resp.Header, quote))
+		return false
 	}
-	e.DetailCode, e.TrackingID = redact(b.DetailCode), redact(b.TrackingID)
 	messages := func(in []api.ErrorMessageDto) (out []Message) {
 		for _, m := range in {
-			out = append(out, Message{Locale: m.Locale, LocaleOrigin: string(m.LocaleOrigin), Text: redact(m.Text)})
+			out = append(out, Message{truncate(m.Locale), truncate(string(m.LocaleOrigin)), truncate(m.Text)})
 		}
 		return out
 	}
+	e.DetailCode, e.TrackingID = truncate(b.DetailCode), truncate(b.TrackingID)
 	e.Messages, e.Causes = messages(b.Messages), messages(b.Causes)
+	known := e.DetailCode != "" || e.TrackingID != "" || len(e.Messages)+len(e.Causes) > 0
+	// Gateways of AWS reject a request with only a message, the service's own responds so with 429.
+	e.Intermediary = suspect && rejected && !known && b.Error == nil && b.Message != nil && e.StatusCode != http.StatusTooManyRequests
 	if b.ErrorDescription != "" {
-		e.DetailCode, _ = b.Error.(string)
-		e.DetailCode = redact(e.DetailCode)
-		b.Error = b.ErrorDescription
+		code, _ := b.Error.(string)
+		e.DetailCode, b.Error = truncate(code), b.ErrorDescription
 	}
 	for _, v := range []any{b.Error, b.Message} {
-		switch v := v.(type) {
-		case nil:
-		case string:
-			e.Messages = append(e.Messages, texts(redact(v))...)
-		default:
-			if text, err := json.Marshal(v); err == nil && quote {
-				e.Messages = append(e.Messages, texts(redact(string(text)))...)
-			}
+		if text, ok := v.(string); ok {
+			e.addMessage(text)
+		} else if text, err := json.Marshal(v); v != nil && err == nil && quote == quoteText {
+			e.addMessage(string(text))
 		}
 	}
-	if len(e.Messages) == 0 && len(e.Causes) == 0 && e.DetailCode == "" && e.TrackingID == "" && quote {
-		e.Messages = texts(redact(string(resp.Data)))
+	if !known && e.DetailCode == "" && len(e.Messages) == 0 && quote == quoteText {
+		e.addMessage(string(data))
 	}
+	return true
 }
 
-func texts(text string) []Message {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return nil
+func (e *Error) addMessage(text string) {
+	if text = strings.TrimSpace(text); text != "" {
+		e.Messages = append(e.Messages, Message{Text: truncate(text)})
 	}
-	return []Message{{Text: truncate(text)}}
 }
 
 // describeBody returns the size and type of a body: "212 bytes of text/html".
-func describeBody(resp *transport.Response) string {
-	size := len(resp.Data)
+func describeBody(size int, header http.Header) string {
 	if size == 0 {
 		return "an empty body"
 	}
-	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
 		kind = "an unnamed type"
 	}
@@ -349,20 +357,22 @@ func describeBody(resp *transport.Response) string {
 	return fmt.Sprintf("%d %s of %s", size, unit, kind)
 }
 
-// plainText returns the readable part of a body that isn't JSON: the title of an HTML page,
-// or the beginning of a plain text.
-func plainText(resp *transport.Response) string {
-	body := resp.Data
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	lower := bytes.ToLower(body)
-	if start := bytes.Index(lower, []byte("<title>")); start >= 0 {
-		start += len("<title>")
-		if end := bytes.Index(lower[start:], []byte("</title>")); end >= 0 && len(lower) == len(body) {
-			return truncate(string(body[start : start+end]))
-		}
-	}
-	if kind == "text/plain" {
-		return truncate(string(body))
+// isPage reports whether data looks like HTML or XML.
+func isPage(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) }
+
+// readableText returns what to quote of a body that isn't JSON: the title of a page, or a
+// plain text.
+func readableText(data []byte, header http.Header, quote int) string {
+	lower := bytes.ToLower(data)
+	_, rest, found := bytes.Cut(lower, []byte("<title>"))
+	title, _, closed := bytes.Cut(rest, []byte("</title>"))
+	switch kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); {
+	case quote == quoteFields:
+	case found && closed && len(lower) == len(data):
+		start := len(data) - len(rest)
+		return string(data[start : start+len(title)])
+	case kind == "text/plain" && quote == quoteText:
+		return string(data)
 	}
 	return ""
 }
@@ -381,19 +391,26 @@ func locationOf(resp *transport.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	switch {
 	case err != nil:
-		return "an invalid address"
+		return "an invalid URL"
 	case u.Host == "":
-		return "another address of the tenant"
+		return "another URL of the tenant"
 	}
 	return u.Scheme + "://" + u.Host
 }
 
-// truncate shortens text to 512 bytes of valid UTF-8, and an ellipsis.
-func truncate(text string) string {
-	const limit = 512
-	text = strings.ToValidUTF8(text, "�")
+// The limits of texts, in bytes.
+const (
+	maxField = 512
+	maxText  = 4096 // of an error's text without the notes
+)
+
+// truncate shortens the text of a field.
+func truncate(text string) string { return shorten(text, maxField) }
+
+// shorten shortens text to limit bytes of valid UTF-8, and an ellipsis.
+func shorten(text string, limit int) string {
 	if len(text) <= limit {
-		return text
+		return strings.ToValidUTF8(text, "�")
 	}
 	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

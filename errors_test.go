@@ -1,7 +1,11 @@
 package customizers_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -102,6 +106,156 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
+// A test of a user can make any error: it matches by its fields.
+func TestErrorsMadeInTests(t *testing.T) {
+	t.Parallel()
+	const token = "Token"
+	for _, tt := range []struct {
+		err  customizers.Error
+		want []error
+	}{
+		{customizers.Error{}, nil},
+		{customizers.Error{StatusCode: 200}, nil},
+		{customizers.Error{StatusCode: 404}, []error{customizers.ErrNotFound}},
+		{customizers.Error{StatusCode: 410, Operation: "Delete"}, []error{customizers.ErrNotFound}},
+		{customizers.Error{StatusCode: 404, Operation: "List"}, nil},
+		{customizers.Error{StatusCode: 404, Operation: "Create"}, nil},
+		{customizers.Error{StatusCode: 404, Operation: token}, nil},
+		{customizers.Error{StatusCode: 409}, nil},
+		{customizers.Error{StatusCode: 400}, []error{customizers.ErrBadRequest}},
+		{customizers.Error{StatusCode: 413, Operation: token}, []error{customizers.ErrBadRequest}},
+		{customizers.Error{StatusCode: 403}, []error{customizers.ErrForbidden}},
+		{customizers.Error{StatusCode: 403, Intermediary: true}, []error{customizers.ErrForbidden}},
+		{customizers.Error{StatusCode: 400, Operation: token}, []error{customizers.ErrUnauthorized}},
+		{customizers.Error{StatusCode: 401, Operation: token}, []error{customizers.ErrUnauthorized}},
+		{customizers.Error{StatusCode: 403, Operation: token}, []error{customizers.ErrUnauthorized}},
+		{customizers.Error{StatusCode: 400, Operation: token, Intermediary: true}, []error{customizers.ErrBadRequest}},
+		{customizers.Error{StatusCode: 403, Operation: token, Intermediary: true}, []error{customizers.ErrForbidden}},
+		{customizers.Error{StatusCode: 429}, []error{customizers.ErrRateLimited}},
+		{customizers.Error{StatusCode: 503, Err: customizers.ErrOutcomeUnknown}, []error{customizers.ErrServer, customizers.ErrOutcomeUnknown}},
+		{customizers.Error{Err: customizers.ErrConnection}, []error{customizers.ErrConnection}},
+		{customizers.Error{Err: errors.Join(customizers.ErrConnection, customizers.ErrOutcomeUnknown)}, []error{customizers.ErrConnection, customizers.ErrOutcomeUnknown}},
+		{customizers.Error{Err: customizers.ErrRateLimited}, []error{customizers.ErrRateLimited}},
+	} {
+		requireFailure(t, fmt.Errorf("wrapped: %w", &tt.err), tt.want...)
+		assert.NotErrorIs(t, &tt.err, io.EOF)
+	}
+	require.ErrorIs(t, &customizers.Error{Err: context.Canceled}, context.Canceled)
+	require.EqualError(t, &customizers.Error{Err: io.EOF}, "customizers: EOF")
+	require.EqualError(t, &customizers.Error{Err: customizers.ErrConnection}, "customizers: no response")
+	require.EqualError(t, &customizers.Error{Method: "GET", Path: "/x", StatusCode: 404, Attempts: 1}, "customizers: GET /x: 404 Not Found")
+}
+
+// Something in front of the tenant is not taken for the service, which always sends JSON.
+func TestErrorOfAnIntermediary(t *testing.T) {
+	t.Parallel()
+	const page, says = "<html><head><title>ERROR: The request could not be satisfied</title>", "something in front of the tenant sent this response"
+	for name, tt := range map[string]struct {
+		status       int
+		kind, body   string
+		header       []string
+		intermediary bool
+		token, get   error // sentinels
+	}{
+		"page":               {403, "text/html", page, nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"page without type":  {403, "", " \n" + page, nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"XML":                {403, "application/xml", "<Error><Code>AccessDenied</Code></Error>", nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"text":               {403, "text/plain", "RBAC: access denied", nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"nothing":            {403, "", "", nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"JSON string":        {403, "application/json", `"Forbidden"`, nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"AWS":                {403, "application/json", `{"message": "Forbidden"}`, nil, true, customizers.ErrForbidden, customizers.ErrForbidden},
+		"AWS, 400":           {400, "application/json", `{"message": "Bad Request"}`, nil, true, customizers.ErrBadRequest, customizers.ErrBadRequest},
+		"400 page":           {400, "text/html", page, nil, true, customizers.ErrBadRequest, customizers.ErrBadRequest},
+		"401 page":           {401, "text/html", page, nil, true, customizers.ErrUnauthorized, customizers.ErrUnauthorized},
+		"407 page":           {407, "text/html", page, nil, true, nil, nil},
+		"413 page":           {413, "text/html", page, nil, true, customizers.ErrBadRequest, customizers.ErrBadRequest},
+		"200 page":           {200, "text/html", page, nil, true, nil, nil},
+		"with a request ID":  {403, "text/html", page, []string{"SLPT-Request-ID", "r"}, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
+		"the service":        {403, "application/json", `{"detailCode":"403 Forbidden","message":"x"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
+		"the service's ID":   {403, "application/json", "\ufeff" + `{"trackingId":"t","message":"x"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
+		"OAuth":              {403, "application/json", `{"error":"invalid_client"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
+		"OAuth, 400":         {400, "application/json", `{"error":"invalid_client"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrBadRequest},
+		"gateway's 429":      {429, "application/json", `{"message":" Rate Limit Exceeded "}`, nil, false, customizers.ErrRateLimited, customizers.ErrRateLimited},
+		"JSON, cut off":      {403, "application/json", `{"trackingId":"t`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
+		"503 page":           {503, "text/html", page, nil, false, customizers.ErrServer, customizers.ErrServer},
+		"200, cut off":       {200, "application/json", `{"id":`, nil, false, nil, nil},
+		"200 without a body": {200, "", "", nil, false, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, atToken := range []bool{true, false} {
+				c := newClient(t, "acme", customizers.ClientCredentials("the-id", "the-secret"), noRetry, customizers.WithHTTPClient(&http.Client{Transport: roundTripper(
+					func(req *http.Request) (*http.Response, error) {
+						if !atToken && req.Method == http.MethodPost {
+							return respond(200, `{"access_token":"the-token"}`)(req)
+						}
+						return respond(tt.status, tt.body, append([]string{"Content-Type", tt.kind}, tt.header...)...)(req)
+					})}))
+				_, err := c.Get(t.Context(), "x")
+				var want []error
+				if is := map[bool]error{true: tt.token, false: tt.get}[atToken]; is != nil {
+					want = append(want, is)
+				}
+				e := failure(t, err, want...)
+				assert.Equal(t, tt.intermediary, e.Intermediary, "at token: %v", atToken)
+				assert.Equal(t, tt.intermediary, strings.Contains(e.Error(), says), e)
+				if strings.Contains(tt.body, "<title>") {
+					require.ErrorContains(t, e, "ERROR: The request could not be satisfied")
+				}
+			}
+		})
+	}
+	// Other endpoints, and HEAD, may have no body.
+	for _, req := range []*http.Request{request(t, http.MethodGet, "/x", nil), request(t, http.MethodHead, "/x", nil)} {
+		resp, err := clientOver(t, respond(403, "")).Do(req)
+		require.NoError(t, err)
+		var e *customizers.Error
+		require.ErrorAs(t, customizers.CheckResponse(resp), &e)
+		assert.False(t, e.Intermediary)
+	}
+}
+
+// Every text is bounded, whatever the service sends.
+func TestErrorTextsAreBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("9", 15<<20)
+	most := strings.Repeat("x", 5000)
+	var many strings.Builder
+	for i := range 1000 {
+		_, _ = fmt.Fprintf(&many, `{"text":"%d%s"},`, i, strings.Repeat("x", 40))
+	}
+	for _, response := range []roundTripper{
+		respond(200, `{"id":`+long+`}`), respond(200, `{"id":"x","created":"`+long+`"}`), respond(200, long), respond(200, "<title>"+long+"</title>"),
+		respond(400, `{"detailCode":"`+most+`","trackingId":"`+most+`","messages":[{"locale":"`+most+`","localeOrigin":"`+most+`","text":"`+most+`"}],"error":"`+most+`"}`,
+			"SLPT-Request-ID", most),
+		respond(400, `{"messages":[`+many.String()+`{}]}`),
+		respond(302, "", "Location", "https://"+most), respond(404, "x", "Content-Type", "x/"+most),
+		func(*http.Request) (*http.Response, error) { return nil, errors.New(long) },
+	} {
+		for _, token := range []roundTripper{respond(200, `{"access_token":"the-token"}`), response} {
+			c := newClient(t, "acme", customizers.ClientCredentials("the-id", "the-secret"), noRetry, customizers.WithHTTPClient(&http.Client{Transport: roundTripper(
+				func(req *http.Request) (*http.Response, error) {
+					if req.Method == http.MethodPost {
+						return token(req)
+					}
+					return response(req)
+				})}))
+			_, err := c.Get(t.Context(), most)
+			var e *customizers.Error
+			require.ErrorAs(t, err, &e)
+			assert.Less(t, len(e.Error()), 8<<10)
+			for _, text := range []string{e.Path, e.DetailCode, e.TrackingID, e.RequestID} {
+				assert.LessOrEqual(t, len(text), 520)
+			}
+			for _, m := range e.Messages {
+				assert.LessOrEqual(t, max(len(m.Text), len(m.Locale), len(m.LocaleOrigin)), 520)
+			}
+		}
+	}
+	requireFailure(t, &customizers.Error{Err: errors.New(long)})
+	assert.Less(t, len((&customizers.Error{Err: errors.New(long)}).Error()), 8<<10)
+}
+
 // When retries run out, the error has the details of the last response.
 func TestErrorOfTheLastAttempt(t *testing.T) {
 	t.Parallel()
@@ -134,7 +288,7 @@ func TestErrorOfTruncatedBody(t *testing.T) {
 	e := failure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
 	assert.Equal(t, http.StatusCreated, e.StatusCode)
 	require.ErrorContains(t, err, "reading the body failed after 6 bytes")
-	require.ErrorContains(t, err, "check before you repeat it")
+	require.ErrorContains(t, err, "check before repeating it")
 }
 
 func TestErrorWrapsItsCause(t *testing.T) {

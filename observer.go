@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ type Attempt struct {
 	StatusCode int           // 0 if no response was received
 	Duration   time.Duration // until the body was read or the attempt failed
 	RequestID  string        // service's ID of the request; may be empty
-	Deprecated bool          // whether the response has X-Deprecated
+	Deprecated bool          // whether the response has X-Deprecated, Deprecation, Sunset or a Link with rel="deprecation"
 	Err        error         // nil if it succeeded, otherwise an *Error; never ErrOutcomeUnknown, which is decided later
 }
 
@@ -91,13 +92,18 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 	var deprecated sync.Map // operations logged as deprecated
 	return func(call *transport.Call, resp *transport.Response, failure *transport.Error, d time.Duration) {
 		ctx, req := call.Context, call.Request
-		a := Attempt{Operation: call.Operation, Method: req.Method, Path: req.URL.Path, Number: call.Attempt, Duration: d}
+		a := Attempt{Operation: call.Operation, Method: req.Method, Path: c.secrets.clean(req.URL.Path), Number: call.Attempt, Duration: d}
 		if resp != nil {
-			a.StatusCode, a.RequestID, a.Deprecated = resp.StatusCode, requestID(resp), isDeprecated(resp.Header)
-		}
-		if a.Deprecated {
-			if _, logged := deprecated.LoadOrStore(a.Operation, true); !logged {
-				log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", requestAttrs(call)...)
+			a.StatusCode, a.RequestID = resp.StatusCode, c.secrets.clean(requestID(resp))
+			notices := deprecation(resp.Header)
+			if a.Deprecated = len(notices) > 0; a.Deprecated {
+				if _, logged := deprecated.LoadOrStore(a.Operation, true); !logged {
+					attrs := c.requestAttrs(call)
+					for _, n := range notices {
+						attrs = append(attrs, slog.String(n[0], c.secrets.clean(n[1])))
+					}
+					log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", attrs...)
+				}
 			}
 		}
 		if failure != nil && (o.OnAttempt != nil || log.Enabled(ctx, slog.LevelDebug)) {
@@ -107,7 +113,7 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 			o.OnAttempt(ctx, a)
 		}
 		if log.Enabled(ctx, slog.LevelDebug) {
-			a.log(ctx, log, requestAttrs(call))
+			a.log(ctx, log, c.requestAttrs(call))
 		}
 	}
 }
@@ -131,24 +137,42 @@ func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) 
 
 func (c *Client) onRetry(log *slog.Logger) func(*transport.Error, time.Duration) {
 	return func(f *transport.Error, wait time.Duration) {
-		log.LogAttrs(f.Call.Context, slog.LevelWarn, "customizers: request will be retried", append(requestAttrs(f.Call),
+		log.LogAttrs(f.Call.Context, slog.LevelWarn, "customizers: request will be retried", append(c.requestAttrs(f.Call),
 			slog.Int("attempt", f.Call.Attempt), slog.Duration("wait", wait), slog.String("error", c.newError(f).Error()))...)
 	}
 }
 
-func requestAttrs(c *transport.Call) []slog.Attr {
+func (c *Client) requestAttrs(call *transport.Call) []slog.Attr {
 	return []slog.Attr{
-		slog.String("operation", c.Operation),
-		slog.String("method", c.Request.Method),
-		slog.String("path", c.Request.URL.Path),
+		slog.String("operation", call.Operation),
+		slog.String("method", call.Request.Method),
+		slog.String("path", c.secrets.clean(call.Request.URL.Path)),
 	}
 }
 
-func isDeprecated(h http.Header) bool {
-	deprecated, _ := strconv.ParseBool(strings.TrimSpace(h.Get("X-Deprecated")))
-	return deprecated
+// deprecationLink matches a link with the relation of RFC 9745.
+var deprecationLink = regexp.MustCompile(`(?i)<([^<>]*)>[^<>]*;\s*rel\s*=\s*(?:"(?:[^"<>]*\s)?deprecation[\s"]|deprecation(?:[\s;,]|$))`)
+
+// deprecation returns the names and values of what a response says about the end of its
+// endpoint.
+func deprecation(h http.Header) (notices [][2]string) {
+	for _, n := range [][2]string{{"x_deprecated", "X-Deprecated"}, {"deprecation", "Deprecation"}, {"sunset", "Sunset"}} {
+		value := strings.TrimSpace(h.Get(n[1]))
+		deprecated, err := strconv.ParseBool(strings.TrimPrefix(value, "?")) // otherwise it is a date
+		if deprecated || err != nil && value != "" {
+			notices = append(notices, [2]string{n[0], value})
+		}
+	}
+	for _, link := range h.Values("Link") {
+		if m := deprecationLink.FindStringSubmatch(link); m != nil {
+			notices = append(notices, [2]string{"link", m[1]})
+		}
+	}
+	return notices
 }
 
 // requestID returns the service's ID of a request. The published specification lacks the
-// header; clients in use print it.
-func requestID(resp *transport.Response) string { return resp.Header.Get("SLPT-Request-ID") }
+// header; existing clients print it.
+func requestID(resp *transport.Response) string { return resp.Header.Get(requestIDHeader) }
+
+const requestIDHeader = "Slpt-Request-Id" // in Go's spelling

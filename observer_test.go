@@ -206,6 +206,63 @@ func TestDeprecatedEndpointIsLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestDeprecationHeaders(t *testing.T) {
+	t.Parallel()
+	const link = `</next>; rel="next", <https://x/migrate?a=1,2>; type="text/html"; rel="deprecation"`
+	for name, tt := range map[string]struct {
+		header []string
+		want   string // attributes; empty if the endpoint is not deprecated
+	}{
+		"none":                {nil, ""},
+		"X-Deprecated":        {[]string{"X-Deprecated", "true"}, "x_deprecated=true"},
+		"X-Deprecated: false": {[]string{"X-Deprecated", "false"}, ""},
+		"date":                {[]string{"Deprecation", "Wed, 31 Mar 2027", "Sunset", "Wed, 31 Mar 2027 00:00:00 GMT"}, `deprecation="Wed, 31 Mar 2027" sunset="Wed, 31 Mar 2027 00:00:00 GMT"`},
+		"structured date":     {[]string{"Deprecation", "@1688169599"}, "deprecation=@1688169599"},
+		"true":                {[]string{"Deprecation", "?1"}, "deprecation=?1"},
+		"false":               {[]string{"Deprecation", "?0", "Sunset", " "}, ""},
+		"link":                {[]string{"Link", link}, `link="https://x/migrate?a=1,2"`},
+		"link, two relations": {[]string{"Link", `<d>; rel="sunset Deprecation"`}, "link=d"},
+		"link, no quotes":     {[]string{"Link", `<d>;rel=deprecation`}, "link=d"},
+		"other link":          {[]string{"Link", `</next>; rel="next", </d>; rel="no-deprecation"; title="deprecation"`}, ""},
+		"long":                {[]string{"Sunset", strings.Repeat("x", 5000)}, "sunset=" + strings.Repeat("x", 512) + "…"},
+		"secret":              {[]string{"Sunset", "the-token"}, "sunset=[redacted]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			var r record
+			c := clientOver(t, respond(200, `[]`, tt.header...), r.option(), customizers.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+			require.NoError(t, list(t.Context(), c))
+			assert.Equal(t, tt.want != "", r.attempts[0].Deprecated)
+			_, attrs, _ := strings.Cut(strings.TrimSpace(out.String()), "path=/v2024/connector-customizers")
+			assert.Equal(t, tt.want, strings.TrimSpace(attrs))
+		})
+	}
+}
+
+// An observer may ask any attempt for its error: that of a success is nil.
+func TestObserverErrorOfASuccess(t *testing.T) {
+	t.Parallel()
+	n := 0
+	c := clientOver(t, respond(200, "[]"), customizers.WithObserver(customizers.Observer{OnAttempt: func(_ context.Context, a customizers.Attempt) {
+		n++
+		assert.True(t, a.Err == nil) //nolint:testifylint // Nil takes a nil pointer in an interface too
+		assert.False(t, errors.Is(a.Err, customizers.ErrRateLimited))
+	}}), customizers.WithRateLimit(1, time.Millisecond))
+	require.NoError(t, list(t.Context(), c))
+	assert.Equal(t, 1, n)
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOver(t, respond(200, "[]"), customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{OnWait: func(_ context.Context, w customizers.Wait) {
+			n++
+			assert.True(t, w.Err == nil) //nolint:testifylint // as above
+			assert.False(t, errors.Is(w.Err, customizers.ErrRateLimited))
+		}}))
+		require.NoError(t, list(t.Context(), c))
+		require.NoError(t, list(t.Context(), c))
+	})
+	assert.Equal(t, 2, n)
+}
+
 // Messages and attributes are stable: users' queries depend on them.
 func TestLogAttributes(t *testing.T) {
 	t.Parallel()
