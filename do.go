@@ -53,10 +53,10 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		Idempotent: out.Method != http.MethodPost && out.Method != http.MethodPatch,
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
+	if out.Body != nil {
+		_ = out.Body.Close() // as net/http does, even if nothing was sent
+	}
 	if err != nil {
-		if out.Body != nil {
-			_ = out.Body.Close() // as net/http does, even if nothing was sent
-		}
 		var f *transport.Error
 		var ended *transport.ContextError
 		if errors.As(err, &f); f.Response == nil || f.Err != nil || errors.As(f.StopCause, &ended) {
