@@ -45,6 +45,9 @@ func newArchive(r io.Reader) (*archive, error) {
 		if l, ok := r.(interface{ Len() int }); ok {
 			once.size = int64(l.Len())
 		}
+		if once.size == 0 {
+			return nil, fmt.Errorf("%w: the archive is empty or was already read", ErrInvalidArgument)
+		}
 		return once, nil
 	}
 	start, err := seeker.Seek(0, io.SeekCurrent)

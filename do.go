@@ -33,9 +33,11 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)
 	}
+	if req.Body != nil {
+		defer func() { _ = req.Body.Close() }() // as net/http does, even if nothing is sent
+	}
 	u, err := c.resolve(*req.URL)
 	if err != nil {
-		closeBody(req)
 		return nil, err
 	}
 	out := req.Clone(req.Context())
@@ -58,7 +60,6 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
-		closeBody(req)
 		var ended *transport.ContextError
 		if errors.As(err, &f); f.Response == nil || f.Err != nil || f.Call.Operation != doOperation || errors.As(f.StopCause, &ended) {
 			return nil, c.newError(err)
@@ -75,13 +76,6 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		resp.ContentLength = int64(len(resp.Data))
 	}
 	return resp.Response, nil
-}
-
-// closeBody closes the body of a request, as net/http does even if nothing was sent.
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
-	}
 }
 
 const doOperation = "Do"

@@ -16,6 +16,10 @@ import (
 //
 // It is a copy of [http.DefaultTransport] with these changes:
 //
+//   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http sends some requests again on its
+//     own, even a create that the service may have carried out, and keeps using a connection
+//     that has died silently. At the service's limit of ten requests a second, HTTP/2 would not
+//     be faster;
 //   - TLS 1.2 is the minimum version;
 //   - response headers are limited to 1 MiB;
 //   - all idle connections may be to one host;
@@ -23,16 +27,24 @@ import (
 //     the service has just closed has an unknown outcome;
 //   - if a proxy refuses to connect, the error names the proxy and its status.
 //
-// If the program has replaced [http.DefaultTransport] by something other than an
-// [*http.Transport], DefaultTransport returns that. All clients share the transport: do not
-// change it.
-func DefaultTransport() http.RoundTripper { return defaultTransport() }
-
-var defaultTransport = sync.OnceValue(func() http.RoundTripper {
+// Each call looks at [http.DefaultTransport] again, and so does [New]. While that is the same
+// [*http.Transport], they return the same copy, so clients share connections: do not change it.
+// If it is anything else, such as a test's mock, they return it as it is.
+func DefaultTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return http.DefaultTransport
 	}
+	if known, ok := copies.Load(t); ok {
+		return known.(*http.Transport) //nolint:forcetypeassert // copies has no others
+	}
+	c, _ := copies.LoadOrStore(t, copyTransport(t))
+	return c.(*http.Transport) //nolint:forcetypeassert // copies has no others
+}
+
+var copies sync.Map // from each *http.Transport seen to its copy
+
+func copyTransport(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	t.MaxIdleConnsPerHost = t.MaxIdleConns
 	t.IdleConnTimeout = 30 * time.Second
@@ -41,6 +53,10 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 		t.TLSClientConfig = &tls.Config{}
 	}
 	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	// These outlive Protocols in a copy of a transport that was used before.
+	t.ForceAttemptHTTP2, t.TLSNextProto, t.TLSClientConfig.NextProtos = false, nil, nil
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
@@ -48,4 +64,4 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 		return &transport.ProxyError{URL: proxy, Status: resp.Status, Code: resp.StatusCode}
 	}
 	return t
-})
+}

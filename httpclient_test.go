@@ -1,14 +1,24 @@
 package customizers_test
 
 import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,6 +42,58 @@ func TestDefaultTransport(t *testing.T) {
 	assert.Equal(t, transport.MaxIdleConns, transport.MaxIdleConnsPerHost)
 	assert.NotSame(t, http.DefaultTransport, transport)
 	assert.Same(t, transport, customizers.DefaultTransport(), "shared")
+}
+
+// Whatever http.DefaultTransport is when a client is made is used: a mock, another transport, or
+// again the first one.
+func TestDefaultTransportIsTheUsers(t *testing.T) { // not parallel: it changes http.DefaultTransport
+	original, own := http.DefaultTransport, customizers.DefaultTransport()
+	t.Cleanup(func() { http.DefaultTransport = original })
+
+	wire := newScript(respond(200, "[]"))
+	http.DefaultTransport = wire
+	require.NoError(t, list(t.Context(), newClient(t, "acme", customizers.TokenSource(static("t")))))
+	assert.Len(t, wire.requests, 1)
+
+	another := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, errors.New("its own proxy") }}
+	http.DefaultTransport = another
+	require.ErrorContains(t, list(t.Context(), newClient(t, "acme", customizers.TokenSource(static("t")), quick)), "its own proxy")
+	copied := customizers.DefaultTransport()
+	assert.NotSame(t, own, copied)
+	assert.Same(t, copied, customizers.DefaultTransport(), "shared")
+
+	http.DefaultTransport = original
+	assert.Same(t, own, customizers.DefaultTransport())
+}
+
+// DefaultTransport never speaks HTTP/2, even if it copies a transport that has done so.
+func TestDefaultTransportSpeaksHTTP1(t *testing.T) { // not parallel: it changes http.DefaultTransport
+	var protocols []string
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocols = append(protocols, r.Proto)
+		_, _ = io.WriteString(w, "[]")
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	original := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = original })
+	for _, used := range []bool{false, true} {
+		users := original.(*http.Transport).Clone()
+		users.TLSClientConfig = &tls.Config{RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+		t.Cleanup(users.CloseIdleConnections)
+		http.DefaultTransport, protocols = users, nil
+		want := []string{"HTTP/1.1"}
+		if used {
+			resp, err := http.Get(srv.URL)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			want = []string{"HTTP/2.0", "HTTP/1.1"}
+		}
+		require.NoError(t, list(testContext(t), newClient(t, srv.URL, customizers.TokenSource(static("t")))))
+		assert.Equal(t, want, protocols)
+		customizers.DefaultTransport().(*http.Transport).CloseIdleConnections()
+	}
 }
 
 func TestCallersHTTPClientIsNotChanged(t *testing.T) {
@@ -112,3 +174,334 @@ func TestProxyRefuses(t *testing.T) {
 		})
 	}
 }
+
+// listen calls serve for each connection that is made to the returned address, and closes it
+// afterwards, or when the test ends.
+func listen(t *testing.T, serve func(*net.TCPConn)) (address string, connections *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	connections = new(atomic.Int32)
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			wg.Go(func() {
+				defer func() { _ = conn.Close() }()
+				defer context.AfterFunc(t.Context(), func() { _ = conn.Close() })()
+				serve(conn.(*net.TCPConn)) //nolint:forcetypeassert // of a TCP listener
+			})
+		}
+	})
+	return l.Addr().String(), connections
+}
+
+// readSome reads what has been sent, such as a ClientHello or a CONNECT.
+func readSome(c *net.TCPConn) { _, _ = c.Read(make([]byte, 64<<10)) }
+
+func reset(c *net.TCPConn) { _ = c.SetLinger(0) }
+
+func write(s string) func(*net.TCPConn) { return func(c *net.TCPConn) { _, _ = io.WriteString(c, s) } }
+
+// A request for which there was no connection was not sent. It is retried, whatever the error
+// and the operation, and its outcome is known.
+func TestNoConnection(t *testing.T) {
+	t.Parallel()
+	const alert = "\x15\x03\x03\x00\x02\x02\x50" // internal_error
+	tenant := map[string]func(*net.TCPConn){
+		"EOF": func(*net.TCPConn) {}, "reset": reset, "alert": write(alert),
+		"silence": func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) },
+	}
+	proxy := map[string]func(*net.TCPConn){
+		"EOF": func(*net.TCPConn) {}, "reset": reset, "half a line": write("HTTP/1.1 2"), "another protocol": write("SSH-2.0-OpenSSH_9.6\r\n"),
+		"large header": write("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n"),
+		"200, EOF":     write("HTTP/1.1 200 OK\r\n\r\n"),
+		"200, alert":   write("HTTP/1.1 200 OK\r\n\r\n" + alert),
+		"200, reset":   func(c *net.TCPConn) { write("HTTP/1.1 200 OK\r\n\r\n")(c); readSome(c); reset(c) },
+	}
+	socks := map[string]func(*net.TCPConn){
+		"EOF": func(*net.TCPConn) {},
+		"tunnel, EOF": func(c *net.TCPConn) {
+			write("\x05\x00")(c)
+			readSome(c)
+			write("\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")(c)
+			readSome(c)
+		},
+		"tunnel, lost": func(c *net.TCPConn) { write("\x05\x00")(c); readSome(c) },
+	}
+	transports := map[string]func(*http.Transport) http.RoundTripper{
+		"default": func(t *http.Transport) http.RoundTripper { return t },
+		"wrapped": func(t *http.Transport) http.RoundTripper { return roundTripper(t.RoundTrip) },
+		"plain": func(t *http.Transport) http.RoundTripper {
+			return &http.Transport{Proxy: t.Proxy, TLSHandshakeTimeout: t.TLSHandshakeTimeout}
+		},
+	}
+	for scheme, faults := range map[string]map[string]func(*net.TCPConn){"": tenant, "http": proxy, "socks5": socks} {
+		for fault, serve := range faults {
+			for name, wrap := range transports {
+				t.Run(scheme+" "+fault+" "+name, func(t *testing.T) {
+					t.Parallel()
+					address, connections := listen(t, func(c *net.TCPConn) {
+						readSome(c)
+						serve(c)
+					})
+					next := customizers.DefaultTransport().(*http.Transport).Clone()
+					next.TLSHandshakeTimeout = 100 * time.Millisecond
+					target := "https://" + address
+					if scheme != "" {
+						target = "acme"
+						next.Proxy = http.ProxyURL(&url.URL{Scheme: scheme, Host: address, User: url.UserPassword("user", "hush-hush")})
+					}
+					c := newClient(t, target, customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{Transport: wrap(next)}))
+					for _, call := range []func() error{
+						func() error { return operations[4].call(testContext(t), c) },
+						func() error {
+							_, err := c.CreateVersion(testContext(t), "one", io.MultiReader(strings.NewReader("once")))
+							return err
+						},
+						func() error {
+							req, err := http.NewRequestWithContext(testContext(t), http.MethodPatch, "/beta/x", io.NopCloser(strings.NewReader("once")))
+							require.NoError(t, err)
+							_, err = c.Do(req)
+							return err
+						},
+					} {
+						connections.Store(0)
+						err := call()
+						e := failure(t, err, customizers.ErrConnection)
+						assert.Equal(t, 4, e.Attempts, err)
+						assert.EqualValues(t, 4, connections.Load())
+						require.NotErrorIs(t, err, context.DeadlineExceeded)
+						if scheme != "" {
+							require.ErrorContains(t, err, "no connection through the proxy "+address)
+							require.NotContains(t, err.Error(), "hush-hush")
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// What does not speak TLS, or has a certificate that can't be used, fails at once.
+func TestNotTLS(t *testing.T) {
+	t.Parallel()
+	for want, serve := range map[string]func(*net.TCPConn){
+		"does not look like a TLS handshake": write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"negative serial number": func(c *net.TCPConn) {
+			cert := certificate(t, big.NewInt(-1))
+			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			address, connections := listen(t, serve)
+			c := newClient(t, "https://"+address, customizers.TokenSource(static("token")), quick)
+			err := operations[4].call(testContext(t), c)
+			requireFailure(t, err, customizers.ErrConnection)
+			require.ErrorContains(t, err, want)
+			assert.EqualValues(t, 1, connections.Load())
+		})
+	}
+}
+
+// certificate returns a certificate with a serial number. It is signed by hand if x509 would
+// not make it.
+func certificate(t *testing.T, serial *big.Int) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	positive := new(big.Int).Abs(serial)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: positive}, &x509.Certificate{}, key.Public(), key)
+	require.NoError(t, err)
+	if serial.Sign() < 0 { // the signature is not checked
+		der = bytes.Replace(der, []byte{2, 1, 1}, []byte{2, 1, 0xff}, 1)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// A caller who stops while the connection is being made has sent nothing.
+func TestCanceledBeforeTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"", "http"} {
+		ctx, cancel := context.WithCancel(testContext(t))
+		address, _ := listen(t, func(c *net.TCPConn) {
+			readSome(c)
+			cancel()
+			_, _ = io.Copy(io.Discard, c)
+		})
+		transport := customizers.DefaultTransport().(*http.Transport).Clone()
+		target := "https://" + address
+		if scheme != "" {
+			target, transport.Proxy = "acme", http.ProxyURL(&url.URL{Scheme: scheme, Host: address})
+		}
+		c := newClient(t, target, customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+		err := operations[4].call(ctx, c)
+		requireFailure(t, err)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// A CONNECT that is never answered is not the end of the caller's context.
+func TestProxyThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	for op, took := range map[int]time.Duration{0: time.Minute, 4: time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			transport := customizers.DefaultTransport().(*http.Transport).Clone()
+			transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("user", "hush-hush")})
+			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				conn, silent := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, silent) }()
+				return conn, nil
+			}
+			start := time.Now()
+			err := operations[op].call(t.Context(), newClient(t, "acme", customizers.TokenSource(static("token")), noRetry,
+				customizers.WithHTTPClient(&http.Client{Transport: transport})))
+			requireFailure(t, err, customizers.ErrConnection)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "no connection through the proxy proxy.example:3128: ")
+			require.NotContains(t, err.Error(), "hush-hush")
+			assert.Equal(t, took, time.Since(start))
+		})
+	}
+}
+
+// An http2Server carries out each request that it gets over a connection, and then calls respond
+// to write a frame. It is written by hand, because net/http's server does none of this.
+func http2Server(t *testing.T, tlsConfig *tls.Config, respond func(w io.Writer, stream []byte)) (address string, requests *atomic.Int32) {
+	t.Helper()
+	requests = new(atomic.Int32)
+	address, _ = listen(t, func(c *net.TCPConn) {
+		var conn net.Conn = c
+		if tlsConfig != nil {
+			conn = tls.Server(c, tlsConfig)
+		}
+		_, _ = io.WriteString(conn, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
+		if _, err := io.ReadFull(conn, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
+			return
+		}
+		for {
+			var header [9]byte
+			if _, err := io.ReadFull(conn, header[:]); err != nil {
+				return
+			}
+			if _, err := io.CopyN(io.Discard, conn, int64(header[1])<<8|int64(header[2])); err != nil {
+				return
+			}
+			if kind, flags := header[3], header[4]; kind <= 1 && flags&1 != 0 { // END_STREAM of DATA or HEADERS
+				requests.Add(1)
+				respond(conn, header[5:9])
+			}
+		}
+	})
+	return address, requests
+}
+
+// Over HTTP/2 too an attempt sends a request once, whatever net/http would do: what can't be
+// repeated is never sent again, and nothing is sent without end.
+func TestHTTP2SendsOnce(t *testing.T) {
+	t.Parallel()
+	rst := func(code string) func(io.Writer, []byte) {
+		return func(w io.Writer, stream []byte) {
+			_, _ = io.WriteString(w, "\x00\x00\x04\x03\x00"+string(stream)+"\x00\x00\x00"+code)
+		}
+	}
+	goAway := func(w io.Writer, _ []byte) {
+		_, _ = io.WriteString(w, "\x00\x00\x08\x07\x00\x00\x00\x00\x00"+"\x00\x00\x00\x00"+"\x00\x00\x00\x00")
+	}
+	cert := certificate(t, big.NewInt(1))
+	for name, respond := range map[string]func(io.Writer, []byte){
+		"RST_STREAM(PROTOCOL_ERROR)": rst("\x01"), "RST_STREAM(REFUSED_STREAM)": rst("\x07"), "RST_STREAM(INTERNAL_ERROR)": rst("\x02"), "GOAWAY": goAway,
+	} {
+		for scheme, config := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}} {
+			t.Run(name+" "+scheme, func(t *testing.T) {
+				t.Parallel()
+				address, requests := http2Server(t, config, respond)
+				transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+				transport.Protocols.SetHTTP2(true)
+				transport.Protocols.SetUnencryptedHTTP2(true)
+				t.Cleanup(transport.CloseIdleConnections)
+				c := newClient(t, scheme+"://"+address, customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+				for _, call := range []func() error{
+					func() error { return operations[4].call(testContext(t), c) },
+					func() error { return operations[5].call(testContext(t), c) },
+					func() error {
+						_, err := c.CreateVersion(testContext(t), "one", bytes.NewReader(make([]byte, 100)))
+						return err
+					},
+				} {
+					requests.Store(0)
+					e := failure(t, call(), customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+					assert.Equal(t, 1, e.Attempts)
+					assert.EqualValues(t, 1, requests.Load())
+				}
+				requests.Store(0)
+				c = newClient(t, scheme+"://"+address, customizers.TokenSource(static("token")), noRetry, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+				requireFailure(t, list(testContext(t), c), customizers.ErrConnection)
+				assert.LessOrEqual(t, requests.Load(), int32(2), "net/http may repeat it once")
+			})
+		}
+	}
+}
+
+// A request that was sent as a whole may have been carried out, however the connection ends.
+func TestConnectionEndsAfterTheRequest(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*net.TCPConn){"EOF": func(*net.TCPConn) {}, "reset": reset} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address, connections := listen(t, func(c *net.TCPConn) {
+				readSome(c)
+				end(c)
+			})
+			c := newClient(t, "http://"+address, customizers.TokenSource(static("token")), quick)
+			for i, op := range operations[4:] {
+				requireFailure(t, op.call(testContext(t), c), customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+				assert.EqualValues(t, i+1, connections.Load())
+			}
+		})
+	}
+}
+
+// A call ends with its context though the caller's reader blocks, and net/http waits for it.
+func TestReaderThatBlocks(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, withOne())
+	for name, call := range map[string]func(context.Context, *customizers.Client, io.Reader) error{
+		"CreateVersion": func(ctx context.Context, c *customizers.Client, r io.Reader) error {
+			_, err := c.CreateVersion(ctx, "one", r)
+			return err
+		},
+		"Do": func(ctx context.Context, c *customizers.Client, r io.Reader) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "/beta/x", r)
+			require.NoError(t, err)
+			req.ContentLength = 10
+			_, err = c.Do(req)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, w := io.Pipe()
+			t.Cleanup(func() { _ = w.Close() })
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			err := call(ctx, srv.Client(quick), readerFunc(r.Read))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Less(t, time.Since(start), 5*time.Second)
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

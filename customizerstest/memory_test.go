@@ -27,8 +27,8 @@ func TestWithoutSocket(t *testing.T) {
 	}{
 		"no fault":    {fault: customizerstest.Fault{Skip: 1}},
 		"Retry-After": {fault: customizerstest.Fault{Status: 429, Header: http.Header{"Retry-After": {"50"}}}, took: 50 * time.Second},
-		"delay":       {fault: customizerstest.Fault{Delay: 90 * time.Second}, took: 90 * time.Second},
-		"timeout":     {fault: customizerstest.Fault{Delay: time.Hour}, took: 2 * time.Minute, err: context.DeadlineExceeded},
+		"delay":       {fault: customizerstest.Fault{Delay: 50 * time.Second}, took: 50 * time.Second},
+		"timeout":     {fault: customizerstest.Fault{Delay: time.Hour, Times: -1}, took: 2 * time.Minute, err: context.DeadlineExceeded},
 		"cut":         {fault: customizerstest.Fault{Reset: true}, attempts: 1, err: syscall.ECONNRESET},
 		"truncated":   {fault: customizerstest.Fault{TruncateAt: 5}, attempts: 1, err: syscall.ECONNRESET},
 	}

@@ -22,20 +22,14 @@ type verdict struct {
 // classify returns the verdict on err or, if it is nil, on the status.
 func classify(idempotent bool, status int, err error) verdict {
 	var ended *ContextError
-	var proxy *ProxyError
+	var connection *ConnectionError
 	switch {
 	case errors.As(err, &ended):
+		return verdict{mayHaveActed: !ended.notSent}
+	case errors.As(err, &connection):
+		return classifyConnection(idempotent, connection)
+	case err != nil: // a body that is too large
 		return verdict{mayHaveActed: true}
-	case errors.As(err, &proxy):
-		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant received nothing
-	case err != nil && isCertificateError(err):
-		return verdict{}
-	case errors.Is(err, errTooLarge), err != nil && isNotTLS(err):
-		return verdict{mayHaveActed: !neverSent(err)}
-	case err != nil && neverSent(err):
-		return verdict{retry: true, charged: true}
-	case err != nil:
-		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 	}
 	switch status {
 	case http.StatusTooManyRequests: // proves that nothing was done
@@ -44,7 +38,28 @@ func classify(idempotent bool, status int, err error) verdict {
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 	}
-	return verdict{mayHaveActed: status >= 500 || status/100 == 3} // a redirect may come after a success
+	// A redirect may come after a success, and so may a status that is none.
+	return verdict{mayHaveActed: status >= 500 || status/100 == 3 || status < 200}
+}
+
+// classifyConnection goes by what happened on the wire, if known. The type of the error proves
+// little then: it may be that of the request's body.
+func classifyConnection(idempotent bool, err *ConnectionError) verdict {
+	var proxy *ProxyError
+	sent := err.sent || !err.notSent && !neverSent(err)
+	switch {
+	case err.archive:
+		return verdict{mayHaveActed: true}
+	case errors.As(err, &proxy):
+		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant received nothing
+	case !err.sent && isCertificateError(err):
+		return verdict{}
+	case isNotTLS(err):
+		return verdict{mayHaveActed: sent}
+	case !sent:
+		return verdict{retry: true, charged: true}
+	}
+	return verdict{retry: idempotent, charged: true, mayHaveActed: true}
 }
 
 // neverSent reports whether err proves that the request was not sent: no address was found,
@@ -65,7 +80,8 @@ func isCertificateError(err error) bool {
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
 	)
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		strings.Contains(err.Error(), "tls: failed to parse certificate") // which has no type
 }
 
 // isNotTLS reports whether the server doesn't speak TLS. Then a retry would not help.

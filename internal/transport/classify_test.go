@@ -36,6 +36,9 @@ func TestClassify(t *testing.T) {
 		idempotent verdict
 		create     verdict
 	}{
+		"000": {0, nil, failAfter, failAfter},
+		"099": {99, nil, failAfter, failAfter},
+		"101": {101, nil, failAfter, failAfter},
 		"302": {302, nil, failAfter, failAfter},
 		"400": {400, nil, fail, fail},
 		"401": {401, nil, fail, fail},
@@ -62,13 +65,14 @@ func TestClassify(t *testing.T) {
 		"write failed":       {0, op("write"), unsure, noRetry},
 		"closed early":       {0, io.EOF, unsure, noRetry},
 		"client's timeout":   {0, context.DeadlineExceeded, unsure, noRetry},
-		"stalled":            {0, errStalled, unsure, noRetry},
+		"stalled":            {0, stallError(stallAfter), unsure, noRetry},
 		"body broke off":     {200, io.ErrUnexpectedEOF, unsure, noRetry},
 		"body too large":     {200, errTooLarge, failAfter, failAfter},
 		"certificate":        {0, &tls.CertificateVerificationError{Err: errors.New("expired")}, fail, fail},
 		"unknown authority":  {0, x509.UnknownAuthorityError{}, fail, fail},
 		"wrong host":         {0, x509.HostnameError{Certificate: &x509.Certificate{}}, fail, fail},
 		"certificate is old": {0, x509.CertificateInvalidError{}, fail, fail},
+		"odd certificate":    {0, errors.New("tls: failed to parse certificate from server: x509: negative serial number"), fail, fail},
 		"not TLS":            {0, tls.RecordHeaderError{}, failAfter, failAfter},
 		"http on https":      {0, http.ErrSchemeMismatch, failAfter, failAfter},
 		"context ended":      {0, canceledBy(t, op("dial")), failAfter, failAfter},
@@ -76,8 +80,8 @@ func TestClassify(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := tt.err
-			if err != nil {
-				err = &ConnectionError{&url.Error{Op: "Get", URL: "https://acme.example", Err: err}}
+			if err != nil && !errors.Is(err, errTooLarge) {
+				err = &ConnectionError{err: &url.Error{Op: "Get", URL: "https://acme.example", Err: err}}
 			}
 			assert.Equal(t, tt.idempotent, classify(true, tt.status, err), "idempotent")
 			assert.Equal(t, tt.create, classify(false, tt.status, err), "create")

@@ -75,14 +75,30 @@ func (e *WaitError) Error() string {
 // Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.cause }
 
-// A ConnectionError reports that no complete response was received.
-type ConnectionError struct{ err error }
+// A ConnectionError reports that no complete response was received. Neither sent nor notSent is
+// set if the transport does not tell.
+type ConnectionError struct {
+	err     error
+	sent    bool // whether the header was written
+	notSent bool // whether the service has received nothing that it could act on
+	archive bool // whether the request's body could not be read
+}
 
 // Error returns the cause.
 func (e *ConnectionError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
 func (e *ConnectionError) Unwrap() error { return e.err }
+
+// A foreignError is an error that matches the error of a context which is not the caller's.
+// It does not match that.
+type foreignError struct{ err error }
+
+// Error returns the error's text.
+func (e foreignError) Error() string { return e.err.Error() }
+
+// As finds the error's types.
+func (e foreignError) As(target any) bool { return errors.As(e.err, target) }
 
 // A ProxyError reports that a proxy refused to connect to the tenant.
 type ProxyError struct {
@@ -101,7 +117,10 @@ func (e *ProxyError) Proxy() string { return e.URL.Scheme + "://" + e.URL.Host }
 
 // A ContextError reports that a call's context ended. It matches the context's cause, but no
 // error that the cause wraps: that may be the failure of another call.
-type ContextError struct{ err, cause error }
+type ContextError struct {
+	err, cause error
+	notSent    bool // whether the attempt had no connection yet
+}
 
 func contextError(ctx context.Context) error {
 	return &ContextError{err: ctx.Err(), cause: context.Cause(ctx)}

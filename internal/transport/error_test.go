@@ -55,7 +55,7 @@ func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
 		"Service Unavailable":       &Error{Response: response},
 		"broken":                    &Error{Response: response, Err: errors.New("broken")},
-		"EOF":                       &ConnectionError{io.EOF},
+		"EOF":                       &ConnectionError{err: io.EOF},
 		"no slot":                   &WaitError{reason: "no slot"},
 		"no slot: failed":           &WaitError{reason: "no slot", cause: errors.New("failed")},
 		"context canceled":          canceledBy(t, nil),
@@ -69,7 +69,7 @@ func TestErrorTexts(t *testing.T) {
 func TestErrorMatchesItsCauses(t *testing.T) {
 	t.Parallel()
 	stopped := errors.New("stopped")
-	e := &Error{Err: &ConnectionError{io.EOF}, StopCause: &WaitError{cause: stopped}}
+	e := &Error{Err: &ConnectionError{err: io.EOF}, StopCause: &WaitError{cause: stopped}}
 	require.ErrorIs(t, e, io.EOF)
 	require.ErrorIs(t, e, stopped)
 	assert.Empty(t, (&Error{}).Unwrap())

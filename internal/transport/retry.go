@@ -25,8 +25,8 @@ func (p *Policy) backoff(attempt int, random float64) time.Duration {
 }
 
 // retry makes attempts until one succeeds or the policy allows no more.
-func retry(next Handler, gate *gate, o Options) Handler {
-	return &retrier{next: next, gate: gate, policy: o.Retry, hooks: o.Hooks}
+func retry(next Handler, gate *gate, budget *budget, o Options) Handler {
+	return &retrier{next: next, gate: gate, policy: o.Retry, hooks: o.Hooks, budget: budget}
 }
 
 type retrier struct {
@@ -34,7 +34,7 @@ type retrier struct {
 	gate   *gate
 	policy Policy
 	hooks  Hooks
-	budget budget
+	budget *budget
 }
 
 // Do makes the attempts of a call. Its error is always an [*Error].
@@ -129,7 +129,7 @@ func (h *history) decide(e *Error) (wait time.Duration, retry bool) {
 	case e.Status() == http.StatusUnauthorized && e.Call.Token != "" && !h.renewed:
 		h.renewed, v.retry, wait = true, true, 0
 		h.counted-- // the token failed, not the request
-	case e.Status() == http.StatusExpectationFailed && h.req.Header.Get("Expect") != "":
+	case e.Status() == http.StatusExpectationFailed && h.req.Header.Get("Expect") != "" && hasBody(h.req) && !e.Call.bodyRead:
 		h.req = h.req.Clone(ctx)
 		h.req.Header.Del("Expect")
 		v.retry, wait = true, 0
@@ -138,7 +138,7 @@ func (h *history) decide(e *Error) (wait time.Duration, retry bool) {
 	switch {
 	case !v.retry, h.counted >= h.policy.MaxAttempts:
 		return stop("", nil)
-	case h.req.Body != nil && h.req.GetBody == nil:
+	case e.Call.bodyRead && h.req.GetBody == nil:
 		return stop("not retried: the body can be read only once", nil)
 	case e.RetryAfter > h.policy.MaxWait:
 		return stop(fmt.Sprintf("not retried: the wait exceeds the maximum of %v", h.policy.MaxWait), nil)

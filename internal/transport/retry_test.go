@@ -178,12 +178,15 @@ func TestPauseBeforeRetry(t *testing.T) {
 	})
 }
 
-// A request whose body can be read only once is not retried, even after a 429.
+// A request whose body was read and can't be read again is not retried, even after a 429.
 func TestBodyThatCanBeReadOnlyOnce(t *testing.T) {
 	t.Parallel()
 	c := newCall(t.Context(), http.MethodPut)
 	c.Request.Body, c.Request.GetBody = io.NopCloser(bytes.NewReader([]byte("body"))), nil
-	_, err := newChain(always(429)).Do(c)
+	_, err := newChain(func(req *http.Request) (*http.Response, error) {
+		_, err := req.Body.Read(make([]byte, 1))
+		return newResponse(429, ""), err
+	}).Do(c)
 	e := errorOf(t, err)
 	assert.Equal(t, 1, e.Attempts)
 	assert.Equal(t, "not retried: the body can be read only once", e.Reason)
@@ -229,7 +232,7 @@ func TestBodyOfUnsentAttemptIsClosed(t *testing.T) {
 	}
 }
 
-// After a 417 the request is sent once more, without Expect.
+// After a 417 the request is sent once more, without Expect, unless its body was sent already.
 func TestExpectationFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -253,6 +256,21 @@ func TestExpectationFailed(t *testing.T) {
 		sent = 3
 		_, err = h.Do(c)
 		assert.Equal(t, 2, errorOf(t, err).Attempts, "only one more attempt")
+
+		c = newCall(t.Context(), http.MethodPost)
+		c.Request.Header.Set("Expect", "100-continue")
+		_, err = newChain(func(req *http.Request) (*http.Response, error) {
+			_, err := io.Copy(io.Discard, req.Body)
+			return newResponse(417, ""), err
+		}).Do(c)
+		e := errorOf(t, err)
+		assert.Equal(t, 1, e.Attempts)
+		assert.False(t, e.OutcomeUnknown)
+
+		c = newCall(t.Context(), http.MethodPatch)
+		c.Request.Header.Set("Expect", "100-continue")
+		_, err = newChain(always(417)).Do(c)
+		assert.Equal(t, 1, errorOf(t, err).Attempts, "without a body all of it was sent")
 	})
 }
 
@@ -300,6 +318,30 @@ func TestBudget(t *testing.T) {
 		rt = always(503)
 		sent, _ = calls(200)
 		assert.Equal(t, 200+100, sent, "the budget does not grow")
+	})
+}
+
+// Calls and token requests share the budget.
+func TestBudgetIsShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests, tokens := 0, always(503)
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			requests++
+			if req.URL.String() == tokenURL {
+				return tokens(req)
+			}
+			return newResponse(503, ""), nil
+		}, withFetch(FromCredentials(tokenURL, "id", "secret", http.Header{})))
+		for range 100 {
+			_, _ = get(t.Context(), h)
+		}
+		assert.Equal(t, 100+100, requests)
+		tokens, requests = func(*http.Request) (*http.Response, error) { return newResponse(200, `{"access_token":"t"}`), nil }, 0
+		for range 100 {
+			_, _ = get(t.Context(), h)
+		}
+		assert.Equal(t, 1+100, requests)
 	})
 }
 

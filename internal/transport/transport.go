@@ -33,6 +33,7 @@ type Call struct {
 	Previous  *Error // failure of the previous attempt, or nil
 	Token     string // access token of the attempt
 	sent      bool
+	bodyRead  bool      // whether reading the request's body began; unknown if it is in memory
 	announced time.Time // end of the last wait that OnWait was called for
 }
 
@@ -68,15 +69,16 @@ type TokenFetcher func(context.Context, Handler) (*oauth2.Token, error)
 //	retry → pause → observe → status → wire
 //
 // A call waits for its slot before it gets its token, because a token could expire in the
-// queue. The chains share the gate, so a Retry-After pauses both.
+// queue. The chains share the gate, so a Retry-After pauses both, and the
+// budget of retries.
 func New(o Options) Handler {
-	gate := newGate(o)
+	gate, budget := newGate(o), &budget{}
 	send := observe(status(wire(o.HTTP, o.Timeout)), o.Hooks)
 
-	tokenChain := retry(pause(send, gate), gate, o)
+	tokenChain := retry(pause(send, gate), gate, budget, o)
 	tokens := &tokens{fetch: func(ctx context.Context) (*oauth2.Token, error) { return o.Fetch(ctx, tokenChain) }}
 
-	return retry(limit(authorize(send, tokens, gate), gate), gate, o)
+	return retry(limit(authorize(send, tokens, gate), gate), gate, budget, o)
 }
 
 // Hooks observe calls. Each may be nil.

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -48,15 +52,25 @@ const MaxErrorBody = 64 << 10
 const (
 	maxBody = 16 << 20 // a page of 250 records has about 60 KiB
 
-	stallAfter      = 2 * time.Minute // without a byte in either direction
-	errorStallAfter = 5 * time.Second // without a byte of an error's body, which matters less than its status
+	silentAfter      = 60 * time.Second // without any response, if the request can be repeated
+	stallAfter       = 2 * time.Minute  // without a byte in either direction
+	errorBodyTimeout = 5 * time.Second  // for all of an error's body, which matters less than its status
 )
 
+// Errors that end an attempt.
 var (
-	errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
-	errStalled  = fmt.Errorf("no data was sent or received for %v", stallAfter)
 	errTimeout  = errors.New("the attempt took longer than the Timeout of the HTTP client")
+	errReplayed = errors.New("the connection failed after the request was sent")
 )
+
+// A stallError is how long no byte has moved.
+type stallError time.Duration
+
+func (e stallError) Error() string {
+	return fmt.Sprintf("no data was sent or received for %v", time.Duration(e))
+}
+
+var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 
 // wire sends a request and reads the response, whatever its status, up to a maximum size.
 // If the body can't be read, it returns both the response and an error.
@@ -64,18 +78,18 @@ var (
 // It uses the transport, because an http.Client would follow redirects and keep cookies.
 func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
-		w := newWatchdog(c.Context)
+		w := newWatchdog(c)
 		defer w.stop()
 		if timeout > 0 {
 			defer time.AfterFunc(timeout, func() { w.cancel(errTimeout) }).Stop()
 		}
 		c.sent = true
-		resp, err := transport.RoundTrip(w.guardRequest(c)) //nolint:bodyclose // closed below
+		resp, err := transport.RoundTrip(w.request()) //nolint:bodyclose // closed below
 		if err == nil && resp == nil {
 			err = errors.New("the transport returned neither a response nor an error")
 		}
 		if err != nil {
-			return nil, w.cause(&ConnectionError{err})
+			return nil, w.failure(err)
 		}
 		body := resp.Body
 		if body == nil { // net/http's transport never returns nil, but another may
@@ -83,17 +97,21 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 		}
 		defer func() { _ = body.Close() }()
 		r := &Response{Response: resp, Call: c, Attempts: c.Attempt}
-		if resp.StatusCode/100 != 2 {
-			r.Data, _ = io.ReadAll(io.LimitReader(w.guardResponse(body, errorStallAfter), MaxErrorBody))
+		switch {
+		case resp.StatusCode == http.StatusSwitchingProtocols: // its body is the connection, and has no end
+			return r, nil
+		case resp.StatusCode/100 != 2:
+			w.timer.Reset(errorBodyTimeout)
+			r.Data, _ = io.ReadAll(io.LimitReader(body, MaxErrorBody))
 			return r, nil // the status is enough
 		}
 		length := resp.ContentLength
 		if c.Request.Method == http.MethodHead {
 			length = 0
 		}
-		r.Data, err = readBounded(w.guardResponse(body, stallAfter), length)
+		r.Data, err = readBounded(w.guardResponse(body), length)
 		if err != nil && !errors.Is(err, errTooLarge) {
-			err = w.cause(&ConnectionError{fmt.Errorf("reading the body failed after %d bytes: %w", len(r.Data), err)})
+			err = w.failure(fmt.Errorf("reading the body failed after %d bytes: %w", len(r.Data), err))
 		}
 		return r, err
 	})
@@ -125,75 +143,162 @@ func readBounded(body io.Reader, length int64) ([]byte, error) {
 	}
 }
 
-// A watchdog cancels an attempt once no byte has moved for stallAfter. An attempt that
-// makes progress may take any time.
+// A watchdog follows an attempt on the wire. It cancels an attempt once no byte has moved for
+// stallAfter, or once a request that can be repeated has had no response for silentAfter. An
+// attempt that makes progress may take any time.
 type watchdog struct {
+	call     *Call
 	ctx      context.Context //nolint:containedctx // of a single attempt
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer
+	trace    httptrace.ClientTrace
+	upload   *upload // nil if the body is in memory
 	response guardedBody
+
+	mu     sync.Mutex
+	limit  time.Duration // of the timer
+	addr   string        // of the tenant or its proxy, once a connection was asked for
+	got    bool          // whether there is a connection
+	writes int           // how often the header was written
 }
 
-func newWatchdog(ctx context.Context) *watchdog {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return &watchdog{ctx: ctx, cancel: cancel, timer: time.AfterFunc(stallAfter, func() { cancel(errStalled) })}
+func newWatchdog(c *Call) *watchdog {
+	w := &watchdog{call: c, limit: stallAfter}
+	w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn, WroteHeaders: w.wroteHeaders}
+	if c.Idempotent && !c.Streamed {
+		w.limit = silentAfter
+		w.trace.GotFirstResponseByte = w.gotResponse
+	}
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancelCause(c.Context)
+	w.ctx = httptrace.WithClientTrace(ctx, &w.trace)
+	w.timer = time.AfterFunc(w.limit, w.stall)
+	return w
+}
+
+func (w *watchdog) stall() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel(stallError(w.limit))
+}
+
+func (w *watchdog) getConn(addr string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addr, w.got = addr, w.writes > 0
+}
+
+// gotConn ends the attempt if net/http is about to send the request again. HTTP/2 does so
+// after errors that prove nothing, and without end. HTTP/1.1 does so if an idle connection was
+// closed, and only if the request may be repeated.
+func (w *watchdog) gotConn(httptrace.GotConnInfo) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = true
+	if w.writes > 1 || w.writes > 0 && !w.call.Idempotent {
+		w.cancel(errReplayed)
+	}
+	w.restart(w.limit)
+}
+
+func (w *watchdog) wroteHeaders() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes++
+}
+
+func (w *watchdog) gotResponse() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = stallAfter
+	w.restart(w.limit)
+}
+
+// restart restarts the timer, unless the attempt has ended.
+func (w *watchdog) restart(limit time.Duration) {
+	if w.ctx.Err() == nil {
+		w.timer.Reset(limit)
+	}
 }
 
 func (w *watchdog) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
+	if w.upload != nil {
+		w.call.bodyRead = w.upload.stop()
+	}
 }
 
-// guardRequest returns the call's request with the watchdog's context. It wraps the body
-// only if it is streamed: net/http sends a body in memory in one write with the header.
-func (w *watchdog) guardRequest(c *Call) *http.Request {
-	req := c.Request.WithContext(w.ctx)
-	if c.Streamed {
-		req.Body = &guardedBody{req.Body, w, stallAfter}
-		if open := req.GetBody; open != nil { // net/http calls it if an idle connection was closed
-			req.GetBody = func() (io.ReadCloser, error) {
-				body, err := open()
-				return &guardedBody{body, w, stallAfter}, err
-			}
-		}
+// request returns the call's request with the watchdog's context. A body is guarded unless it
+// is in memory: net/http sends that in one write with the header.
+//
+// It has no GetBody, because net/http would send the request again without being asked.
+func (w *watchdog) request() *http.Request {
+	req := w.call.Request.WithContext(w.ctx)
+	if hasBody(req) && (w.call.Streamed || req.GetBody == nil || req.Header.Get("Expect") != "") {
+		w.upload = newUpload(req.Body, req.GetBody == nil, w)
+		req.Body = w.upload
 	}
+	req.GetBody = nil
 	return req
 }
 
-// guardResponse restarts the timer and wraps the body of a response.
-func (w *watchdog) guardResponse(body io.ReadCloser, after time.Duration) io.Reader {
-	w.timer.Reset(after)
-	w.response = guardedBody{body, w, after}
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+// guardResponse wraps the body of a response.
+func (w *watchdog) guardResponse(body io.Reader) io.Reader {
+	w.gotResponse()
+	w.response = guardedBody{body, w}
 	return &w.response
 }
 
-// cause returns the reason if the attempt was cancelled, and otherwise err.
-func (w *watchdog) cause(err error) error {
-	switch {
-	case w.ctx.Err() == nil:
-		return err
-	case context.Cause(w.ctx) == errStalled, context.Cause(w.ctx) == errTimeout: //nolint:errorlint // the caller's cause may wrap either
-		return &ConnectionError{context.Cause(w.ctx)}
+// failure returns the error of an attempt that failed with err.
+func (w *watchdog) failure(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	traced, ended := w.addr != "", w.ctx.Err() != nil
+	if ended {
+		cause := context.Cause(w.ctx)
+		if _, stalled := cause.(stallError); !stalled && cause != errTimeout && cause != errReplayed { //nolint:errorlint // the caller's cause may wrap one
+			return &ContextError{err: w.ctx.Err(), cause: cause, notSent: traced && !w.got}
+		}
+		err = cause
+	} else if readErr := w.upload.failure(); readErr != nil {
+		return &ConnectionError{err: fmt.Errorf("reading the request's body failed: %w", readErr), sent: true, archive: true}
 	}
-	return contextError(w.ctx)
+	f := &ConnectionError{err: err, sent: w.writes > 0}
+	// After the end of its context, net/http may return before it has noted that it wrote the header.
+	f.notSent = traced && (!w.got || !f.sent && !ended)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		f.err = foreignError{err}
+	}
+	var refused *ProxyError
+	if f.notSent && !w.got && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
+		f.err = fmt.Errorf("no connection through the proxy %s: %w", w.addr, f.err)
+	}
+	return f
 }
 
-// A guardedBody restarts the watchdog's timer with each read. After the attempt, reads fail:
-// net/http may still be reading, but the caller may use the archive again.
+// hostPort returns the host and port of a URL.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// A guardedBody restarts the watchdog's timer with each read.
 type guardedBody struct {
-	io.ReadCloser
+	io.Reader
 
 	watchdog *watchdog
-	after    time.Duration
 }
 
 func (b *guardedBody) Read(p []byte) (int, error) {
-	if b.watchdog.ctx.Err() != nil {
-		return 0, context.Cause(b.watchdog.ctx)
-	}
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 && err == nil && b.watchdog.ctx.Err() == nil {
-		b.watchdog.timer.Reset(b.after)
+	n, err := b.Reader.Read(p)
+	if n > 0 && err == nil {
+		b.watchdog.restart(stallAfter)
 	}
 	return n, err
 }

@@ -3,10 +3,13 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"errors"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,7 +103,7 @@ func slowBody(ctx context.Context, n int, every time.Duration) io.ReadCloser {
 	}))
 }
 
-func upload(ctx context.Context, content io.Reader) *Call {
+func newUploadCall(ctx context.Context, content io.Reader) *Call {
 	c := newCall(ctx, http.MethodPost)
 	c.Streamed = true
 	c.Request.Body, c.Request.GetBody, c.Request.ContentLength = io.NopCloser(content), nil, -1
@@ -120,8 +123,8 @@ func TestTransportThatReturnsNil(t *testing.T) {
 	require.ErrorContains(t, err, "neither a response nor an error")
 }
 
-// An attempt is cancelled once no byte has moved for two minutes. One that makes progress may
-// take any time.
+// An attempt is canceled once no byte has moved for two minutes, or for one if it can be
+// repeated and has no response yet. One that makes progress may take any time.
 func TestStalls(t *testing.T) {
 	t.Parallel()
 	readAll := func(req *http.Request) (*http.Response, error) {
@@ -144,11 +147,15 @@ func TestStalls(t *testing.T) {
 		took   time.Duration
 		err    string
 	}{
-		"no response":          {hang, nil, stallAfter, "no data was sent or received for 2m0s"},
+		"no response": {hang, nil, silentAfter, "no data was sent or received for 1m0s"},
+		"a late response and a slow body": {func(req *http.Request) (*http.Response, error) {
+			time.Sleep(59 * time.Second)
+			return respond(200, 119*time.Second)(req)
+		}, nil, 59*time.Second + 100*119*time.Second, ""},
 		"a slow body":          {respond(200, time.Minute), nil, 100 * time.Minute, ""},
 		"a body that stalls":   {respond(200, time.Hour), nil, stallAfter, "no data was sent or received for 2m0s"},
-		"a slow error":         {respond(503, 4*time.Second), nil, 400 * time.Second, "Service Unavailable"},
-		"an error that stalls": {respond(503, 6*time.Second), nil, errorStallAfter, "Service Unavailable"},
+		"a slow error":         {respond(503, 4*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
+		"an error that stalls": {respond(503, 6*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
 		"a slow upload": {readAll, func(ctx context.Context) io.Reader {
 			return slowBody(ctx, 100, time.Minute)
 		}, 100 * time.Minute, ""},
@@ -166,7 +173,7 @@ func TestStalls(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCall(t.Context(), http.MethodGet)
 				if tt.upload != nil {
-					c = upload(t.Context(), tt.upload(t.Context()))
+					c = newUploadCall(t.Context(), tt.upload(t.Context()))
 				}
 				start := time.Now()
 				_, err := oneAttempt(tt.rt).Do(c)
@@ -183,47 +190,168 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// After a call has returned, net/http can't read its body, whether it got the body from Body
-// or from GetBody.
+// After a call has returned, its body is not read and net/http gets an error. The body is
+// closed.
 func TestUploadIsNotReadAfterTheCall(t *testing.T) {
 	t.Parallel()
-	for name, reopens := range map[string]bool{"body": false, "GetBody": true} {
+	synctest.Test(t, func(t *testing.T) {
+		reads, closed := 0, 0
+		c := newUploadCall(t.Context(), nil)
+		c.Request.Body = &body{Reader: readerFunc(func(p []byte) (int, error) { reads++; return len(p), nil }), closed: &closed}
+		var sent io.ReadCloser
+		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+			assert.Nil(t, req.GetBody, "net/http would use it to send the request again")
+			sent = req.Body
+			for range 7 {
+				n, err := io.ReadFull(sent, make([]byte, 90_000))
+				require.NoError(t, err)
+				require.Equal(t, 90_000, n)
+				time.Sleep(90 * time.Second)
+			}
+			return newResponse(200, ""), nil
+		}).Do(c)
+		require.NoError(t, err)
+		assert.Equal(t, 1, closed)
+		before := reads
+		for range 10 {
+			_, err = sent.Read(make([]byte, 1))
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, before, reads)
+	})
+}
+
+// A read that blocks delays neither the end of the context nor that of the attempt, and what
+// it returns later goes nowhere.
+func TestReadThatBlocks(t *testing.T) {
+	t.Parallel()
+	for name, rt := range map[string]roundTripper{
+		"while it is sent": func(req *http.Request) (*http.Response, error) {
+			_, err := io.Copy(io.Discard, req.Body)
+			return nil, err
+		},
+		"after an early response": func(req *http.Request) (*http.Response, error) {
+			go func() { _, _ = io.Copy(io.Discard, req.Body) }()
+			time.Sleep(3 * time.Second)
+			return newResponse(400, ""), nil
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var reads atomic.Int32
-				ended := make(chan struct{})
-				archive := func() io.ReadCloser {
-					return io.NopCloser(readerFunc(func([]byte) (int, error) { reads.Add(1); return 1, nil }))
-				}
-				c := upload(t.Context(), archive())
-				c.Request.GetBody = func() (io.ReadCloser, error) { return archive(), nil }
-				_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
-					body := req.Body
-					if reopens {
-						var err error
-						body, err = req.GetBody()
-						require.NoError(t, err)
-					}
-					go func() {
-						defer close(ended)
-						for {
-							if _, err := body.Read(make([]byte, 1)); err != nil {
-								return
-							}
-							time.Sleep(90 * time.Second)
-						}
-					}()
-					time.Sleep(10 * time.Minute) // not a stall: the body is read every 90 seconds
-					return newResponse(200, ""), nil
-				}).Do(c)
-				require.NoError(t, err)
-				assert.EqualValues(t, 7, reads.Load())
-				<-ended
-				assert.EqualValues(t, 7, reads.Load())
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				r, w := io.Pipe()
+				c := newUploadCall(ctx, readerFunc(r.Read)) // its Close unblocks no read
+				start := time.Now()
+				_, err := oneAttempt(rt).Do(c)
+				require.Error(t, err)
+				assert.LessOrEqual(t, time.Since(start), 3*time.Second+maxReadWait)
+				_, err = w.Write(make([]byte, 1))
+				require.NoError(t, err, "the read that was in progress")
+				synctest.Wait() // for the goroutine's end
 			})
 		})
 	}
+}
+
+// The order and the number of an upload's bytes don't change, whatever the sizes of the reads.
+func TestUploadBytes(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	want := make([]byte, 3*chunkSize+17)
+	for i := range want {
+		want[i] = byte(rnd.Uint32())
+	}
+	for range 50 {
+		c := newUploadCall(t.Context(), oddReader{bytes.NewReader(want)})
+		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+			got, err := io.ReadAll(oddReader{req.Body})
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(want, got))
+			return newResponse(200, ""), nil
+		}).Do(c)
+		require.NoError(t, err)
+	}
+}
+
+// An oddReader reads fewer bytes than it could, and sometimes none.
+type oddReader struct{ io.Reader }
+
+func (r oddReader) Read(p []byte) (int, error) { return r.Reader.Read(p[:rand.IntN(len(p)+1)]) }
+
+// A body that can be read only once can be sent again if no attempt has read it.
+func TestUnreadBodyIsSentAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed, sent := 0, 0
+		c := newUploadCall(t.Context(), nil)
+		c.Request.Body = &body{Reader: strings.NewReader("archive"), closed: &closed}
+		_, err := newChain(func(req *http.Request) (*http.Response, error) {
+			if sent++; sent < 3 {
+				_ = req.Body.Close()
+				return newResponse(429, ""), nil
+			}
+			got, err := io.ReadAll(req.Body)
+			require.NoError(t, err)
+			assert.Equal(t, "archive", string(got))
+			return newResponse(200, ""), nil
+		}).Do(c)
+		require.NoError(t, err)
+		assert.Equal(t, 3, sent)
+		assert.Equal(t, 1, closed)
+	})
+}
+
+// An error of the body is not one of the connection, whatever its type.
+func TestReaderFails(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []error{
+		&net.DNSError{Err: "no such host", IsNotFound: true}, &net.OpError{Op: "dial", Err: errors.New("refused")},
+		x509.UnknownAuthorityError{}, context.DeadlineExceeded, errors.New("disk error"),
+	} {
+		sent := 0
+		c := newUploadCall(t.Context(), readerFunc(func([]byte) (int, error) { return 0, broken }))
+		c.Request.GetBody = func() (io.ReadCloser, error) { return c.Request.Body, nil }
+		_, err := newChain(func(req *http.Request) (*http.Response, error) {
+			sent++
+			_, err := io.Copy(io.Discard, req.Body)
+			return nil, err
+		}).Do(c)
+		require.ErrorIs(t, err, broken)
+		require.ErrorContains(t, err, "reading the request's body failed: ")
+		assert.True(t, errorOf(t, err).OutcomeUnknown)
+		assert.Equal(t, 1, sent, broken)
+	}
+}
+
+// An error matches context.DeadlineExceeded only if the caller's context has ended.
+func TestTimeoutsOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, timeout := range []error{context.DeadlineExceeded, context.Canceled, &net.OpError{Op: "dial", Err: context.DeadlineExceeded}} {
+		_, err := oneAttempt(func(*http.Request) (*http.Response, error) { return nil, timeout }).Do(newCall(t.Context(), http.MethodGet))
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, context.Canceled)
+		require.EqualError(t, err, timeout.Error())
+		var op *net.OpError
+		assert.Equal(t, errors.As(timeout, &op), errors.As(err, &op))
+	}
+}
+
+// The body of a 101 is the connection: it has no end, and may not end with the context.
+func TestSwitchingProtocols(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		_, err := oneAttempt(func(*http.Request) (*http.Response, error) {
+			resp := newResponse(101, "")
+			resp.Body = &body{Reader: readerFunc(func([]byte) (int, error) { select {} }), closed: &closed}
+			return resp, nil
+		}).Do(newCall(t.Context(), http.MethodPost))
+		assert.True(t, errorOf(t, err).OutcomeUnknown)
+		assert.Equal(t, 1, closed)
+	})
 }
 
 // A body in memory is not wrapped, so net/http sends it in one write with the header.
