@@ -53,7 +53,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 	}
 	_ = cmd.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		names, _, _ := config.Environments()
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(names, func(name string) bool { return !plainWord(name) }), cobra.ShellCompDirectiveNoFileComp
 	})
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))

@@ -122,7 +122,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
 		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(),
 	}
-	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()}
+	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.versionCommand()}
 	for _, c := range tenant {
 		c.GroupID = groupTenant
 		a.addConnectionFlags(c)
@@ -141,6 +141,7 @@ func (a *app) rootCommand() *cobra.Command {
 		root.AddCommand(c)
 	}
 	root.SetHelpCommandGroupID(groupLocal)
+	root.SetCompletionCommandGroupID(groupLocal)
 	strict(root)
 	return root
 }

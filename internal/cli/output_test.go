@@ -2,11 +2,9 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,28 +57,6 @@ func TestUpdateWithoutEffect(t *testing.T) {
 	assert.Equal(t, exitFailure, run(t.Context(), []string{"update", id, "--name", "new"}, nil, &stdout, &stderr))
 	assert.Contains(t, stderr.String(), "hr-feed")
 	assert.Empty(t, stdout.String())
-}
-
-// A name that can't be typed completes to its ID.
-func TestCompletionInvisibleNames(t *testing.T) {
-	all := []customizers.Customizer{{ID: "id-1", Name: "hr-feed"}, {ID: "id-2", Name: "hr\u200cfeed"}}
-	for i, name := range []string{"-hr", "hr ", "hr\u00a0feed", "hr\u3164feed"} {
-		all = append(all, customizers.Customizer{ID: fmt.Sprintf("other-%d", i), Name: name})
-	}
-	srv := customizerstest.NewServer(customizerstest.WithCustomizers(all...))
-	t.Cleanup(srv.Close)
-	setEnvironment(t, srv)
-	var stdout, stderr bytes.Buffer
-	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", "hr"}, nil, &stdout, &stderr), stderr.String())
-	assert.Contains(t, stdout.String(), "hr-feed\tid-1\nid-2\thr\ufffdfeed\n")
-	stdout.Reset()
-	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", "other"}, nil, &stdout, &stderr), stderr.String())
-	assert.Equal(t, 4, strings.Count(stdout.String(), "other-"), stdout.String())
-	stdout.Reset()
-	require.Equal(t, exitOK, run(t.Context(), []string{"__complete", "get", ""}, nil, &stdout, &stderr), stderr.String())
-	for line := range strings.Lines(stdout.String()) {
-		assert.Regexp(t, `^(hr-feed\tid-1|(id|other)-\d\t.*|:4)\n$`, line)
-	}
 }
 
 // A value that has no JSON form, such as a time after the year 9999, is an error.

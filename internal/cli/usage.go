@@ -61,17 +61,22 @@ func explainFlag(_ *cobra.Command, err error) error {
 	return err
 }
 
-// strict makes help on an unknown topic an error.
+// strict makes help on an unknown command and completion for an unknown shell errors.
 func strict(root *cobra.Command) {
 	root.SetFlagErrorFunc(explainFlag)
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "help" {
+		switch c.Name() {
+		case "completion":
+			c.Short = "Generate a completion script for bash, fish, powershell or zsh"
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // checks the arguments first
+		case "help":
 			c.Short, c.Long = "Show the help of a command", ""
 			help := c.Run
 			c.RunE = func(c *cobra.Command, args []string) error {
 				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
-					return usageErrorf("no help on %q", strings.Join(args, " "))
+					return usageErrorf("unknown command %q", strings.Join(args, " "))
 				}
 				help(c, args)
 				return nil
