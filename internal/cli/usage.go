@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,7 @@ func strict(root *cobra.Command) {
 		case "completion":
 			c.Short = "Generate a completion script for bash, fish, powershell or zsh"
 			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // checks the arguments first
+			quoteFish(c.Commands())
 		case "help":
 			c.Short, c.Long = "Show the help of a command", ""
 			help := c.Run
@@ -80,6 +82,23 @@ func strict(root *cobra.Command) {
 				}
 				help(c, args)
 				return nil
+			}
+		}
+	}
+}
+
+// quoteFish mends cobra's script for fish, which evaluates the arguments without the quotes
+// that they have on the command line.
+func quoteFish(shells []*cobra.Command) {
+	for _, c := range shells {
+		if c.Name() == "fish" {
+			c.RunE = func(c *cobra.Command, _ []string) error {
+				var script strings.Builder
+				plain, _ := c.Flags().GetBool("no-descriptions")
+				err := c.Root().GenFishCompletion(&script, !plain)
+				_, writeErr := io.WriteString(c.OutOrStdout(), strings.Replace(script.String(),
+					"(commandline -opc)", "(string escape -- (commandline -opc))", 1))
+				return errors.Join(err, writeErr)
 			}
 		}
 	}
