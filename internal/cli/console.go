@@ -65,14 +65,15 @@ func (c *console) note(format string, args ...any) {
 	}
 }
 
-// Write writes permanent lines.
+// Write writes permanent lines. It always succeeds, because work does not end if nobody reads
+// about it.
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.replace("")
-	n, err := c.w.Write(p)
+	_, _ = c.w.Write(p)
 	c.draw()
-	return n, err
+	return len(p), nil
 }
 
 // step shows the task on a terminal. Elsewhere it writes a line when the task changes.
