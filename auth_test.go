@@ -28,8 +28,8 @@ func TestInvalidAuth(t *testing.T) {
 		"the token source is nil":                       customizers.TokenSource(nil),
 		"client ID is empty":                            customizers.ClientCredentials("", "hush-hush"),
 		"client secret is empty":                        customizers.ClientCredentials("the-id", ""),
-		"client ID begins or ends with white space":     customizers.ClientCredentials(" the-id", "hush-hush"),
-		"client secret begins or ends with white space": customizers.ClientCredentials("the-id", "hush-hush\n"),
+		"client ID has leading or trailing white space":     customizers.ClientCredentials(" the-id", "hush-hush"),
+		"client secret has leading or trailing white space": customizers.ClientCredentials("the-id", "hush-hush\n"),
 	} {
 		_, err := customizers.New("acme", auth)
 		require.ErrorIs(t, err, customizers.ErrInvalidArgument)

@@ -142,9 +142,9 @@ func TestNewFromEnvInvalid(t *testing.T) {
 		"env: token with a line break": {
 			set: func(p *testEnv) { p.env("SAIL_BASE_URL="+base, "SAIL_ACCESS_TOKEN="+secret+"\nX-Evil: 1") }, says: []string{"SAIL_ACCESS_TOKEN in the environment"},
 		},
-		"env: padded secret": {set: func(p *testEnv) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"SAIL_CLIENT_SECRET in the environment begins or ends with white space"}},
+		"env: padded secret": {set: func(p *testEnv) { p.env(envOf(base, "an-id", secret+" ")...) }, says: []string{"SAIL_CLIENT_SECRET in the environment has leading or trailing white space"}},
 		"env: plain http": {
-			set: func(p *testEnv) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "not encrypted"},
+			set: func(p *testEnv) { p.env(envOf("http://acme.api.identitynow.com", "an-id", secret)...) }, says: []string{"SAIL_BASE_URL in the environment", "is not https"},
 		},
 		"env: password in the URL": {
 			set:  func(p *testEnv) { p.env(envOf("https://a:hush-hush@acme.api.identitynow.com", "an-id", "a-secret")...) },
@@ -153,7 +153,7 @@ func TestNewFromEnvInvalid(t *testing.T) {
 		"JSON: no secret":   {set: func(p *testEnv) { p.json(jsonOf(base, "an-id", "")) }, says: []string{"ClientSecret is not set in ./config.json"}, not: []string{"ClientId"}},
 		"JSON: secret only": {set: func(p *testEnv) { p.json(jsonOf("", "", secret)) }, says: []string{"BaseURL and ClientId are not set in ./config.json"}},
 		"JSON: UI address":  {set: func(p *testEnv) { p.json(jsonOf("https://api.identitynow.com", "an-id", secret)) }, says: []string{"BaseURL in ./config.json", "user interface"}},
-		"JSON: truncated":   {set: func(p *testEnv) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "invalid JSON in line 1"}},
+		"JSON: truncated":   {set: func(p *testEnv) { p.json(`{"ClientSecret": "hush-hush`) }, says: []string{"./config.json is not JSON", "invalid JSON on line 1"}},
 		"JSON: number":      {set: func(p *testEnv) { p.json(`{"ClientSecret": 4711}`) }, says: []string{"./config.json", "ClientSecret is a JSON number"}, not: []string{"4711"}},
 		"JSON: folder":      {set: func(p *testEnv) { p.write(filepath.Join(p.dir, "config.json", "x"), "") }, says: []string{"config.json"}},
 		"YAML: no secret": {

@@ -2,13 +2,13 @@ package acceptance
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
@@ -45,6 +46,9 @@ func TestSignalDuringDeploy(t *testing.T) {
 			}, customizerstest.WithCustomizerCount(1))
 			temporary, dist := t.TempDir(), t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
+			if signal == syscall.SIGHUP && ossignal.Ignored(signal) {
+				t.Skip("nohup runs the tests")
+			}
 			cmd := exec.Command(program, "deploy", g.tenant.Customizers()[0].Name, dist)
 			cmd.Env = slices.Concat(g.env, []string{"TMPDIR=" + temporary})
 			var stderr bytes.Buffer
@@ -67,15 +71,16 @@ func TestSignalDuringDeploy(t *testing.T) {
 // The first Ctrl-C ends the program even while it reads a secret.
 func TestInterruptAtPrompt(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(program, "list", "--tenant", "acme", "--client-id", "x", "--client-secret-file", "-")
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, syscall.Mkfifo(secret, 0o600))
+	cmd := exec.Command(program, "list", "--tenant", "acme", "--client-id", "x", "--client-secret-file", secret)
 	cmd.Env = environ(t.TempDir())
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = errors.Join(r.Close(), w.Close()) })
 	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = r, &stderr
+	cmd.Stderr = &stderr
 	require.NoError(t, cmd.Start())
-	time.Sleep(500 * time.Millisecond) //nolint:forbidigo // nothing signals that the program is reading
+	w, err := os.OpenFile(secret, os.O_WRONLY, 0) // blocks until the program reads
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = w.Close() })
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, 130, waitForExit(t, cmd))
 	assert.Equal(t, "customizers: interrupted\n", stderr.String())
@@ -102,6 +107,57 @@ func TestNohup(t *testing.T) {
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, 0, <-exit)
+}
+
+// A reader of standard error that goes away does not end the work. One of standard output does,
+// without a word.
+func TestClosedPipe(t *testing.T) {
+	t.Parallel()
+	r, closed, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	t.Cleanup(func() { _ = closed.Close() })
+	for name, tt := range map[string]struct {
+		args           []string
+		stdout, stderr bool // whether it is closed
+		code           int
+		names          []string // customizers afterwards
+	}{
+		"stderr":           {args: []string{"create", "x", "-v"}, stderr: true, names: []string{"hr-feed", "x"}},
+		"stderr of deploy": {args: []string{"deploy", "x", "dist", "-v"}, stderr: true, names: []string{"hr-feed", "x"}},
+		"stderr, failure":  {args: []string{"get", "no-such"}, stderr: true, code: 3, names: []string{"hr-feed"}},
+		"stderr, JSON":     {args: []string{"get", "no-such", "-o", "json"}, stderr: true, code: 3, names: []string{"hr-feed"}},
+		"stdout":           {args: []string{"list"}, stdout: true, code: 141, names: []string{"hr-feed"}},
+		"stdout, JSON":     {args: []string{"list", "-o", "json"}, stdout: true, code: 141, names: []string{"hr-feed"}},
+		"both":             {args: []string{"delete", "hr-feed", "--yes", "-o", "id"}, stdout: true, stderr: true, code: 141},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := customizerstest.NewServer(customizerstest.WithCustomizers(customizers.Customizer{ID: "1a", Name: "hr-feed"}))
+			t.Cleanup(srv.Close)
+			dir := t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "dist"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "dist", "index.js"), []byte("exports.connectorCustomizer = 1\n"), 0o600))
+			cmd := exec.Command(program, tt.args...)
+			cmd.Dir, cmd.Env = dir, environ(dir, "SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if tt.stdout {
+				cmd.Stdout = closed
+			}
+			if tt.stderr {
+				cmd.Stderr = closed
+			}
+			require.NoError(t, cmd.Start())
+			assert.Equal(t, tt.code, waitForExit(t, cmd), stderr.String())
+			assert.Empty(t, stderr.String())
+			var names []string
+			for _, c := range srv.Customizers() {
+				names = append(names, c.Name)
+			}
+			assert.Equal(t, tt.names, names)
+		})
+	}
 }
 
 // Libraries write nothing to standard error. By default net/http logs an unsolicited response,

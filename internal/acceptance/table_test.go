@@ -72,10 +72,10 @@ func TestDoctorWraps(t *testing.T) {
 	assert.Contains(t, got, `
 FAILED  oauth/info     dial tcp 127.0.0.1:1: connect:
                        connection refused
-        what to do     check the network, the firewall and
+        fix            check the network, the firewall and
                        the proxy (none) between here and
                        http://127.0.0.1:1
-customizers: the check of oauth/info failed`)
+customizers: the oauth/info check failed`)
 }
 
 var escape = regexp.MustCompile(`\x1b\[[0-9;]*m`)

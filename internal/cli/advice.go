@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/connector-customizers/customizers"
 )
@@ -25,14 +30,24 @@ func adviceOn(err error) string {
 	switch code, _ := exitCode(err); code {
 	case exitFailure:
 		e, ok := errors.AsType[*customizers.Error](err)
+		proxyErr := checkProxy()
 		switch {
 		case errors.Is(err, context.Canceled):
+		case fromIntermediary(err):
+			return intermediaryAdvice
+		case ok && e.StatusCode == 0 && certificateAdvice(err) != "":
+			return certificateAdvice(err)
+		case ok && e.StatusCode == 0 && proxyErr != nil:
+			return "the proxy is not used because " + proxyErr.Error()
 		case errors.Is(err, customizers.ErrServer):
 			return "try again; if it fails again, check the service's status page"
 		case ok && e.StatusCode == 0:
 			return "run 'customizers doctor' to check the connection"
 		}
 	case exitDenied:
+		if fromIntermediary(err) {
+			return intermediaryAdvice
+		}
 		if errors.As(err, new(*customizers.Error)) {
 			return "run 'customizers doctor' to find the cause"
 		}
@@ -44,48 +59,129 @@ func adviceOn(err error) string {
 	return ""
 }
 
+const intermediaryAdvice = "something in front of the tenant rejected the request, so the credentials are not the cause: check for an IP allow list, a firewall or a proxy"
+
+// fromIntermediary reports whether the response that err is about came from something in front
+// of the tenant, such as a firewall: it has neither an ID nor the form of the service's errors.
+func fromIntermediary(err error) bool {
+	e, ok := errors.AsType[*customizers.Error](err)
+	if !ok || e.StatusCode/100 != 4 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusNotFound ||
+		e.DetailCode+e.TrackingID+e.RequestID != "" {
+		return false
+	}
+	page := strings.Contains(e.Error(), "instead of a JSON error")
+	return page || len(e.Messages) == 1 && e.Messages[0].Text == "Forbidden" // of an API gateway of AWS
+}
+
 // connectionAdvice returns advice on a failed connection to base.
 func connectionAdvice(err error, base string) string {
 	var (
-		proxy     interface{ Proxy() string }
-		authority x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		record    tls.RecordHeaderError
-		dns       *net.DNSError
-		op        *net.OpError
+		proxy  interface{ Proxy() string }
+		record tls.RecordHeaderError
+		dns    *net.DNSError
+		op     *net.OpError
 	)
+	certificate := certificateAdvice(err)
 	switch {
 	case errors.As(err, &proxy):
 		return "ask for access to " + base + " at the proxy " + proxy.Proxy() + ", or set HTTPS_PROXY or NO_PROXY"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "check the proxy in HTTPS_PROXY (" + proxyOf(base) + ")"
-	case errors.As(err, &authority):
-		return "add the CA certificate that signed the server's certificate to the system's store, or on Linux set SSL_CERT_FILE to its file; a proxy that inspects TLS has its own CA"
-	case errors.As(err, &hostname):
-		return "check the tenant's address: the server's certificate is for another name"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "check this machine's clock; if it is right, the server's certificate has expired"
+	case certificate != "":
+		return certificate
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return "check the tenant's address and port: the server does not speak TLS"
+		return "check the tenant's URL and port: the server does not speak TLS"
 	case errors.As(err, &dns):
 		return "check the tenant's name and DNS: the host of " + base + " is unknown"
 	}
 	return "check the network, the firewall and the proxy (" + proxyOf(base) + ") between here and " + base
 }
 
+// certificateAdvice returns advice on a certificate that was rejected, or an empty string.
+func certificateAdvice(err error) string {
+	var (
+		authority x509.UnknownAuthorityError
+		roots     x509.SystemRootsError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+	)
+	switch {
+	case strings.Contains(err.Error(), "x509: negative serial number"): // it has no type
+		return "set GODEBUG=x509negativeserial=1, or renew the certificate with a valid serial number; it is probably made by a proxy that inspects TLS"
+	case errors.As(err, &authority), errors.As(err, &roots):
+		return cmp.Or(certFileAdvice(), "add the CA certificate that signed the server's certificate to the system's store, or on Linux set SSL_CERT_FILE to its file; a proxy that inspects TLS has its own CA")
+	case errors.As(err, &hostname):
+		return "check the tenant's URL: the server's certificate is for " + namesOf(hostname.Certificate)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "check this machine's clock; if it is right, the server's certificate has expired"
+	}
+	return ""
+}
+
+// certFileAdvice returns advice on an SSL_CERT_FILE without certificates, or an empty string.
+func certFileAdvice() string {
+	path := os.Getenv("SSL_CERT_FILE")
+	if path == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which don't use it
+		return ""
+	}
+	info, err := os.Stat(path)
+	var data []byte
+	if err == nil && info.Mode().IsRegular() {
+		data, err = os.ReadFile(path) //nolint:gosec // the file that the user names
+	}
+	_, derErr := x509.ParseCertificates(data)
+	fault := "has no certificate in PEM form"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fault = "does not exist"
+	case err != nil:
+		fault = "can't be read: " + messageOf(err)
+	case info.IsDir():
+		fault = "is a folder: set SSL_CERT_DIR for a folder of certificates"
+	case len(data) == 0:
+		fault = "is empty"
+	case x509.NewCertPool().AppendCertsFromPEM(data):
+		return ""
+	case derErr == nil:
+		fault = "is in DER form: convert it with 'openssl x509 -inform der'"
+	}
+	return "correct SSL_CERT_FILE: " + path + " " + fault
+}
+
+// namesOf returns the names and IP addresses that a certificate is for.
+func namesOf(c *x509.Certificate) string {
+	const most = 5
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) > most {
+		names = append(names[:most], "others")
+	}
+	return cmp.Or(strings.Join(names, ", "), c.Subject.CommonName, "no host")
+}
+
 // checkProxy returns an error if net/http ignores a variable because it is not a URL.
 func checkProxy() error {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		value := os.Getenv(name)
-		if value == "" {
-			continue
+		fault := ""
+		if full := value; full != "" {
+			if !strings.Contains(full, "://") {
+				full = "http://" + full
+			}
+			if u, err := url.Parse(full); err != nil || u.Hostname() == "" { // the error may quote a password
+				fault = "is not the URL of a proxy"
+			}
 		}
-		if !strings.Contains(value, "://") {
-			value = "http://" + value
+		switch {
+		case strings.Trim(value, `"'`) != value:
+			fault = "is in quotes"
+		case strings.ContainsFunc(value, unicode.IsSpace):
+			fault = "contains white space"
 		}
-		if u, err := url.Parse(value); err != nil || u.Hostname() == "" { // the error may quote a password
-			return &exitError{err: errors.New(name + " is not the URL of a proxy"), code: exitDenied}
+		if fault != "" {
+			return &exitError{err: errors.New(name + " " + fault), code: exitDenied}
 		}
 	}
 	return nil

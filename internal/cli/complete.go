@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +24,12 @@ func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFun
 	}
 }
 
-// completeInstances completes all but the first arguments with the names of connector
-// instances.
+// completeInstances completes arguments with the names of connector instances, and offers none
+// that is given after the first skip arguments.
 func (a *app) completeInstances(skip int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return completions(a, cmd, args[skip:], begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
+		given := args[min(skip, len(args)):]
+		return completions(a, cmd, given, begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -44,7 +46,7 @@ func listInstances(ctx context.Context, client *customizers.Client) ([]instances
 }
 
 // completions returns the names of listed items that begin with begin and are not in given.
-// It returns the ID instead of a name that several items share, or that can't be typed.
+// It returns the ID instead of a name that several items share or that is not a plain word.
 // Because a person waits, it makes one attempt with a short timeout. If that fails, it
 // returns nothing.
 func completions[T any](a *app, cmd *cobra.Command, given []string, begin string, k kind[T],
@@ -78,21 +80,39 @@ func completions[T any](a *app, cmd *cobra.Command, given []string, begin string
 	for _, item := range all {
 		id, name := k.id(item), k.name(item)
 		switch {
-		case count[name] == 1 && typable(name) && strings.HasPrefix(name, begin):
+		case !plainWord(id):
+		case count[name] == 1 && plainWord(name) && strings.HasPrefix(name, begin):
 			out = append(out, cobra.CompletionWithDesc(name, id))
 		case count[name] > 0 && (strings.HasPrefix(name, begin) || strings.HasPrefix(id, begin)):
-			out = append(out, cobra.CompletionWithDesc(id, printable(name)))
+			out = append(out, cobra.CompletionWithDesc(id, plainText(name)))
 		}
 	}
 	return out
 }
 
-// typable reports whether a person can type name as an argument. A name that begins with a
-// dash would be a flag.
-func typable(name string) bool {
-	return name != "" && name[0] != '-' && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, func(r rune) bool {
-		return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
-	})
+// plainWord reports whether no shell expands, splits or quotes word, which may come from
+// anybody who can name a customizer. The scripts of cobra and the shells evaluate the words
+// and descriptions that they get, so the characters that are safe are listed here, not those
+// that aren't. A word that begins with a letter or digit is neither a flag nor a home folder.
+func plainWord(word string) bool {
+	first, _ := utf8.DecodeRuneInString(word)
+	return isAlphanumeric(first) && !strings.ContainsFunc(word, func(r rune) bool { return !isPlain(r) })
+}
+
+// plainText replaces the characters of text that a shell may interpret.
+func plainText(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isPlain(r) || r == ' ' {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+func isPlain(r rune) bool { return isAlphanumeric(r) || strings.ContainsRune("-_./+", r) }
+
+func isAlphanumeric(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsDigit(r)) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 func filePaths(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -53,7 +53,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 	}
 	_ = cmd.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		names, _, _ := config.Environments()
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(names, func(name string) bool { return !plainWord(name) }), cobra.ShellCompDirectiveNoFileComp
 	})
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
@@ -71,7 +71,7 @@ func (c *connection) check(cmd *cobra.Command) error {
 	}
 	switch {
 	case cmd.Flags().Lookup("api-version") != nil && !slices.Contains(apiVersions, c.version):
-		return usageErrorf("unknown API version %q (want %s)", c.version, strings.Join(apiVersions, ", "))
+		return usageErrorf("unknown API version %q (want %s)", c.version, "v2024, v2025, v2026 or v1")
 	case c.clientID != "" && c.secretFile == "":
 		return usageErrorf("--client-id needs --client-secret-file")
 	case c.secretFile != "" && c.clientID == "":
@@ -96,12 +96,19 @@ func (a *app) settings(ctx context.Context) (*settings, error) {
 	if err == nil {
 		err = s.Check()
 	}
-	if err == nil {
-		return s, nil
+	if err == nil || ctx.Err() != nil {
+		return s, ctx.Err()
 	}
 	own := &exitError{err: err, code: exitDenied}
-	if none, ok := errors.AsType[*config.NotFoundError](err); ok {
+	none, notFound := errors.AsType[*config.NotFoundError](err)
+	inURL, ok := errors.AsType[*config.URLError](err)
+	switch {
+	case notFound:
 		own.advice = none.Advice()
+	case ok && inURL.Credentials:
+		own.advice = "set SAIL_CLIENT_ID and SAIL_CLIENT_SECRET, or use --client-id and --client-secret-file"
+	case ok:
+		own.advice = "select an API version with --api-version"
 	}
 	return s, own
 }
@@ -123,8 +130,15 @@ func (a *app) find(ctx context.Context, s *settings) (err error) {
 	if s.Base.Value != "" && s.ID.Value != "" {
 		return nil
 	}
-	found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, keyringSecret)
+	secrets := keyringSecrets(ctx)
+	if s.ID.Value != "" { // the flags have the credentials
+		secrets = func(string, string) (string, error) { return "", nil }
+	}
+	found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, secrets)
 	if err != nil {
+		if none, ok := errors.AsType[*config.NotFoundError](err); ok {
+			none.Tenant, none.Credentials = s.Base.Value != "", s.ID.Value != ""
+		}
 		return err
 	}
 	s.unused = c.unused(found.Source)
@@ -160,19 +174,25 @@ func (c *connection) unused(source string) string {
 	return ""
 }
 
-// keyringSecret returns a secret of the system's keyring, or an empty string if there is none.
-func keyringSecret(service, user string) (string, error) {
-	secret, err := keyring.Get(service, user)
-	if errors.Is(err, keyring.ErrNotFound) {
-		return "", nil
+// keyringSecrets returns a function that reads the system's keyring. A keyring may never
+// answer, for example while it waits for a password in a window that nobody sees.
+func keyringSecrets(ctx context.Context) config.Keyring {
+	return func(service, user string) (string, error) {
+		within, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		secret, err := await(within, func() (string, error) { return keyring.Get(service, user) })
+		switch {
+		case errors.Is(err, keyring.ErrNotFound):
+			return "", nil
+		case within.Err() != nil && ctx.Err() == nil:
+			return "", errors.New("the system's keyring does not answer")
+		case errors.Is(err, exec.ErrNotFound): // it tried to start a session with dbus-launch
+			return "", errors.New("the system's keyring can't be read: no D-Bus session is running")
+		case err != nil:
+			return "", fmt.Errorf("the system's keyring can't be read: %s of %s: %w", service, user, err)
+		}
+		return secret, nil
 	}
-	if errors.Is(err, exec.ErrNotFound) { // it tried to start a session with dbus-launch
-		return "", errors.New("no D-Bus session is running")
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s of %s: %w", service, user, err)
-	}
-	return secret, nil
 }
 
 // readSecret reads a secret from a file, without its final line break. It prompts on a

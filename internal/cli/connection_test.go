@@ -51,6 +51,7 @@ func TestInvalidSettings(t *testing.T) {
 	const utf16 = "S\x00E\x00C\x00R\x00E\x00T\x00\r\x00\n\x00"
 	inFile := []string{"--tenant", srv.URL, "--client-id", "an-id", "--client-secret-file", "secret"}
 	fromStdin := slices.Concat(inFile[:5], []string{"-"})
+	unset := []string{"SAIL_BASE_URL=", "SAIL_CLIENT_ID=", "SAIL_CLIENT_SECRET="}
 	for name, tt := range map[string]struct {
 		env, args []string
 		file      string // also standard input
@@ -61,16 +62,21 @@ func TestInvalidSettings(t *testing.T) {
 		"CRLF":                 {args: inFile, file: "SECRET\r\n"},
 		"BOM":                  {args: inFile, file: "\ufeffSECRET\r\n"},
 		"BOM from stdin":       {args: fromStdin, file: "\ufeffSECRET\r\n"},
-		"secret":               {env: []string{"SAIL_CLIENT_SECRET=SECRET\r"}, code: exitDenied, says: "SAIL_CLIENT_SECRET in the environment begins or ends with white space"},
-		"token":                {env: []string{"SAIL_ACCESS_TOKEN=SECRET\r"}, code: exitDenied, says: "SAIL_ACCESS_TOKEN in the environment begins or ends with white space"},
-		"ID":                   {env: []string{"SAIL_CLIENT_ID=an\tid"}, code: exitDenied, says: "SAIL_CLIENT_ID in the environment has white space inside"},
-		"tenant":               {env: []string{"SAIL_BASE_URL=acme\r"}, code: exitDenied, says: "SAIL_BASE_URL in the environment begins or ends with white space"},
+		"secret":               {env: []string{"SAIL_CLIENT_SECRET=SECRET\r"}, code: exitDenied, says: "SAIL_CLIENT_SECRET in the environment has leading or trailing white space"},
+		"token":                {env: []string{"SAIL_ACCESS_TOKEN=SECRET\r"}, code: exitDenied, says: "SAIL_ACCESS_TOKEN in the environment has leading or trailing white space"},
+		"ID":                   {env: []string{"SAIL_CLIENT_ID=an\tid"}, code: exitDenied, says: "SAIL_CLIENT_ID in the environment contains white space"},
+		"tenant":               {env: []string{"SAIL_BASE_URL=acme\r"}, code: exitDenied, says: "SAIL_BASE_URL in the environment has leading or trailing white space"},
 		"path":                 {env: []string{"SAIL_BASE_URL=https://acme.api.identitynow.com/v3"}, code: exitDenied, says: `SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want https://acme.api.identitynow.com alone;`},
-		"environment":          {args: []string{"--env", "test\r"}, code: exitDenied, says: "(see --env)"},
-		"--client-id":          {args: slices.Concat(inFile[:3], []string{"an-id\r"}, inFile[4:]), file: "SECRET", code: exitDenied, says: "--client-id begins or ends with white space"},
-		"--tenant":             {args: []string{"--tenant", "acme\r"}, code: exitDenied, says: "--tenant begins or ends with white space"},
-		"file":                 {args: inFile, file: "SECRET \n", code: exitDenied, says: "--client-secret-file secret begins or ends with white space"},
-		"file of two":          {args: inFile, file: "an-id\nSECRET\n", code: exitDenied, says: "--client-secret-file secret has white space inside"},
+		"version":              {env: []string{"SAIL_BASE_URL=https://acme.api.identitynow.com/v2025"}, code: exitDenied, says: "select an API version with --api-version"},
+		"password":             {args: []string{"--tenant", "https://user:SECRET@acme.api.identitynow.com"}, code: exitDenied, says: "set SAIL_CLIENT_ID and SAIL_CLIENT_SECRET, or use --client-id and --client-secret-file"},
+		"no credentials":       {env: unset, args: []string{"--tenant", "acme"}, code: exitDenied, says: "no credentials: set SAIL_CLIENT_ID and SAIL_CLIENT_SECRET, or use --client-id and --client-secret-file (looked in "},
+		"no tenant":            {env: unset, args: inFile[2:], file: "SECRET", code: exitDenied, says: "no tenant: set SAIL_BASE_URL or use --tenant (looked in "},
+		"neither":              {env: unset, code: exitDenied, says: "no tenant and no credentials: set SAIL_BASE_URL, "},
+		"environment":          {args: []string{"--env", "test\r"}, code: exitDenied, says: `--env names the environment "test\r", but ~/.sailpoint/config.yaml does not exist`},
+		"--client-id":          {args: slices.Concat(inFile[:3], []string{"an-id\r"}, inFile[4:]), file: "SECRET", code: exitDenied, says: "--client-id has leading or trailing white space"},
+		"--tenant":             {args: []string{"--tenant", "acme\r"}, code: exitDenied, says: "--tenant has leading or trailing white space"},
+		"file":                 {args: inFile, file: "SECRET \n", code: exitDenied, says: "--client-secret-file secret has leading or trailing white space"},
+		"file of two":          {args: inFile, file: "an-id\nSECRET\n", code: exitDenied, says: "--client-secret-file secret contains white space"},
 		"UTF-16":               {args: inFile, file: "\xff\xfe" + utf16, code: exitDenied, says: "--client-secret-file secret is UTF-16; save it as UTF-8"},
 		"UTF-16 unmarked":      {args: inFile, file: utf16, code: exitDenied, says: "--client-secret-file secret is UTF-16"},
 		"UTF-16 on stdin":      {args: fromStdin, file: "\xff\xfe" + utf16, code: exitDenied, says: "--client-secret-file - is UTF-16"},

@@ -65,14 +65,15 @@ func (c *console) note(format string, args ...any) {
 	}
 }
 
-// Write writes permanent lines.
+// Write writes permanent lines. It always succeeds, because work does not end if nobody reads
+// about it.
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.replace("")
-	n, err := c.w.Write(p)
+	_, _ = c.w.Write(p)
 	c.draw()
-	return n, err
+	return len(p), nil
 }
 
 // step shows the task on a terminal. Elsewhere it writes a line when the task changes.
@@ -147,10 +148,12 @@ func timeText(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
 }
 
-// printable replaces control characters, which a terminal would interpret.
+// printable replaces characters that control a terminal, but keeps those that join others, as
+// emoji do.
 func printable(s string) string {
+	const nonJoiner, joiner = '\u200c', '\u200d'
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != nonJoiner && r != joiner {
 			return unicode.ReplacementChar
 		}
 		return r

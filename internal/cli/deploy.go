@@ -146,6 +146,7 @@ func (a *app) deployCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&opts.Link, "link", nil, "connector `instance` to link to the customizer afterwards, by ID or name; repeatable")
+	_ = cmd.RegisterFlagCompletionFunc("link", a.completeInstances(2))
 	cmd.Flags().BoolVar(&opts.AllowMissingIndex, "allow-missing-index", false, "upload an archive even without index.js at its root")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,9 +26,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the credentials and the connection",
-		Long: "Shows the source of each setting, connects to the tenant, fetches a token, shows its\n" +
-			"scopes and expiry, lists, and measures the latency. For each failure, shows what to do.\n" +
-			"The exit code is that of the first failure.",
+		Long: "Check the configuration one step at a time: settings, connection, token, scopes, a list\n" +
+			"and latency. Doctor stops at the first check that fails, says how to fix it, and exits with\n" +
+			"that failure's code.",
+		Example: "  # Check the active environment\n  customizers doctor\n\n" +
+			"  # Check an environment of SailPoint's CLI with another API version\n  customizers doctor --env test --api-version v1",
 		SuggestFor: []string{"check", "status"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, p: newPrinter(a, checkView, true)}
@@ -66,14 +70,14 @@ func (c check) state() string {
 	case c.Name == adviceRow:
 		return ""
 	case c.OK && c.Advice != "":
-		return "note"
+		return "info"
 	case c.OK:
 		return "ok"
 	}
 	return "FAILED"
 }
 
-const adviceRow = "what to do"
+const adviceRow = "fix"
 
 // A doctor checks settings and the connection.
 type doctor struct {
@@ -111,7 +115,7 @@ type checkError struct {
 	err   error
 }
 
-func (e *checkError) Error() string { return "the check of " + e.check + " failed" }
+func (e *checkError) Error() string { return "the " + e.check + " check failed" }
 func (e *checkError) Unwrap() error { return e.err }
 
 // run runs the checks until one fails.
@@ -150,7 +154,7 @@ func (d *doctor) run(ctx context.Context) {
 	if page.Total < 0 {
 		d.pass("list", "permitted")
 	} else {
-		d.pass("list", "%d customizers", page.Total)
+		d.pass("list", "%s", countOf(page.Total, "customizer"))
 	}
 	d.latency(ctx, client)
 }
@@ -171,22 +175,43 @@ func (d *doctor) environments() {
 
 // settings shows the source of each setting.
 func (d *doctor) settings(s *settings) {
-	show := func(name string, v config.Setting, shown string) {
-		from := v.Name
-		if v.Source != "" {
-			from += ", " + v.Source
-		}
+	show := func(name string, v config.Setting, shown, advice string) {
 		if v.Value != "" {
-			d.pass(name, "%s (%s)", shown, from)
+			d.print(check{Name: name, OK: true, Detail: shown + " (from " + v.String() + ")", Advice: advice})
 		}
 	}
-	show("tenant", s.Base, s.Base.Value)
-	show("client ID", s.ID, s.ID.Value)
-	show("client secret", s.Secret, masked(s.Secret.Value))
-	show("access token", s.Token, masked(s.Token.Value))
-	if s.unused != "" {
-		d.pass("note", "%s", s.unused)
+	show("tenant", s.Base, s.Base.Value, "")
+	id, advice := s.ID.Value, adviceOnValue(s.ID.Value)
+	if len(id) > longestID {
+		id, advice = masked(id), "this looks like a secret: the ID of a personal access token has 32 characters and its secret 64, so they look swapped"
 	}
+	show("client ID", s.ID, id, advice)
+	show("client secret", s.Secret, masked(s.Secret.Value), adviceOnValue(s.Secret.Value))
+	show("access token", s.Token, masked(s.Token.Value), adviceOnValue(s.Token.Value))
+	if s.unused != "" {
+		d.pass("variables", "%s", s.unused)
+	}
+	end := "supported until Q2 2028; it stops working in Q1 2029" // by SailPoint's API versioning strategy
+	if d.app.connect.version == string(customizers.APIVersionV1) {
+		end = "no end announced"
+	}
+	d.pass("API version", "%s, %s", d.app.connect.version, end)
+}
+
+// longestID is the length of the longest client ID to show. One that is longer may be a secret.
+const longestID = 40
+
+var placeholder = regexp.MustCompile(`^(\$[({].*[)}]|\$\w+|\{\{.*\}\}|%\w+%|<.+>)$`)
+
+// adviceOnValue returns advice on a value that a shell or pipeline passed on as it was written.
+func adviceOnValue(value string) string {
+	switch {
+	case strings.Trim(value, `"'`) != value:
+		return "remove the quotes, which are part of the value"
+	case placeholder.MatchString(value):
+		return "the value is a placeholder that nothing replaced: check the name of the variable or secret that it refers to"
+	}
+	return ""
 }
 
 // masked describes a secret by its length, which reveals a truncated one.
@@ -204,9 +229,7 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 		d.fail("proxy", err, "correct the variable: percent-encode special characters of the password")
 		return false
 	}
-	if proxy := proxyOf(base); proxy != "none" {
-		d.pass("proxy", "%s", proxy)
-	}
+	d.proxy(base)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	start := time.Now()
@@ -220,29 +243,48 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if err := customizers.CheckResponse(resp); err != nil {
+		advice := "check the tenant's URL: this is not its API, or the API is out of service"
+		if fromIntermediary(err) {
+			advice = intermediaryAdvice
+		}
+		d.fail("oauth/info", errors.New(messageOf(err)), advice) // the status doesn't decide the exit code
+		return false
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxInfo))
 	var info struct {
 		TokenEndpoint string `json:"tokenEndpoint"`
 	}
-	if err == nil && resp.StatusCode == http.StatusOK {
+	if err == nil {
 		err = json.Unmarshal(body, &info)
 	}
 	switch {
-	case resp.StatusCode != http.StatusOK:
-		d.fail("oauth/info", fmt.Errorf("%s/oauth/info returned %s", base, resp.Status), "check the tenant's address: this is not its API, or the API is out of service")
-		return false
 	case err != nil:
-		d.fail("oauth/info", fmt.Errorf("%s/oauth/info did not return JSON: %w", base, err), "check the tenant's address and the proxy: this is not its API")
+		d.fail("oauth/info", fmt.Errorf("%s/oauth/info did not return JSON: %w", base, err), "check the tenant's URL and the proxy: this is not its API")
 		return false
 	}
 	d.pass("oauth/info", "reached in %v", time.Since(start).Round(time.Millisecond))
 	if api, ok := strings.CutSuffix(info.TokenEndpoint, "/oauth/token"); ok && !strings.EqualFold(api, base) {
 		d.print(check{
-			Name: "API address", OK: true, Detail: "the tenant's own address is " + api + ", not " + base,
-			Advice: "set the tenant to " + api + ", unless " + base + " is a gateway to it: a vanity address is that of the user interface, not of the API",
+			Name: "API URL", OK: true, Detail: "the tenant's own API URL is " + api + ", not " + base,
+			Advice: "set the tenant to " + api + ", unless " + base + " is a gateway to it: a vanity URL is that of the user interface, not of the API",
 		})
 	}
 	return true
+}
+
+// proxy shows the proxy, or why a variable does not select one.
+func (d *doctor) proxy(base string) {
+	set := func(name string) bool { return os.Getenv(name)+os.Getenv(strings.ToLower(name)) != "" }
+	proxy := proxyOf(base)
+	switch {
+	case proxy != "none":
+		d.pass("proxy", "%s", proxy)
+	case set("HTTPS_PROXY") && strings.HasPrefix(base, "https:"):
+		d.pass("proxy", "none: HTTPS_PROXY does not apply to this host (see NO_PROXY)")
+	case set("ALL_PROXY"):
+		d.print(check{Name: "proxy", OK: true, Detail: "none: ALL_PROXY is not used", Advice: "if the tenant is reached through this proxy, set HTTPS_PROXY to its URL"})
+	}
 }
 
 // token shows the token of the first list. The list returned err.
@@ -250,6 +292,8 @@ func (d *doctor) token(token string, err error, base string) bool {
 	if e, ok := errors.AsType[*customizers.Error](err); ok && e.Path == "/oauth/token" {
 		advice := "try again; if it fails again, check the service's status page"
 		switch {
+		case fromIntermediary(err):
+			advice = intermediaryAdvice
 		case errors.Is(err, customizers.ErrUnauthorized):
 			advice = "check the client ID and the secret, or create a new personal access token"
 		case errors.Is(err, customizers.ErrConnection):
@@ -267,12 +311,7 @@ func (d *doctor) token(token string, err error, base string) bool {
 		d.pass("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
 		return true
 	}
-	left := "no expiry"
-	if claims.Expires != 0 {
-		expires := time.Unix(int64(claims.Expires), 0)
-		left = fmt.Sprintf("expires in %v, at %s", time.Until(expires).Round(time.Second), expires.UTC().Format(time.RFC3339))
-	}
-	d.pass("token", "%s", left)
+	d.pass("token", "%s", claims.expiry())
 	d.pass("scopes", "%s", claims.scopes())
 	return true
 }
@@ -280,14 +319,16 @@ func (d *doctor) token(token string, err error, base string) bool {
 func listAdvice(err error) string {
 	e, ok := errors.AsType[*customizers.Error](err)
 	switch {
+	case fromIntermediary(err):
+		return intermediaryAdvice
 	case errors.Is(err, customizers.ErrUnauthorized):
 		return "check that the token belongs to this tenant and has not expired"
 	case errors.Is(err, customizers.ErrForbidden):
-		return "give the token's user the level ORG_ADMIN, and the token the scope sp:connector:read"
+		return "give the token's user the user level ORG_ADMIN, and the token the scope sp:connector:read"
 	case ok && e.StatusCode == http.StatusNotFound:
-		return "check the tenant's address and --api-version: this URL does not serve connector customizers"
+		return "check the tenant's URL and --api-version: this URL does not serve connector customizers"
 	case errors.Is(err, customizers.ErrRateLimited):
-		return "other programs use this client ID: wait, or create another client ID for this one"
+		return "the rate limit of this client ID is used up, probably by another program: wait, or use a separate client ID"
 	}
 	return "try again; if it fails again, check the service's status page, and give SailPoint's support the tracking ID"
 }
@@ -322,8 +363,24 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // claims are the claims of a JWT that doctor shows.
 type claims struct {
-	Expires float64         `json:"exp"`
+	Expires json.RawMessage `json:"exp"`
 	Scope   json.RawMessage `json:"scope"`
+}
+
+// expiry describes the exp claim, which should be a number but may be one in a string.
+func (c *claims) expiry() string {
+	const latest = 1 << 40 // far in the future, but valid for the package time
+	var number json.Number
+	if len(c.Expires) == 0 {
+		return "no expiry"
+	}
+	_ = json.Unmarshal(c.Expires, &number)
+	seconds, err := number.Float64()
+	if err != nil || seconds < 0 || seconds > latest {
+		return "fetched; its expiry can't be read"
+	}
+	expires := time.Unix(int64(seconds), 0)
+	return fmt.Sprintf("expires in %v, at %s", time.Until(expires).Round(time.Second), expires.UTC().Format(time.RFC3339))
 }
 
 // scopes describes the scope claim: names in an array or in one string. Some tenants send a

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,11 +49,16 @@ func TestDoctorScopes(t *testing.T) {
 // doctor accepts claims of any form, if the list succeeds.
 func TestDoctorClaims(t *testing.T) {
 	for claims, says := range map[string]string{
-		`{"scope":["FA=="],"exp":4102444800}`: "scopes\tunknown: the token does not name its scopes",
-		`{"scope":"FA=="}`:                    "scopes\tunknown",
-		`{"scope":7}`:                         "scopes\tunknown",
-		`{"scope":{"a":1},"exp":"soon"}`:      "token\tfetched; it is not a JWT",
-		`{}`:                                  "token\tno expiry",
+		`{"scope":["FA=="],"exp":4102444800}`:   "scopes\tunknown: the token does not name its scopes",
+		`{"scope":"FA=="}`:                      "scopes\tunknown",
+		`{"scope":7}`:                           "scopes\tunknown",
+		`{"scope":{"a":1},"exp":"soon"}`:        "token\tfetched; its expiry can't be read",
+		`{"exp":"4102444800"}`:                  "at 2100-01-01T00:00:00Z",
+		`{"exp":4102444800.5}`:                  "at 2100-01-01T00:00:00Z",
+		`{"exp":"NaN"}`:                         "token\tfetched; its expiry can't be read",
+		`{"exp":1e300,"scope":"sp:scopes:all"}`: "scopes\tsp:scopes:all",
+		`{"exp":null}`:                          "token\tfetched; its expiry can't be read",
+		`{}`:                                    "token\tno expiry",
 		`{"scope":["sp:connector:read sp:connector:manage"]}`: "sp:connector:read sp:connector:manage",
 		`{"scope":"sp:scopes:all"}`:                           "scopes\tsp:scopes:all",
 		`not JSON`:                                            "token\tfetched; it is not a JWT",
@@ -79,6 +85,53 @@ func TestDoctorClaims(t *testing.T) {
 	}
 }
 
+// doctor shows no secret, also if it is in the place of the ID, and says what is wrong with a value.
+func TestDoctorCredentials(t *testing.T) {
+	const id, secret = "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
+	const swapped, quotes, placeholder = "they look swapped", "remove the quotes", "placeholder that nothing replaced"
+	for name, tt := range map[string]struct {
+		id, secret string
+		shown      bool // the ID
+		says       string
+	}{
+		"right":               {id, secret, true, ""},
+		"swapped":             {secret, id, false, swapped},
+		"both secrets":        {secret, secret, false, swapped},
+		"secret in quotes":    {`"` + secret + `"`, id, false, swapped},
+		"a token":             {"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl", secret, false, swapped},
+		"ID in quotes":        {`'` + id + `'`, secret, true, quotes},
+		"a secret in quotes":  {id, `"` + secret + `"`, true, quotes},
+		"$(…)":                {id, "$(SAIL_SECRET)", true, placeholder},
+		"${…}":                {id, "${SAIL_SECRET}", true, placeholder},
+		"$…":                  {id, "$SAIL_SECRET", true, placeholder},
+		"a template":          {id, "{{secrets.SAIL}}", true, placeholder},
+		"an unset ID":         {"%SAIL_ID%", secret, true, placeholder},
+		"of the docs":         {"<client-id>", secret, true, placeholder},
+		"a UUID and anything": {"3c3270ea-0b5b-4b3c-9c4d-6a1d5c7b4a11", "s$cr(e)t", true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serveTenant(t, http.NotFoundHandler())
+			t.Setenv("SAIL_CLIENT_ID", tt.id)
+			t.Setenv("SAIL_CLIENT_SECRET", tt.secret)
+			_, stdout, stderr := runDoctor(t.Context(), t)
+			assert.Equal(t, tt.shown, strings.Contains(stdout, "client ID\t"+tt.id+" (from"), stdout)
+			assert.NotContains(t, stdout+stderr, secret)
+			for _, advice := range []string{swapped, quotes, placeholder} {
+				assert.Equal(t, advice == tt.says, strings.Contains(stdout, advice), "%s: %s", advice, stdout)
+			}
+		})
+	}
+}
+
+func TestDoctorAPIVersion(t *testing.T) {
+	serveTenant(t, http.NotFoundHandler())
+	for version, says := range map[string]string{"v2024": "v2024, supported until Q2 2028; it stops working in Q1 2029", "v2026": "v2026, supported until Q2 2028", "v1": "v1, no end announced"} {
+		var stdout bytes.Buffer
+		run(t.Context(), []string{"doctor", "--api-version", version}, nil, &stdout, io.Discard)
+		assert.Contains(t, stdout.String(), "ok\tAPI version\t"+says)
+	}
+}
+
 // serveTenant serves h and sets the environment to its settings.
 func serveTenant(t *testing.T, h http.Handler) {
 	t.Helper()
@@ -100,7 +153,7 @@ func TestDoctorVanityAddress(t *testing.T) {
 	}))
 	code, stdout, _ := runDoctor(t.Context(), t)
 	assert.Equal(t, exitFailure, code)
-	assert.Contains(t, stdout, "note\tAPI address\tthe tenant's own address is https://acme.api.identitynow.com, not http://127.0.0.1")
+	assert.Contains(t, stdout, "info\tAPI URL\tthe tenant's own API URL is https://acme.api.identitynow.com, not http://127.0.0.1")
 	assert.Contains(t, stdout, "set the tenant to https://acme.api.identitynow.com")
 	assert.Contains(t, stdout, "FAILED\ttoken")
 }

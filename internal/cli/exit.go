@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -24,6 +26,7 @@ const (
 	exitUnknown     = 6
 	exitAmbiguous   = 7
 	exitInterrupted = 130
+	exitPipe        = 141
 )
 
 // exitCodes describes the exit codes.
@@ -97,6 +100,9 @@ func exitCode(err error) (code int, kind string) {
 func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
 		return exitOK
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == os.Stdout.Name() && errors.Is(p, syscall.EPIPE) {
+		return exitPipe // as if SIGPIPE had ended the program, as in "customizers list | head"
 	}
 	code, kind := exitCode(err)
 	message, advice := messageOf(err), adviceOn(err)

@@ -56,5 +56,10 @@ func TestKeyring(t *testing.T) {
 	keyring.MockInitWithError(errors.New("the keyring is locked"))
 	code, _, stderr = do("list")
 	assert.Equal(t, exitDenied, code)
-	assert.Contains(t, stderr, "the keyring is locked", "an unreadable keyring is not an empty one")
+	assert.Contains(t, stderr, "the keyring is locked; set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET", "an unreadable keyring is not an empty one")
+
+	// The keyring is not read if it is not needed.
+	require.NoError(t, os.WriteFile("secret", []byte(srv.ClientSecret), 0o600))
+	code, _, stderr = do("list", "-q", "--client-id", srv.ClientID, "--client-secret-file", "secret")
+	assert.Equal(t, exitOK, code, stderr)
 }

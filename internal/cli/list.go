@@ -47,7 +47,8 @@ func (a *app) listCommand() *cobra.Command {
 					break
 				}
 				if p.terminal || !isTerminal(a.out) {
-					a.console.show(func() string { return "Listed " + countOf(p.n, "customizer") })
+					status := "Listed " + countOf(p.n, "customizer")
+					a.console.show(func() string { return status })
 				}
 			}
 			a.console.clear()

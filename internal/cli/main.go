@@ -19,7 +19,8 @@ import (
 // Main runs the command and exits. The first signal cancels the context. Main then gives the
 // command two seconds to return. The second signal ends the process at once.
 func Main() {
-	log.SetOutput(io.Discard) // net/http logs about connections
+	log.SetOutput(io.Discard)      // net/http logs about connections
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error, which standard error ignores
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
@@ -122,7 +123,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
 		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(),
 	}
-	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.completionCommand(), a.versionCommand()}
+	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.versionCommand()}
 	for _, c := range tenant {
 		c.GroupID = groupTenant
 		a.addConnectionFlags(c)
@@ -139,8 +140,16 @@ func (a *app) rootCommand() *cobra.Command {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 		root.AddCommand(c)
+		c.Flags().VisitAll(func(f *pflag.Flag) { // so that it may stand before the command
+			if f.NoOptDefVal != "" && root.Flags().Lookup(f.Name) == nil {
+				hidden := *f
+				hidden.Hidden = true
+				root.Flags().AddFlag(&hidden)
+			}
+		})
 	}
 	root.SetHelpCommandGroupID(groupLocal)
+	root.SetCompletionCommandGroupID(groupLocal)
 	strict(root)
 	return root
 }

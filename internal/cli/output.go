@@ -154,7 +154,7 @@ func (p *printer[T]) print(value T) {
 	p.n++
 	switch p.app.output.format {
 	case formatID:
-		_, _ = fmt.Fprintln(p.w, p.view.id(value))
+		_, _ = fmt.Fprintln(p.w, printable(p.view.id(value)))
 	case formatJSON:
 		p.printJSON(value)
 	case formatJSONL:
@@ -189,55 +189,35 @@ func (p *printer[T]) write(data []byte, err error) {
 	_, _ = p.w.Write(data)
 }
 
-// marshal returns value as JSON with a final line break. Unlike json.Marshal, it does not
-// escape <, > and &.
+// marshal returns value as JSON with a final line break. Unlike json.Marshal, it escapes
+// characters that control a terminal, but not <, > and &.
 func marshal(value any, prefix, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent(prefix, indent)
 	err := enc.Encode(value)
-	return b.Bytes(), err
+	return unescaped.ReplaceAllFunc(b.Bytes(), func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) }), err
 }
 
-// printYAML writes the JSON form of a value as YAML.
+// unescaped matches characters that JSON allows unescaped: controls, marks of the direction of
+// text and, which YAML does not allow, noncharacters.
+var unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{61c}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{feff}\x{fffe}\x{ffff}]`)
+
+// printYAML writes the JSON form of a value as YAML. A value with escapes stays JSON, which is
+// YAML too: the YAML encoder would write some of them as characters.
 func (p *printer[T]) printYAML(value T) {
 	data, err := marshal(value, "", "")
-	data = unescaped.ReplaceAllFunc(data, func(r []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0]) })
-	var doc yaml.Node
-	if err == nil {
-		err = yaml.Unmarshal(data, &doc)
-	}
-	if err != nil {
-		p.write(nil, err)
-		return
-	}
-	node := doc.Content[0]
-	setStyle(node)
 	if p.list {
-		node = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{node}}
+		data = slices.Concat([]byte("- "), data)
 	}
-	enc := yaml.NewEncoder(p.w)
-	enc.SetIndent(2)
-	_ = enc.Encode(node)
-	_ = enc.Close()
-}
-
-// unescaped matches characters that JSON allows unescaped, but YAML does not.
-var unescaped = regexp.MustCompile(`[\x{7f}-\x{9f}\x{feff}\x{fffe}\x{ffff}]`)
-
-// setStyle replaces the style of JSON, but keeps the quotes of values. YAML 1.1 and 1.2 read
-// different words as booleans, numbers and dates.
-func setStyle(n *yaml.Node) {
-	if n.Kind != yaml.ScalarNode {
-		n.Style = 0
-	}
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			c.Style = 0
+	var generic any
+	if err == nil && !bytes.Contains(data, []byte(`\u`)) {
+		if err = yaml.Unmarshal(data, &generic); err == nil {
+			data, err = yaml.Marshal(generic)
 		}
-		setStyle(c)
 	}
+	p.write(data, err)
 }
 
 func (p *printer[T]) printRow(value T) {

@@ -136,9 +136,9 @@ func call(t *testing.T, s *testSandbox, method, path, body string) string {
 func TestSandboxInvalidState(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, says string }{
-		"not JSON":     {"{\n\n  nope", "in line 3"},
+		"not JSON":     {"{\n\n  nope", "on line 3"},
 		"another file": {`{"customizers": []}`, "it has no credentials"},
-		"empty":        {"", "invalid JSON in line 1"},
+		"empty":        {"", "invalid JSON on line 1"},
 		"other types":  {`{"customizers": 3}`, "customizers"},
 	} {
 		t.Run(name, func(t *testing.T) {

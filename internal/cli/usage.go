@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,20 +62,43 @@ func explainFlag(_ *cobra.Command, err error) error {
 	return err
 }
 
-// strict makes help on an unknown topic an error.
+// strict makes help on an unknown command and completion for an unknown shell errors.
 func strict(root *cobra.Command) {
 	root.SetFlagErrorFunc(explainFlag)
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "help" {
+		switch c.Name() {
+		case "completion":
+			c.Short = "Generate a completion script for bash, fish, powershell or zsh"
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // checks the arguments first
+			quoteFish(c.Commands())
+		case "help":
 			c.Short, c.Long = "Show the help of a command", ""
 			help := c.Run
 			c.RunE = func(c *cobra.Command, args []string) error {
 				if found, _, err := root.Find(args); err != nil || found == root && len(args) > 0 {
-					return usageErrorf("no help on %q", strings.Join(args, " "))
+					return usageErrorf("unknown command %q", strings.Join(args, " "))
 				}
 				help(c, args)
 				return nil
+			}
+		}
+	}
+}
+
+// quoteFish mends cobra's script for fish, which evaluates the arguments without the quotes
+// that they have on the command line.
+func quoteFish(shells []*cobra.Command) {
+	for _, c := range shells {
+		if c.Name() == "fish" {
+			c.RunE = func(c *cobra.Command, _ []string) error {
+				var script strings.Builder
+				plain, _ := c.Flags().GetBool("no-descriptions")
+				err := c.Root().GenFishCompletion(&script, !plain)
+				_, writeErr := io.WriteString(c.OutOrStdout(), strings.Replace(script.String(),
+					"(commandline -opc)", "(string escape -- (commandline -opc))", 1))
+				return errors.Join(err, writeErr)
 			}
 		}
 	}

@@ -75,17 +75,27 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// A Keyring returns the secret that is stored for a service and a user, or "".
+// A Keyring returns the secret that is stored for a service and a user, or "". Its error names
+// the keyring.
 type Keyring func(service, user string) (string, error)
 
 // A NotFoundError reports that no source has a setting.
 type NotFoundError struct {
+	Tenant, Credentials bool // whether flags set them
+
 	looked     []string // the sources
 	unprefixed []string // variables that lack the prefix SAIL_
 }
 
 func (e *NotFoundError) Error() string {
-	text := "no tenant and no credentials: set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET (looked in " + strings.Join(e.looked, ", ") + ")"
+	text := "no tenant and no credentials: set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET"
+	switch {
+	case e.Tenant:
+		text = "no credentials: set SAIL_CLIENT_ID and SAIL_CLIENT_SECRET, or use --client-id and --client-secret-file"
+	case e.Credentials:
+		text = "no tenant: set SAIL_BASE_URL or use --tenant"
+	}
+	text += " (looked in " + strings.Join(e.looked, ", ") + ")"
 	if len(e.unprefixed) > 0 {
 		text += "; add the prefix SAIL_ to " + strings.Join(e.unprefixed, ", ") + " in the environment"
 	}
@@ -180,7 +190,7 @@ func readYAML(env Setting, keyring Keyring) (Settings, error) {
 		s.Source += " (there is no home directory)"
 	}
 	if env.Value != "" {
-		return s, fmt.Errorf("there is no %s with the environment %q (see %s)", s.Source, env.Value, env)
+		return s, fmt.Errorf("%s names the environment %q, but %s does not exist", env, env.Value, s.Source)
 	}
 	return s, nil
 }
@@ -286,7 +296,7 @@ func (s *Settings) addFromKeyring(keyring Keyring, env string) {
 		}
 		value, err := keyring(k.service, env)
 		if err != nil {
-			s.hint = fmt.Sprintf(" (and the system's keyring can't be read: %v)", err)
+			s.hint = fmt.Sprintf(" (and %v; set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET instead)", err)
 			return
 		}
 		if value != "" {
@@ -305,7 +315,7 @@ func readText(name string) ([]byte, error) {
 		}
 		path = filepath.Join(home, inHome)
 	}
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -318,13 +328,29 @@ func readText(name string) ([]byte, error) {
 	return Text(name, data)
 }
 
+// readRegular reads a regular file of at most 1 MiB. A pipe would block, and a device may have
+// no end.
+func readRegular(path string) ([]byte, error) {
+	const maxSize = 1 << 20
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxSize:
+		return nil, errors.New("it is larger than 1 MiB")
+	}
+	return os.ReadFile(path) //nolint:gosec // the files of the sources
+}
+
 // DescribeJSON describes an error of json.Unmarshal without quoting the JSON.
 func DescribeJSON(data []byte, err error) string {
 	var syntax *json.SyntaxError
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Sprintf("invalid JSON in line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
+		return fmt.Sprintf("invalid JSON on line %d", 1+bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n")))
 	case errors.As(err, &mistyped):
 		return strings.TrimSpace(fmt.Sprintf("%s is a JSON %s", cmp.Or(mistyped.Field, "it"), mistyped.Value))
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -125,40 +126,40 @@ func TestFindInvalid(t *testing.T) {
 		flag string
 	}{
 		// Values.
-		"SAIL_CLIENT_SECRET in the environment begins or ends with white space":    {sources: sources{env: variables(api, "an-id", "hush-hush\r")}},
-		"SAIL_CLIENT_SECRET in the environment has white space inside":             {sources: sources{env: variables(api, "an-id", "hush-hush\nhush-hush")}},
-		"SAIL_CLIENT_SECRET in the environment has control or non-ASCII":           {sources: sources{env: variables(api, "an-id", "\ufeffhush-hush")}},
-		"SAIL_CLIENT_ID in the environment has control or non-ASCII":               {sources: sources{env: variables(api, "an\x1bid", secret)}},
-		"SAIL_CLIENT_ID in the environment begins or ends":                         {sources: sources{env: variables(api, "\u00a0", secret)}},
-		"SAIL_BASE_URL in the environment begins or ends with white space":         {sources: sources{env: variables(api+"\r", "an-id", secret)}},
-		"SAIL_BASE_URL in the environment has control or non-ASCII":                {sources: sources{env: variables("acm\xe9", "an-id", secret)}},
-		"SAIL_ACCESS_TOKEN in the environment begins":                              {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": secret + "\n"}}},
-		"SAIL_ACCESS_TOKEN in the environment has white space":                     {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": "Bearer " + secret}}},
-		"ClientSecret in ./config.json has control or non-ASCII characters":        {sources: sources{json: `{"BaseURL": "acme", "ClientId": "an-id", "ClientSecret": "hush-hush\u0000"}`}},
-		"ClientId in ./config.json begins or ends with white space":                {sources: sources{json: `{"BaseURL": "acme", "ClientId": " an-id", "ClientSecret": "hush-hush"}`}},
-		"BaseURL in ./config.json begins or ends with white space":                 {sources: sources{json: `{"BaseURL": "acme\t", "ClientId": "an-id", "ClientSecret": "hush-hush"}`}},
-		"environments.default.pat.clientsecret in " + YAMLFile + " begins or ends": {sources: sources{yaml: yaml("an-id", `hush-hush\r`)}},
-		"environments.default.pat.clientid in " + YAMLFile + " has control":        {sources: sources{yaml: yaml(`an\x07id`, secret)}},
-		"environments.default.baseurl in " + YAMLFile + ": the tenant is neither":  {sources: sources{yaml: strings.Replace(yaml("an-id", secret), "acme", secret+"_", 1)}},
-		"environments.pat.clientsecret of default in the system's keyring begins": {
+		"SAIL_CLIENT_SECRET in the environment has leading or trailing white space":         {sources: sources{env: variables(api, "an-id", "hush-hush\r")}},
+		"SAIL_CLIENT_SECRET in the environment contains white space":                        {sources: sources{env: variables(api, "an-id", "hush-hush\nhush-hush")}},
+		"SAIL_CLIENT_SECRET in the environment has control or non-ASCII":                    {sources: sources{env: variables(api, "an-id", "\ufeffhush-hush")}},
+		"SAIL_CLIENT_ID in the environment has control or non-ASCII":                        {sources: sources{env: variables(api, "an\x1bid", secret)}},
+		"SAIL_CLIENT_ID in the environment has leading or trailing":                         {sources: sources{env: variables(api, "\u00a0", secret)}},
+		"SAIL_BASE_URL in the environment has leading or trailing white space":              {sources: sources{env: variables(api+"\r", "an-id", secret)}},
+		"SAIL_BASE_URL in the environment has control or non-ASCII":                         {sources: sources{env: variables("acm\xe9", "an-id", secret)}},
+		"SAIL_ACCESS_TOKEN in the environment has leading":                                  {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": secret + "\n"}}},
+		"SAIL_ACCESS_TOKEN in the environment contains white space":                         {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": "Bearer " + secret}}},
+		"ClientSecret in ./config.json has control or non-ASCII characters":                 {sources: sources{json: `{"BaseURL": "acme", "ClientId": "an-id", "ClientSecret": "hush-hush\u0000"}`}},
+		"ClientId in ./config.json has leading or trailing white space":                     {sources: sources{json: `{"BaseURL": "acme", "ClientId": " an-id", "ClientSecret": "hush-hush"}`}},
+		"BaseURL in ./config.json has leading or trailing white space":                      {sources: sources{json: `{"BaseURL": "acme\t", "ClientId": "an-id", "ClientSecret": "hush-hush"}`}},
+		"environments.default.pat.clientsecret in " + YAMLFile + " has leading or trailing": {sources: sources{yaml: yaml("an-id", `hush-hush\r`)}},
+		"environments.default.pat.clientid in " + YAMLFile + " has control":                 {sources: sources{yaml: yaml(`an\x07id`, secret)}},
+		"environments.default.baseurl in " + YAMLFile + ": the tenant is neither":           {sources: sources{yaml: strings.Replace(yaml("an-id", secret), "acme", secret+"_", 1)}},
+		"environments.pat.clientsecret of default in the system's keyring has leading": {
 			sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"environments.pat.clientsecret default": "hush-hush\n"}},
 		},
 		// The tenant.
 		`SAIL_BASE_URL in the environment: the tenant URL has the path "/v3" (want ` + api + ` alone; the API version`: {sources: sources{env: variables(api+"/v3", "an-id", secret)}},
 		"SAIL_BASE_URL in the environment: the tenant is neither a name nor an https URL":                              {sources: sources{env: variables(strings.Repeat(secret, 8), "an-id", "x")}},
 		// What is missing.
-		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET are not set in the environment": {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
-		"looked in the environment, ./config.json, " + YAMLFile:                {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
-		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":           {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
-		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment":     {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
-		"looked in the environment, " + YAMLFile:                               {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
-		"pat.clientsecret is not set in " + YAMLFile + " or the system's key":  {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
-		"(and the system's keyring can't be read: locked)":                     {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "locked"}}},
-		"(if SailPoint's CLI keeps it in the system's keyring, set":            {sources: sources{yaml: yaml("an-id", "")}},
+		"SAIL_CLIENT_ID and SAIL_CLIENT_SECRET are not set in the environment":                          {sources: sources{env: variables(api, "", ""), json: jsonFile, yaml: twoEnvironments}},
+		"looked in the environment, ./config.json, " + YAMLFile:                                         {sources: sources{yaml: "activeenvironment: default\nauthtype: oauth\n"}},
+		"; add the prefix SAIL_ to CLIENT_SECRET in the environment":                                    {sources: sources{env: map[string]string{"CLIENT_SECRET": secret}}},
+		"; add the prefix SAIL_ to BASE_URL, CLIENT_ID in the environment":                              {sources: sources{env: map[string]string{"BASE_URL": api, "CLIENT_ID": "an-id"}}},
+		"looked in the environment, " + YAMLFile:                                                        {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "a"}, json: jsonFile, yaml: "environments: {a: {}}"}},
+		"pat.clientsecret is not set in " + YAMLFile + " or the system's key":                           {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{}}},
+		"(and the keyring is locked; set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET instead)": {sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"error": "the keyring is locked"}}},
+		"(if SailPoint's CLI keeps it in the system's keyring, set":                                     {sources: sources{yaml: yaml("an-id", "")}},
 		// Environments.
 		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: twoEnvironments}},
 		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: twoEnvironments}},
-		"there is no " + YAMLFile + ` with the environment "nope" (see SAIL_ACTIVEENVIRONMENT in the environment)`:                          {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile}},
+		`SAIL_ACTIVEENVIRONMENT in the environment names the environment "nope", but ` + YAMLFile + " does not exist":                       {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile}},
 		`has no environment "prod"; it has live, test (see --env)`:                                                                          {sources: sources{yaml: twoEnvironments}, flag: "prod"},
 		`has no environment "prod"; it has none (see --env)`:                                                                                {sources: sources{yaml: "authtype: pat"}, flag: "prod"},
 		`has no environment "gone"; it has live, test (see activeenvironment in ` + YAMLFile + ")":                                          {sources: sources{yaml: strings.Replace(twoEnvironments, ": live", ": gone", 1)}},
@@ -223,11 +224,36 @@ func TestFindUnreadable(t *testing.T) {
 		path := strings.Replace(name, "~/", "", 1)
 		require.NoError(t, os.MkdirAll(path, 0o700))
 		_, err := Find(Setting{}, nil)
-		require.ErrorContains(t, err, name+" can't be read: ")
+		require.ErrorContains(t, err, name+" can't be read: it is not a regular file")
 		require.NoError(t, os.Remove(path))
 		require.NoError(t, os.WriteFile(path, []byte(jsonFile), 0))
 		if _, err := Find(Setting{}, nil); os.Getuid() > 0 {
 			require.ErrorContains(t, err, name+" can't be read: permission denied")
+		}
+	}
+}
+
+// A file that would block or has no end is not read. Environments reads the same file.
+func TestFindIrregularFile(t *testing.T) {
+	for _, name := range []string{JSONFile, YAMLFile} {
+		for kind, create := range map[string]func(path string) error{
+			"pipe":   func(path string) error { return exec.Command("mkfifo", path).Run() },
+			"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+			"large":  func(path string) error { return os.WriteFile(path, make([]byte, 1<<20+1), 0o600) },
+			"large, link": func(path string) error {
+				return errors.Join(os.WriteFile(path+"2", make([]byte, 1<<20+1), 0o600), os.Symlink(filepath.Base(path)+"2", path))
+			},
+		} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				sources{}.find(t, "") //nolint:errcheck // for the directories
+				path := strings.Replace(name, "~/", "", 1)
+				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+				if err := create(path); err != nil {
+					t.Skip(err) // not on this system
+				}
+				_, err := Find(Setting{}, nil)
+				require.ErrorContains(t, err, name+" can't be read: it is ")
+			})
 		}
 	}
 }

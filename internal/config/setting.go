@@ -26,9 +26,9 @@ func (s Setting) Check() error {
 	var fault string
 	switch {
 	case s.Value != strings.TrimSpace(s.Value):
-		fault = "begins or ends with white space"
+		fault = "has leading or trailing white space"
 	case strings.ContainsFunc(s.Value, unicode.IsSpace):
-		fault = "has white space inside"
+		fault = "contains white space"
 	case strings.ContainsFunc(s.Value, func(r rune) bool { return r < ' ' || r > '~' }):
 		fault = "has control or non-ASCII characters"
 	default:

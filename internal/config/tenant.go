@@ -28,6 +28,14 @@ var uiDomains = []struct{ ui, api string }{
 	{".identitysoon.com", ".api.cloud.sailpoint.com"},
 }
 
+// A URLError reports a tenant's URL with a part that belongs in another setting.
+type URLError struct {
+	Credentials bool // whether the part is a user name or password, not a path
+	text        string
+}
+
+func (e *URLError) Error() string { return e.text }
+
 // BaseURL returns the URL of a tenant's API, without a trailing slash, given the tenant's
 // name, the URL of its API or a URL of its user interface.
 func BaseURL(tenant string) (string, error) {
@@ -42,7 +50,11 @@ func BaseURL(tenant string) (string, error) {
 	case tenant == "":
 		return bad("is empty " + want)
 	case strings.Contains(tenant, "@"):
-		return bad("contains a user name or password (want the credentials in separate settings)")
+		return "", &URLError{true, "the tenant contains a user name or password (want the credentials in separate settings)"}
+	case strings.ContainsAny(tenant, `"'`):
+		return bad("is in quotes " + want)
+	case strings.Contains(tenant, "$"):
+		return bad("contains a variable that was not replaced " + want)
 	case tenantName().MatchString(tenant) && !strings.EqualFold(tenant, "localhost"):
 		return "https://" + strings.ToLower(tenant) + ".api.identitynow.com", nil
 	}
@@ -75,11 +87,11 @@ func BaseURL(tenant string) (string, error) {
 	base := u.Scheme + "://" + strings.ToLower(u.Host)
 	switch {
 	case u.Scheme == "http" && !IsLoopback(host):
-		return bad("URL of %q is not encrypted (want https, except for a loopback host)", u.Host)
+		return bad("URL http://%s is not https (http is allowed only for a loopback host)", u.Host)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("URL has a query or a fragment (want %s alone)", base)
 	case u.Path != "" && u.Path != "/":
-		return bad("URL has the path %q (want %s alone; the API version is a separate setting)", u.Path, base)
+		return "", &URLError{false, fmt.Sprintf("the tenant URL has the path %q (want %s alone; the API version is a separate setting)", u.Path, base)}
 	}
 	return base, nil
 }
