@@ -26,9 +26,8 @@ type Observer struct {
 	// OnAttempt is called after each attempt of a request, token requests included.
 	OnAttempt func(context.Context, Attempt)
 	// OnWait is called before each wait of a known length, and again if the wait turns out
-	// longer. When a call joins the queue for the rate limit, Duration is the time until the
-	// next slot frees up; OnWait is called again when the call is first in the queue. The
-	// client does not know of waits inside a [RateLimiter].
+	// longer. A call that queues for the rate limit reports a wait when it is first in the
+	// queue. The client does not know of waits inside a [RateLimiter].
 	OnWait func(context.Context, Wait)
 }
 

@@ -112,7 +112,7 @@ func TestObserverWaitForRetryAfterOfAnotherCall(t *testing.T) {
 	})
 }
 
-// Exactly those calls that wait in the queue report a wait.
+// A call reports its wait for a slot when it is first in the queue.
 func TestObserverWaitsInTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,21 +127,15 @@ func TestObserverWaitsInTheQueue(t *testing.T) {
 				waits[ctx.Value(key{}).(int)]++
 			},
 		}))
-		start := time.Now()
-		waited := make([]time.Duration, len(waits))
 		var wg sync.WaitGroup
 		for i := range waits {
-			wg.Go(func() {
-				assert.NoError(t, list(context.WithValue(t.Context(), key{}, i), c))
-				waited[i] = time.Since(start)
-			})
+			wg.Go(func() { assert.NoError(t, list(context.WithValue(t.Context(), key{}, i), c)) })
 			synctest.Wait()
 		}
 		wg.Wait()
-		for i, n := range waits {
-			assert.Equal(t, waited[i] > 0, n > 0, "call %d waited for %v", i, waited[i])
-			assert.LessOrEqual(t, n, 3)
-		}
+		want := make([]int, len(waits))
+		want[10], want[20] = 1, 1 // for the others a slot is free when their turn comes
+		assert.Equal(t, want, waits)
 	})
 }
 

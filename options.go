@@ -83,7 +83,19 @@ func WithAPIVersion(v APIVersion) Option {
 // an early refusal can be lost with the connection.
 //
 // The default is a client with [DefaultTransport] and no Timeout. Whatever the client, an
-// attempt is cancelled if no data is sent or received for two minutes.
+// attempt is canceled if no data is sent or received for two minutes. An attempt that can be
+// repeated and is not an upload is canceled if it has no response after 60 seconds, and retried.
+//
+// The Transport gets no GetBody, so that it can't send a request again on its own. Retries are
+// up to the client, which knows whether a create may be repeated. A failed connection proves
+// that nothing was sent only if the Transport supports [net/http/httptrace], as
+// [http.Transport] and wrappers of it do. The client goes by the type of the error otherwise.
+//
+// [DefaultTransport] speaks HTTP/1.1 only, for the reasons given there. A Transport that speaks
+// HTTP/2 should detect dead connections with pings, for example with SendPingTimeout set to 30
+// seconds and PingTimeout to a minute in [http.Transport.HTTP2]. Otherwise it sends retries on
+// a connection that has died silently. Because a ping waits behind the data of an upload, a
+// short PingTimeout ends slow but healthy uploads.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -114,8 +126,8 @@ func WithRetry(p RetryPolicy) Option {
 // limit, so give each of them a part. Token requests are not counted. See also
 // [WithoutRateLimit] and [WithRateLimiter]; of the three, the last one wins.
 //
-// A call waits for a free slot. It fails with [ErrRateLimited] if its context ends first, and
-// at once if its deadline is before the next slot.
+// A call waits for a free slot. It fails with [ErrRateLimited] if its context ends first. When it
+// is first in the queue, it fails at once if its deadline is before the next slot.
 func WithRateLimit(n int, per time.Duration) Option {
 	return func(s *settings) error {
 		switch {

@@ -1,6 +1,7 @@
 package customizers_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -90,6 +91,40 @@ func TestLastOptionWins(t *testing.T) {
 	require.NoError(t, list(t.Context(), c))
 	assert.Equal(t, "/v2026/connector-customizers", wire.requests[0].URL.Path)
 	assert.True(t, strings.HasPrefix(wire.requests[0].UserAgent(), "second "))
+}
+
+// Of the options for the rate limit, the last one wins.
+func TestLastRateLimitWins(t *testing.T) {
+	t.Parallel()
+	limit, none, limiter := customizers.WithRateLimit(1, time.Second), customizers.WithoutRateLimit(), customizers.WithRateLimiter(minuteLimiter{})
+	for _, tt := range []struct {
+		opts []customizers.Option
+		took time.Duration // by two calls
+	}{
+		{[]customizers.Option{limiter, limit}, time.Second},
+		{[]customizers.Option{limit, limiter}, 2 * time.Minute},
+		{[]customizers.Option{limiter, none}, 0},
+		{[]customizers.Option{limit, none}, 0},
+		{[]customizers.Option{none, limit}, time.Second},
+		{[]customizers.Option{none, limiter}, 2 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := clientOver(t, respond(200, "[]"), tt.opts...)
+			start := time.Now()
+			for range 2 {
+				require.NoError(t, list(t.Context(), c))
+			}
+			assert.Equal(t, tt.took, time.Since(start))
+		})
+	}
+}
+
+// A minuteLimiter makes each request wait for a minute.
+type minuteLimiter struct{}
+
+func (minuteLimiter) Wait(context.Context) error {
+	time.Sleep(time.Minute)
+	return nil
 }
 
 func TestUserAgent(t *testing.T) {

@@ -8,7 +8,6 @@ type RateLimiter interface {
 	// Wait blocks until the client may send a request. It must return when ctx ends. If it
 	// returns an error, nothing is sent, and the call's error matches [ErrRateLimited] and the
 	// returned error, or the error of ctx if that has ended. A client calls Wait for one
-	// request at a time. It keeps the order of its calls, unless a Retry-After begins while
-	// they queue.
+	// request at a time, in the order of its calls.
 	Wait(ctx context.Context) error
 }

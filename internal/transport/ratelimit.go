@@ -20,7 +20,7 @@ func limit(next Handler, g *gate) Handler {
 // pause sends an attempt once no Retry-After is in effect.
 func pause(next Handler, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
-		if err := g.waitPause(c); err != nil {
+		if err := g.wait(c, nil); err != nil {
 			return nil, err
 		}
 		return next.Do(c)
@@ -39,81 +39,35 @@ type gate struct {
 	limiter Limiter
 	maxWait time.Duration
 	hooks   Hooks
-	turn    chan struct{} // held by the attempt that waits for the next slot
-	wake    chan struct{} // wakes that attempt early
+	turn    chan struct{} // held by the attempt that is first in the queue
 
 	mu       sync.Mutex
-	slotAt   time.Time     // when the next slot frees up, as far as known
 	pauseEnd time.Time     // zero before the first pause
-	extended chan struct{} // closed when a pause begins or is extended
+	changed  chan struct{} // closed when a pause begins or is extended, or a slot is returned unused
 }
 
 func newGate(o Options) *gate {
 	return &gate{
 		window: o.Window, limiter: o.Limiter, maxWait: o.Retry.MaxWait, hooks: o.Hooks,
-		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), extended: make(chan struct{}),
+		turn: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
 
-// acquire waits for a slot and for the end of any pause.
+// acquire waits for a slot and for the end of any pause. Attempts queue for the turn in order,
+// because a channel wakes its senders in order.
 func (g *gate) acquire(c *Call) error {
-	if err := g.waitPause(c); err != nil || g.window == nil && g.limiter == nil {
+	if err := g.wait(c, nil); err != nil || g.window == nil && g.limiter == nil {
 		return err
 	}
-	if err := g.queue(c); err != nil {
-		return err
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-c.Context.Done():
+		return &WaitError{reason: noSlot, cause: contextError(c.Context)}
 	}
-	defer func() { <-g.turn }()
-	if g.limiter != nil {
-		return g.waitLimiter(c)
+	if g.limiter == nil {
+		return g.wait(c, g.window.take)
 	}
-	for {
-		if err := g.waitPause(c); err != nil {
-			return err
-		}
-		wait := g.window.take()
-		if wait == 0 {
-			return nil
-		}
-		if err := g.announceSlot(c, wait); err != nil {
-			return err
-		}
-		slotAt := time.Now().Add(wait)
-		g.setSlotAt(slotAt)
-		if err := sleep(c.Context, wait, g.wake); err != nil {
-			return &WaitError{Wait: time.Until(slotAt), reason: noSlot, cause: err}
-		}
-	}
-}
-
-// queue waits until the attempt may ask for a slot. A channel wakes its senders in order,
-// but after a pause begins they queue again in any order.
-func (g *gate) queue(c *Call) error {
-	for {
-		select {
-		case g.turn <- struct{}{}:
-			return nil
-		default:
-		}
-		slotIn, extended := g.nextSlot()
-		if err := g.announceSlot(c, slotIn); err != nil {
-			return err
-		}
-		select {
-		case g.turn <- struct{}{}:
-			return nil
-		case <-extended:
-			if _, _, err := g.checkPause(c); err != nil {
-				return err
-			}
-		case <-c.Context.Done():
-			return &WaitError{reason: noSlot, cause: contextError(c.Context)}
-		}
-	}
-}
-
-// waitLimiter waits for the user's limiter.
-func (g *gate) waitLimiter(c *Call) error {
 	err := g.limiter.Wait(c.Context)
 	switch {
 	case c.Context.Err() != nil:
@@ -121,7 +75,37 @@ func (g *gate) waitLimiter(c *Call) error {
 	case err != nil:
 		return &WaitError{reason: "the rate limiter failed", cause: err}
 	}
-	return g.waitPause(c) // a pause may have begun meanwhile
+	return g.wait(c, nil) // a pause may have begun meanwhile
+}
+
+// wait waits until no pause is in effect and take, unless it is nil, returns no wait. It
+// announces each wait. It fails at once if a wait would end after the deadline, or if a pause
+// exceeds the maximum.
+func (g *gate) wait(c *Call, take func() time.Duration) error {
+	for {
+		if c.Context.Err() != nil {
+			return contextError(c.Context)
+		}
+		left, changed := g.pauseLeft()
+		text, reason := paused, RetryAfter
+		if left > g.maxWait {
+			return &WaitError{Wait: left, reason: paused}
+		}
+		if left == 0 && take != nil {
+			left, text, reason = take(), noSlot, RateLimit
+		}
+		if left == 0 {
+			return nil
+		}
+		if err := checkDeadline(c.Context, left, text); err != nil {
+			return err
+		}
+		g.hooks.announce(c, c.Attempt, c.Previous, reason, left)
+		end := time.Now().Add(left)
+		if err := sleep(c.Context, left, changed); err != nil {
+			return &WaitError{Wait: time.Until(end), reason: text, cause: err}
+		}
+	}
 }
 
 // release returns the slot of an attempt.
@@ -131,39 +115,16 @@ func (g *gate) release(c *Call) {
 	}
 	g.window.release(c.sent)
 	if !c.sent {
-		g.wakeFirst()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.wake()
 	}
 }
 
-// wakeFirst wakes the attempt that waits for the next slot.
-func (g *gate) wakeFirst() {
-	select {
-	case g.wake <- struct{}{}:
-	default: // already woken
-	}
-}
-
-// announceSlot announces a wait for a slot. It fails if the wait would end after the deadline.
-func (g *gate) announceSlot(c *Call, wait time.Duration) error {
-	if err := checkDeadline(c.Context, wait, noSlot); err != nil {
-		return err
-	}
-	g.hooks.announce(c, c.Attempt, c.Previous, RateLimit, wait)
-	return nil
-}
-
-func (g *gate) setSlotAt(t time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.slotAt = t
-}
-
-// nextSlot returns the time until the next slot frees up, as far as known, and a channel
-// that is closed when a pause begins or is extended.
-func (g *gate) nextSlot() (in time.Duration, extended <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return max(0, time.Until(g.slotAt)), g.extended
+// wake makes all attempts that wait look again.
+func (g *gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 // maxPause limits a pause, so that a Retry-After date in the far future doesn't stop a
@@ -176,48 +137,16 @@ func (g *gate) pause(d time.Duration) {
 	defer g.mu.Unlock()
 	if end := time.Now().Add(min(d, maxPause)); end.After(g.pauseEnd) {
 		g.pauseEnd = end
-		close(g.extended)
-		g.extended = make(chan struct{})
-		g.wakeFirst()
+		g.wake()
 	}
 }
 
-// pauseLeft returns the rest of the pause, and a channel that is closed when it is extended.
-func (g *gate) pauseLeft() (left time.Duration, extended <-chan struct{}) {
+// pauseLeft returns the rest of the pause, and a channel that is closed when an attempt that
+// waits should look again.
+func (g *gate) pauseLeft() (left time.Duration, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(0, time.Until(g.pauseEnd)), g.extended
-}
-
-// waitPause waits until no pause is in effect.
-func (g *gate) waitPause(c *Call) error {
-	for {
-		left, extended, err := g.checkPause(c)
-		if err != nil || left == 0 {
-			return err
-		}
-		if err := sleep(c.Context, left, extended); err != nil {
-			left, _ = g.pauseLeft()
-			return &WaitError{Wait: left, reason: paused, cause: err}
-		}
-	}
-}
-
-// checkPause announces the wait for the end of a pause. It fails if the wait exceeds the
-// maximum or would end after the deadline.
-func (g *gate) checkPause(c *Call) (left time.Duration, extended <-chan struct{}, err error) {
-	if c.Context.Err() != nil {
-		return 0, nil, contextError(c.Context)
-	}
-	left, extended = g.pauseLeft()
-	if left > g.maxWait {
-		return 0, nil, &WaitError{Wait: left, reason: paused}
-	}
-	if err := checkDeadline(c.Context, left, paused); err != nil {
-		return 0, nil, err
-	}
-	g.hooks.announce(c, c.Attempt, c.Previous, RetryAfter, left)
-	return left, extended, nil
+	return max(0, time.Until(g.pauseEnd)), g.changed
 }
 
 // checkDeadline returns a [*WaitError] if a wait from now would end after the deadline of ctx.

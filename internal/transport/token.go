@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ func authorize(next Handler, t *tokens, g *gate) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
 		token, err := t.get(c.Context)
 		for left, _ := g.pauseLeft(); err == nil && left > 0; left, _ = g.pauseLeft() {
-			if err = g.waitPause(c); err == nil {
+			if err = g.wait(c, nil); err == nil {
 				token, err = t.get(c.Context)
 			}
 		}
@@ -53,53 +54,42 @@ type tokens struct {
 
 // A fetch of a token is shared by all callers that wait for it.
 type fetch struct {
-	done     chan struct{}
-	token    *oauth2.Token
-	err      error
-	canceled bool // whether it failed because the context of its first caller ended
+	done  chan struct{}
+	token *oauth2.Token
+	err   error
 }
 
-// get returns the token. It fetches one if there is none or it is about to expire. If a
-// fetch fails because the context of its first caller ended, another caller starts a new one.
+// get returns the token. It fetches one if there is none or it is about to expire. The fetch
+// has the values of its first caller's context, but outlives it, because others need the
+// token. The retry policy and the watchdog limit its duration.
 func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
-	for {
-		t.mu.Lock()
-		if t.token != nil && (t.renewAt.IsZero() || time.Now().Before(t.renewAt)) {
-			token := t.token
-			t.mu.Unlock()
-			return token, nil
-		}
-		f, own := t.current, false
-		if f == nil {
-			f, own = &fetch{done: make(chan struct{})}, true
-			t.current = f
-			go t.run(ctx, f)
-		}
-		t.mu.Unlock()
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, contextError(ctx)
-		}
-		if own || !f.canceled {
-			return f.token, f.err
-		}
-		if ctx.Err() != nil {
-			return nil, contextError(ctx)
-		}
+	t.mu.Lock()
+	if t.token != nil && (t.renewAt.IsZero() || time.Now().Before(t.renewAt)) {
+		defer t.mu.Unlock()
+		return t.token, nil
+	}
+	f := t.current
+	if f == nil {
+		f = &fetch{done: make(chan struct{}), err: errors.New("the token source did not return")}
+		t.current = f
+		go t.run(context.WithoutCancel(ctx), f)
+	}
+	t.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return nil, contextError(ctx)
 	}
 }
 
-// run fetches a token. It runs in its own goroutine, because its caller may return first.
+// run fetches a token. It runs in its own goroutine, because its callers may return first.
 func (t *tokens) run(ctx context.Context, f *fetch) {
-	f.err = errors.New("the token source did not return")
 	defer func() {
 		if r := recover(); r != nil { // of a token source or an observer
 			cause, _ := r.(error)
 			f.err = tokenError(cause, "fetching a token panicked: %v", r)
 		}
-		_, hasDeadline := ctx.Deadline()
-		f.canceled = f.err != nil && (ctx.Err() != nil || hasDeadline && errors.Is(f.err, context.DeadlineExceeded))
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if f.err == nil {
@@ -171,12 +161,11 @@ func FromCredentials(tokenURL, clientID, clientSecret string, header http.Header
 			return nil, err
 		}
 		var body struct {
-			AccessToken string  `json:"access_token"`
-			TokenType   string  `json:"token_type"`
+			AccessToken string  `json:"access_token"` // the type is always Bearer, whatever token_type holds
 			ExpiresIn   seconds `json:"expires_in"`
 		}
-		err = json.Unmarshal(resp.Data, &body)
-		t := &oauth2.Token{AccessToken: body.AccessToken, TokenType: body.TokenType}
+		err = json.Unmarshal(bytes.TrimPrefix(resp.Data, []byte("\ufeff")), &body)
+		t := &oauth2.Token{AccessToken: body.AccessToken}
 		if body.ExpiresIn > 0 {
 			t.Expiry = time.Now().Add(time.Duration(body.ExpiresIn))
 		}
@@ -201,11 +190,17 @@ func (s *seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// maxToken is the maximum length of a token. Servers accept headers of 8 to 16 KiB.
+const maxToken = 64 << 10
+
 // CheckToken returns an error if the token is invalid in a header. The error does not quote
 // the token.
 func CheckToken(t *oauth2.Token) error {
 	if t == nil || t.AccessToken == "" {
 		return errors.New("the access token is empty")
+	}
+	if len(t.AccessToken) > maxToken {
+		return fmt.Errorf("the access token has %d bytes (want at most %d)", len(t.AccessToken), maxToken)
 	}
 	for _, r := range t.AccessToken {
 		if r <= ' ' || r > '~' {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -58,81 +59,84 @@ func TestCallsShareFetch(t *testing.T) {
 	})
 }
 
-// If the context of the call that started a fetch ends, the other calls don't fail.
-func TestFirstCallerOfFetchReturns(t *testing.T) {
+// A fetch outlives the calls that wait for it. Later calls use its token.
+func TestFetchOutlivesItsCallers(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		end     func(context.Context) (context.Context, context.CancelFunc)
-		fetch   TokenFetcher
-		rt      roundTripper
-		fetches int
-	}{
-		"canceled": {
-			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
-			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				ctx, cancel := context.WithCancel(ctx)
-				time.AfterFunc(time.Second, cancel)
-				return ctx, cancel
-			},
-			rt: hang, fetches: 2,
-		},
-		"deadline too short for a retry": {
-			fetch: FromCredentials(tokenURL, "id", "secret", http.Header{}),
-			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, 3*time.Second)
-			},
-			rt: func(*http.Request) (*http.Response, error) {
-				time.Sleep(time.Second)
-				return newResponse(503, "", "Retry-After", "5"), nil
-			},
-			fetches: 2,
-		},
-		"source that ignores the context": {
-			fetch: func(context.Context, Handler) (*oauth2.Token, error) {
-				time.Sleep(time.Minute)
-				return &oauth2.Token{AccessToken: "token"}, nil
-			},
-			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, time.Second)
-			},
-			fetches: 1,
-		},
+	for name, fetch := range map[string]TokenFetcher{
+		"token request": FromCredentials(tokenURL, "id", "secret", http.Header{}),
+		"token source": FromSource(sourceFunc(func() (*oauth2.Token, error) {
+			time.Sleep(3 * time.Second)
+			return &oauth2.Token{AccessToken: "token"}, nil
+		})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fetches, requests := 0, 0
+				fetches := 0
+				type key struct{}
 				h := newChain(func(req *http.Request) (*http.Response, error) {
 					if req.URL.String() != tokenURL {
 						return newResponse(200, ""), nil
 					}
-					if requests++; requests == 1 {
-						return tt.rt(req)
+					select {
+					case <-time.After(3 * time.Second):
+						return newResponse(200, `{"access_token":"token"}`), nil
+					case <-req.Context().Done():
+						return nil, req.Context().Err()
 					}
-					return newResponse(200, `{"access_token":"token"}`), nil
 				}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
 					fetches++
-					return tt.fetch(ctx, h)
+					assert.Equal(t, "of the first caller", ctx.Value(key{}))
+					return fetch(ctx, h)
 				}))
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					ctx, cancel := tt.end(t.Context())
-					defer cancel()
-					_, err := get(ctx, h)
-					assert.True(t, errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded), "%v", err)
-				})
-				synctest.Wait()
-				for range 10 {
-					wg.Go(func() {
-						_, err := get(t.Context(), h)
-						assert.NoError(t, err)
-					})
+				succeeded := 0
+				for range 30 {
+					ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "of the first caller"), 2*time.Second)
+					took, err := get(ctx, h)
+					cancel()
+					if err == nil {
+						succeeded++
+						continue
+					}
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					assert.Equal(t, 2*time.Second, took)
+					assert.True(t, errorOf(t, err).NotSent)
 				}
-				wg.Wait()
-				assert.Equal(t, tt.fetches, fetches)
+				assert.Equal(t, 29, succeeded)
+				assert.Equal(t, 1, fetches)
 			})
 		})
 	}
+}
+
+// A token that is refused late, after another call has renewed it, is not fetched again.
+func TestLateRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fetches := 0
+		next := numberedTokens(time.Hour)
+		h := newChain(func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodPut {
+				time.Sleep(time.Minute)
+			}
+			if req.Header.Get("Authorization") == "Bearer 1" {
+				return newResponse(401, ""), nil
+			}
+			return newResponse(200, ""), nil
+		}, withFetch(func(ctx context.Context, h Handler) (*oauth2.Token, error) {
+			fetches++
+			return next(ctx, h)
+		}))
+		var wg sync.WaitGroup
+		for _, method := range []string{http.MethodPut, http.MethodGet} {
+			wg.Go(func() {
+				_, err := h.Do(newCall(t.Context(), method))
+				assert.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 2, fetches)
+	})
 }
 
 // If a fetch fails, all calls that wait for it fail and send nothing. The next call fetches
@@ -143,8 +147,11 @@ func TestFetchFails(t *testing.T) {
 	for want, source := range map[string]func() (*oauth2.Token, error){
 		"no token from the token source: broken":                    func() (*oauth2.Token, error) { return nil, broken },
 		"no token from the token source: the access token is empty": func() (*oauth2.Token, error) { return nil, nil },
-		"fetching a token panicked: broken":                         func() (*oauth2.Token, error) { panic(broken) },
-		"the token source did not return":                           func() (*oauth2.Token, error) { runtime.Goexit(); return nil, nil },
+		"no token from the token source: the access token has 2000000 bytes (want at most 65536)": func() (*oauth2.Token, error) {
+			return &oauth2.Token{AccessToken: strings.Repeat("t", 2_000_000)}, nil
+		},
+		"fetching a token panicked: broken": func() (*oauth2.Token, error) { panic(broken) },
+		"the token source did not return":   func() (*oauth2.Token, error) { runtime.Goexit(); return nil, nil },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +215,7 @@ func TestFromCredentials(t *testing.T) {
 		want *oauth2.Token
 		life time.Duration
 	}{
-		"number":       {`{"access_token":"a.b-c","token_type":"bearer","expires_in":749}`, &oauth2.Token{AccessToken: "a.b-c", TokenType: "bearer"}, 749 * time.Second},
+		"number":       {`{"access_token":"a.b-c","token_type":"bearer","expires_in":749}`, &oauth2.Token{AccessToken: "a.b-c"}, 749 * time.Second},
 		"float":        {`{"access_token":"t","expires_in":1.5}`, &oauth2.Token{AccessToken: "t"}, 1500 * time.Millisecond},
 		"string":       {`{"access_token":"t","expires_in":"749"}`, &oauth2.Token{AccessToken: "t"}, 749 * time.Second},
 		"absent":       {`{"access_token":"t"}`, &oauth2.Token{AccessToken: "t"}, 0},
@@ -218,6 +225,12 @@ func TestFromCredentials(t *testing.T) {
 		"huge":         {`{"access_token":"t","expires_in":1e300}`, &oauth2.Token{AccessToken: "t"}, 0},
 		"object":       {`{"access_token":"t","expires_in":{"s":1}}`, &oauth2.Token{AccessToken: "t"}, 0},
 		"text":         {`{"access_token":"t","expires_in":"soon"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"type number":  {`{"access_token":"t","token_type":5}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"type list":    {`{"access_token":"t","token_type":["bearer"]}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"type unknown": {`{"access_token":"t","token_type":"JWT\n"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"BOM":          {"\ufeff" + `{"access_token":"t"}`, &oauth2.Token{AccessToken: "t"}, 0},
+		"largest":      {`{"access_token":"` + strings.Repeat("t", maxToken) + `"}`, &oauth2.Token{AccessToken: strings.Repeat("t", maxToken)}, 0},
+		"too large":    {`{"access_token":"` + strings.Repeat("t", maxToken+1) + `"}`, nil, 0},
 		"no token":     {`{"error":"no"}`, nil, 0},
 		"empty body":   {``, nil, 0},
 		"HTML":         {`<html>`, nil, 0},
