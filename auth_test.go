@@ -24,10 +24,10 @@ import (
 func TestInvalidAuth(t *testing.T) {
 	t.Parallel()
 	for says, auth := range map[string]customizers.Auth{
-		"no credentials":                                {},
-		"the token source is nil":                       customizers.TokenSource(nil),
-		"client ID is empty":                            customizers.ClientCredentials("", "hush-hush"),
-		"client secret is empty":                        customizers.ClientCredentials("the-id", ""),
+		"no credentials":                                    {},
+		"the token source is nil":                           customizers.TokenSource(nil),
+		"client ID is empty":                                customizers.ClientCredentials("", "hush-hush"),
+		"client secret is empty":                            customizers.ClientCredentials("the-id", ""),
 		"client ID has leading or trailing white space":     customizers.ClientCredentials(" the-id", "hush-hush"),
 		"client secret has leading or trailing white space": customizers.ClientCredentials("the-id", "hush-hush\n"),
 	} {

@@ -1,6 +1,7 @@
 package customizers_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -372,6 +373,107 @@ func TestProxyThatDoesNotAnswer(t *testing.T) {
 			assert.Equal(t, took, time.Since(start))
 		})
 	}
+}
+
+// dialPipe returns a transport whose connections are pipes, each served by the next of serve, in
+// virtual time.
+func dialPipe(t *testing.T, serve ...func(net.Conn)) *http.Transport {
+	t.Helper()
+	transport := customizers.DefaultTransport().(*http.Transport).Clone()
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		if len(serve) == 0 {
+			return nil, errors.New("no more connections")
+		}
+		client, server := net.Pipe()
+		go serve[0](server)
+		serve = serve[1:]
+		return client, nil
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// A connection that dies without a sign costs a call that can be repeated a minute. The retry
+// has another connection.
+func TestDeadConnection(t *testing.T) {
+	t.Parallel()
+	serve := func(requests int) func(net.Conn) { // the connection dies after so many
+		return func(c net.Conn) {
+			defer func() { _ = c.Close() }()
+			r := bufio.NewReader(c)
+			for range requests {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n[{\"id\":\"1\"}]")
+			}
+			_, _ = io.Copy(io.Discard, r)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, "http://127.0.0.1:1", customizers.TokenSource(static("token")), quick,
+			customizers.WithHTTPClient(&http.Client{Transport: dialPipe(t, serve(1), serve(2), serve(2))}))
+		require.NoError(t, list(t.Context(), c))
+		start := time.Now()
+		require.NoError(t, list(t.Context(), c))
+		assert.WithinDuration(t, start.Add(time.Minute), time.Now(), time.Second)
+
+		require.NoError(t, list(t.Context(), c))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		require.ErrorIs(t, list(ctx, c), context.DeadlineExceeded)
+		require.NoError(t, list(t.Context(), c), "the end of a call closes its connection")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, "http://127.0.0.1:1", customizers.TokenSource(static("token")), quick,
+			customizers.WithHTTPClient(&http.Client{Transport: dialPipe(t, serve(0), serve(1))}))
+		start := time.Now()
+		_, err := c.Create(t.Context(), customizers.CreateRequest{Name: "n"})
+		requireFailure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+		assert.Equal(t, 2*time.Minute, time.Since(start))
+	})
+}
+
+// A response that comes late and byte by byte, its header too, is not a dead connection.
+func TestSlowConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const response = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n[{\"id\":\"1\"}]"
+		c := newClient(t, "http://127.0.0.1:1", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+			Transport: dialPipe(t, func(c net.Conn) {
+				_, _ = http.ReadRequest(bufio.NewReader(c))
+				time.Sleep(40 * time.Second)
+				for _, b := range []byte(response) {
+					time.Sleep(time.Second)
+					_, _ = c.Write([]byte{b})
+				}
+			}),
+		}))
+		start := time.Now()
+		require.NoError(t, list(t.Context(), c))
+		assert.Equal(t, 40*time.Second+time.Duration(len(response))*time.Second, time.Since(start))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, "http://127.0.0.1:1", customizers.TokenSource(static("token")), customizers.WithHTTPClient(&http.Client{
+			Transport: dialPipe(t, func(c net.Conn) {
+				req, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil {
+					return
+				}
+				for err == nil {
+					time.Sleep(30 * time.Second)
+					_, err = io.CopyN(io.Discard, req.Body, 64<<10)
+				}
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"version\":1}")
+			}),
+		}))
+		start := time.Now()
+		_, err := c.CreateVersion(t.Context(), "one", bytes.NewReader(make([]byte, 1<<19)))
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(start), 4*time.Minute)
+	})
 }
 
 // An http2Server carries out each request that it gets over a connection, and then calls respond
