@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 )
@@ -123,24 +123,13 @@ func readBounded(body io.Reader, length int64) ([]byte, error) {
 	if length > maxBody {
 		return nil, errTooLarge
 	}
-	if length < 0 {
-		length = 512
+	var b bytes.Buffer
+	b.Grow(int(max(length, 0)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(body, maxBody+1))
+	if err == nil && b.Len() > maxBody {
+		err = errTooLarge
 	}
-	data := make([]byte, 0, length+1)
-	for {
-		n, err := body.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return data, nil
-		case err != nil:
-			return data, err
-		case len(data) > maxBody:
-			return data, errTooLarge
-		case len(data) == cap(data):
-			data = slices.Grow(data, len(data))
-		}
-	}
+	return b.Bytes(), err
 }
 
 // A watchdog follows an attempt on the wire. It cancels an attempt once no byte has moved for
