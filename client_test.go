@@ -258,3 +258,15 @@ func (c countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
 }
+
+// A delete has succeeded if the service responds to its retry that nothing is there, whatever
+// the body says.
+func TestDeleteAfterALostResponse(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "<html>", `{"trackingId":"t"}`, "{"} {
+		wire := newScript(respond(502, ""), respond(404, body, "Content-Type", "text/html"))
+		require.NoError(t, clientOver(t, wire).Delete(t.Context(), "x"), body)
+		assert.Len(t, wire.requests, 2)
+	}
+	require.ErrorContains(t, clientOver(t, respond(200, "<html>")).Delete(t.Context(), "x"), "unexpected body (6 bytes of application/json)")
+}

@@ -12,8 +12,8 @@
 //		fmt.Println(c.ID, c.Name, c.ImageVersion)
 //	}
 //
-// A [Client] is safe for concurrent use. Every method takes a context and returns soon
-// after it ends.
+// A [Client] is safe for concurrent use. Every method takes a context, or a request with one,
+// and returns soon after it ends.
 //
 // # Authentication
 //
@@ -32,9 +32,11 @@
 // tracking ID. Use [errors.Is] and the sentinels to tell failures apart:
 //
 //   - [ErrBadRequest], [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrRateLimited]
-//     and [ErrServer] stand for the status of the last response;
+//     and [ErrServer] report the status of the last response;
 //   - [ErrConnection] means that no complete response was received;
 //   - [ErrOutcomeUnknown] means that a create failed, but the service may have carried it out.
+//
+// Other statuses, such as 409, match none of them.
 //
 // # Retries
 //

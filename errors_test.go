@@ -225,10 +225,10 @@ func TestErrorTextsAreBounded(t *testing.T) {
 		_, _ = fmt.Fprintf(&many, `{"text":"%d%s"},`, i, strings.Repeat("x", 40))
 	}
 	for _, response := range []roundTripper{
-		respond(200, `{"id":`+long+`}`), respond(200, `{"id":"x","created":"`+long+`"}`), respond(200, long), respond(200, "<title>"+long+"</title>"),
+		respond(200, `{"id":`+long+`}`), respond(200, `{"id":"x","imageVersion":`+long+`}`), respond(200, `{"id":"x","created":"`+long+`"}`), respond(200, long), respond(200, "<title>"+long+"</title>"),
 		respond(400, `{"detailCode":"`+most+`","trackingId":"`+most+`","messages":[{"locale":"`+most+`","localeOrigin":"`+most+`","text":"`+most+`"}],"error":"`+most+`"}`,
 			"SLPT-Request-ID", most),
-		respond(400, `{"messages":[`+many.String()+`{}]}`),
+		respond(400, `{"messages":[`+many.String()+`{}]}`), respond(200, `{"messages":[`+strings.Repeat("{},", 1<<20)+`{}]}`),
 		respond(302, "", "Location", "https://"+most), respond(404, "x", "Content-Type", "x/"+most),
 		func(*http.Request) (*http.Response, error) { return nil, errors.New(long) },
 	} {
@@ -244,6 +244,10 @@ func TestErrorTextsAreBounded(t *testing.T) {
 			var e *customizers.Error
 			require.ErrorAs(t, err, &e)
 			assert.Less(t, len(e.Error()), 8<<10)
+			if e.StatusCode == http.StatusOK {
+				assert.Less(t, len(e.Err.Error()), 2<<10)
+			}
+			assert.Less(t, len(e.Messages), 64<<10)
 			for _, text := range []string{e.Path, e.DetailCode, e.TrackingID, e.RequestID} {
 				assert.LessOrEqual(t, len(text), 520)
 			}
@@ -252,7 +256,10 @@ func TestErrorTextsAreBounded(t *testing.T) {
 			}
 		}
 	}
-	requireFailure(t, &customizers.Error{Err: errors.New(long)})
+	for _, op := range operations[:2] {
+		err := op.call(t.Context(), clientOver(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New(long) }), noRetry))
+		assert.Less(t, len(err.Error()), 1<<10)
+	}
 	assert.Less(t, len((&customizers.Error{Err: errors.New(long)}).Error()), 8<<10)
 }
 

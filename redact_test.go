@@ -3,8 +3,10 @@ package customizers_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	stdhtml "html"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -129,6 +131,41 @@ func TestRedaction(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The same for what did not come in a response: an error of the connection or of a body, the path
+// of a request. The error doesn't wrap a cause that has a secret.
+func TestRedactionOfCauses(t *testing.T) {
+	t.Parallel()
+	const token = "the-token-0123456789-0123456789-0123456789"
+	broken := errors.New(strings.Repeat("x", 512-len(token)/2) + token)
+	var out strings.Builder
+	var r record
+	client := func(rt roundTripper) *customizers.Client {
+		return newClient(t, "acme", customizers.TokenSource(static(token)), quick, r.option(), customizers.WithHTTPClient(&http.Client{Transport: rt}),
+			customizers.WithLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	}
+	_, err := client(func(*http.Request) (*http.Response, error) { return nil, broken }).Get(t.Context(), "x")
+	requireFailure(t, err, customizers.ErrConnection)
+	errs := []error{err}
+	req := request(t, http.MethodPut, "/x/"+url.PathEscape(token), strings.NewReader("x"))
+	req.GetBody = func() (io.ReadCloser, error) { return nil, broken }
+	resp, err := client(respond(503, "")).Do(req)
+	require.NoError(t, err)
+	err = customizers.CheckResponse(resp)
+	require.ErrorContains(t, err, "not retried: ")
+	require.ErrorContains(t, err, "/x/[redacted]")
+	errs = append(errs, err)
+	for _, err := range errs {
+		out.WriteString(everyFormat(err))
+		assert.NotErrorIs(t, err, broken)
+	}
+	out.WriteString(everyFormat(r.attempts))
+	assertNoPart(t, out.String(), token)
+	assert.Contains(t, out.String(), "path=/x/[redacted]")
+	for _, a := range r.attempts {
+		assert.Contains(t, []string{"/v2024/connector-customizers/x", "/x/[redacted]"}, a.Path)
 	}
 }
 

@@ -59,18 +59,12 @@ func adviceOn(err error) string {
 	return ""
 }
 
-const intermediaryAdvice = "something in front of the tenant rejected the request, so the credentials are not the cause: check for an IP allow list, a firewall or a proxy"
+const intermediaryAdvice = "check for a proxy, a firewall or an IP allow list in front of the tenant: the credentials are not the cause"
 
-// fromIntermediary reports whether the response that err is about came from something in front
-// of the tenant, such as a firewall: it has neither an ID nor the form of the service's errors.
+// fromIntermediary reports whether something in front of the tenant rejected the request.
 func fromIntermediary(err error) bool {
 	e, ok := errors.AsType[*customizers.Error](err)
-	if !ok || e.StatusCode/100 != 4 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusNotFound ||
-		e.DetailCode+e.TrackingID+e.RequestID != "" {
-		return false
-	}
-	page := strings.Contains(e.Error(), "instead of a JSON error")
-	return page || len(e.Messages) == 1 && e.Messages[0].Text == "Forbidden" // of an API gateway of AWS
+	return ok && e.Intermediary && e.StatusCode/100 == 4 && e.StatusCode != http.StatusNotFound
 }
 
 // connectionAdvice returns advice on a failed connection to base.
