@@ -61,16 +61,11 @@ func adviceOn(err error) string {
 
 const intermediaryAdvice = "something in front of the tenant rejected the request, so the credentials are not the cause: check for an IP allow list, a firewall or a proxy"
 
-// fromIntermediary reports whether the response that err is about came from something in front
-// of the tenant, such as a firewall: it has neither an ID nor the form of the service's errors.
+// fromIntermediary reports whether err is a response of something in front of the tenant, such
+// as a firewall. A 404 may be due to the URL, and a 429 has advice of its own.
 func fromIntermediary(err error) bool {
 	e, ok := errors.AsType[*customizers.Error](err)
-	if !ok || e.StatusCode/100 != 4 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusNotFound ||
-		e.DetailCode+e.TrackingID+e.RequestID != "" {
-		return false
-	}
-	page := strings.Contains(e.Error(), "instead of a JSON error")
-	return page || len(e.Messages) == 1 && e.Messages[0].Text == "Forbidden" // of an API gateway of AWS
+	return ok && e.Intermediary && e.StatusCode != http.StatusNotFound && e.StatusCode != http.StatusTooManyRequests
 }
 
 // connectionAdvice returns advice on a failed connection to base.
