@@ -123,10 +123,10 @@ func certFileAdvice() string {
 	if file == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which don't use it
 		return ""
 	}
-	info, err := os.Stat(file)
+	info, err := os.Stat(file) //nolint:gosec // the file that the user names
 	var data []byte
 	if err == nil && info.Mode().IsRegular() {
-		data, err = os.ReadFile(file) //nolint:gosec // the file that the user names
+		data, err = os.ReadFile(file) //nolint:gosec // as above
 	}
 	_, derErr := x509.ParseCertificates(data)
 	fault := "has no certificate in PEM form"

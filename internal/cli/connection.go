@@ -61,7 +61,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 
 var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersionV1)}
 
-// check refuses invalid flags. An empty flag often comes from an unset variable. Ignoring it
+// check rejects invalid flags. An empty flag often comes from an unset variable. Ignoring it
 // could select another tenant.
 func (c *connection) check(cmd *cobra.Command) error {
 	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
