@@ -1,7 +1,9 @@
 package acceptance
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -56,6 +58,17 @@ func TestDeleteAsksOnDumbTerminal(t *testing.T) {
 	assert.Contains(t, screen, "Deleted hr-feed")
 	assert.Contains(t, screen, "Deleted badge-sync")
 	assert.NotContains(t, term.output(), "\x1b")
+}
+
+// delete does not ask if nobody sees the question.
+func TestDeleteNeedsTerminal(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(program, "delete", "hr-feed")
+	cmd.Env = environ(t.TempDir(), "SAIL_BASE_URL=http://127.0.0.1:1", "SAIL_CLIENT_ID=x", "SAIL_CLIENT_SECRET=y")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	startInTerminal(t, 100, cmd).waitExit(2)
+	assert.Contains(t, stderr.String(), "not a terminal: use --yes")
 }
 
 // With --dry-run or --yes, delete does not ask.

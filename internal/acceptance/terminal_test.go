@@ -57,9 +57,12 @@ func startInTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
 	t.Cleanup(func() { _ = ptmx.Close() })
 	require.NoError(t, pty.Setsize(ptmx, &pty.Winsize{Rows: 40, Cols: uint16(columns)}))
 
-	cmd.Stdin, cmd.Stderr = tty, tty
+	cmd.Stdin = tty
 	if cmd.Stdout == nil {
 		cmd.Stdout = tty
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = tty
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that Ctrl-C reaches the program
 	require.NoError(t, cmd.Start())

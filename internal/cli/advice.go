@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,6 +55,9 @@ func adviceOn(err error) string {
 	case exitRateLimited:
 		return "try again later, or with a longer --max-wait"
 	case exitUnknown:
+		if e, ok := errors.AsType[*customizers.Error](err); ok && e.Operation == "CreateVersion" {
+			return "compare the version in 'customizers get " + path.Base(path.Dir(e.Path)) + "'"
+		}
 		return "run 'customizers list' to see what was done"
 	}
 	return ""
@@ -61,10 +65,11 @@ func adviceOn(err error) string {
 
 const intermediaryAdvice = "check for a proxy, a firewall or an IP allow list in front of the tenant: the credentials are not the cause"
 
-// fromIntermediary reports whether something in front of the tenant rejected the request.
+// fromIntermediary reports whether err is a response of something in front of the tenant, such
+// as a firewall. A 404 may be due to the URL, and a 429 has advice of its own.
 func fromIntermediary(err error) bool {
 	e, ok := errors.AsType[*customizers.Error](err)
-	return ok && e.Intermediary && e.StatusCode/100 == 4 && e.StatusCode != http.StatusNotFound
+	return ok && e.Intermediary && e.StatusCode != http.StatusNotFound && e.StatusCode != http.StatusTooManyRequests
 }
 
 // connectionAdvice returns advice on a failed connection to base.
@@ -114,14 +119,14 @@ func certificateAdvice(err error) string {
 
 // certFileAdvice returns advice on an SSL_CERT_FILE without certificates, or an empty string.
 func certFileAdvice() string {
-	path := os.Getenv("SSL_CERT_FILE")
-	if path == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which don't use it
+	file := os.Getenv("SSL_CERT_FILE")
+	if file == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which don't use it
 		return ""
 	}
-	info, err := os.Stat(path)
+	info, err := os.Stat(file) //nolint:gosec // the file that the user names
 	var data []byte
 	if err == nil && info.Mode().IsRegular() {
-		data, err = os.ReadFile(path) //nolint:gosec // the file that the user names
+		data, err = os.ReadFile(file) //nolint:gosec // as above
 	}
 	_, derErr := x509.ParseCertificates(data)
 	fault := "has no certificate in PEM form"
@@ -139,7 +144,7 @@ func certFileAdvice() string {
 	case derErr == nil:
 		fault = "is in DER form: convert it with 'openssl x509 -inform der'"
 	}
-	return "correct SSL_CERT_FILE: " + path + " " + fault
+	return "correct SSL_CERT_FILE: " + file + " " + fault
 }
 
 // namesOf returns the names and IP addresses that a certificate is for.

@@ -108,8 +108,8 @@ func TestNegativeSerialNumber(t *testing.T) {
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(0x7f)}, &x509.Certificate{}, key.Public(), key)
 	require.NoError(t, err)
 	der = bytes.Replace(der, []byte{2, 1, 0x7f}, []byte{2, 1, 0xff}, 1)
-	srv := httptest.NewUnstartedServer(nil)                                                                                                   // StartTLS would parse the certificate
-	srv.Listener = tls.NewListener(srv.Listener, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}) //nolint:gosec // for a test
+	srv := httptest.NewUnstartedServer(nil) // StartTLS would parse the certificate
+	srv.Listener = tls.NewListener(srv.Listener, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.Start()
 	t.Cleanup(srv.Close)
@@ -148,12 +148,12 @@ func TestIntermediary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			serveTenant(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.URL.Path == tt.path:
+				switch r.URL.Path {
+				case tt.path:
 					w.Header().Set("Content-Type", tt.kind)
 					w.WriteHeader(tt.status)
 					_, _ = io.WriteString(w, tt.body)
-				case r.URL.Path == "/oauth/token":
+				case "/oauth/token":
 					_, _ = io.WriteString(w, `{"access_token":"t","token_type":"bearer","expires_in":749}`)
 				default:
 					_, _ = io.WriteString(w, "{}")

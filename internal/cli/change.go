@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/internal/naming"
@@ -16,9 +19,9 @@ func (a *app) createCommand() *cobra.Command {
 		Use:        "create <name>",
 		Short:      "Create a customizer",
 		SuggestFor: []string{"add", "new"},
-		Long: "Creates a customizer, even if another one has the same name. 'customizers deploy'\n" +
-			"creates one only if no customizer has the name.",
-		Example: "  id=$(customizers create hr-feed -o id)",
+		Long: "Create a customizer, even if another one has the same name. 'customizers deploy' creates a\n" +
+			"customizer only if none has the name.",
+		Example: "  # Create a customizer and keep its ID\n  id=$(customizers create hr-feed -o id)",
 		Args:    arguments("<name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
@@ -40,6 +43,7 @@ func (a *app) createCommand() *cobra.Command {
 			if c.Name != name {
 				a.console.note("The service changed the name to %s.", c.Name)
 			}
+			a.noteNamesakes(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
@@ -54,7 +58,8 @@ func (a *app) updateCommand() *cobra.Command {
 		Use:               "update <id|name> --name <new name>",
 		Short:             "Rename a customizer",
 		SuggestFor:        []string{"rename", "edit", "set"},
-		Example:           "  customizers update hr-feed --name hr-feed-old",
+		Long:              "Rename a customizer. Its ID, versions and links to connector instances stay the same.",
+		Example:           "  # Rename a customizer\n  customizers update hr-feed --name hr-feed-old",
 		Args:              arguments("<id|name>"),
 		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -81,13 +86,37 @@ func (a *app) updateCommand() *cobra.Command {
 			if c.Name != name {
 				return fmt.Errorf("the service accepted the new name %q of %s (%s), but shows %q", name, old, c.ID, c.Name)
 			}
+			a.noteNamesakes(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "new name")
+	cmd.Flags().StringVar(&name, "name", "", "new `name`")
 	a.addChangeFlags(cmd, &dryRun)
 	return cmd
 }
+
+// noteNamesakes says which other customizers have the name of c, which was just changed. The
+// change is done, so it does not matter if the list can't be read.
+func (a *app) noteNamesakes(ctx context.Context, client *customizers.Client, c *customizers.Customizer) {
+	if a.console.quiet {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, extraTimeout)
+	defer cancel()
+	all, _ := listAll(ctx, client)
+	var others []string
+	for _, other := range all {
+		if other.ID != c.ID && norm.NFC.String(other.Name) == norm.NFC.String(c.Name) {
+			others = append(others, other.ID)
+		}
+	}
+	if len(others) > 0 {
+		a.console.note("Warning: %s is also the name of %s, so commands need their IDs.", c.Name, strings.Join(others, ", "))
+	}
+}
+
+// extraTimeout bounds a request for a note, which is not worth a long wait.
+const extraTimeout = 5 * time.Second
 
 // addChangeFlags adds the flags of a command that changes the tenant.
 func (a *app) addChangeFlags(cmd *cobra.Command, dryRun *bool) {

@@ -21,14 +21,14 @@ import (
 	"github.com/connector-customizers/customizers/internal/config"
 )
 
-const configurationHelp = `The tenant and the credentials come from the first of these sources that has them:
+const configurationHelp = `The tenant and the credentials come from the first of these sources that has any:
 
-1. flags
-2. SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET (or SAIL_ACCESS_TOKEN)
-3. ./config.json
-4. ~/.sailpoint/config.yaml and the system's keyring, as SailPoint's CLI stores them
+1. SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET (or SAIL_ACCESS_TOKEN)
+2. ./config.json
+3. ~/.sailpoint/config.yaml and the system's keyring, as SailPoint's CLI stores them
 
-'customizers doctor' shows the source of each setting.`
+Flags override the source. A flag and a source can be combined only if the source names no
+other tenant. 'customizers doctor' shows the source of each setting.`
 
 // A connection holds the flags that select a tenant and credentials.
 type connection struct {
@@ -61,7 +61,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 
 var apiVersions = []string{string(customizers.APIVersion2024), string(customizers.APIVersion2025), string(customizers.APIVersion2026), string(customizers.APIVersionV1)}
 
-// check refuses invalid flags. An empty flag often comes from an unset variable. Ignoring it
+// check rejects invalid flags. An empty flag often comes from an unset variable. Ignoring it
 // could select another tenant.
 func (c *connection) check(cmd *cobra.Command) error {
 	for _, name := range []string{"tenant", "client-id", "client-secret-file", "env"} {
@@ -265,7 +265,7 @@ func (a *app) client(ctx context.Context) (*customizers.Client, error) {
 	}
 	a.tenant = s.Base.Value
 	if a.console.verbose {
-		a.console.print(fmt.Sprintf("The tenant is %s (%s).", a.tenant, s.Base))
+		a.console.print(fmt.Sprintf("The tenant is %s (from %s).", a.tenant, s.Base))
 	}
 	return a.newClient(s, customizers.DefaultTransport())
 }

@@ -35,7 +35,7 @@ func newConsole(w io.Writer) *console {
 }
 
 func (a *app) addQuietFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.console.quiet, "quiet", "q", false, "write only data and errors")
+	cmd.Flags().BoolVarP(&a.console.quiet, "quiet", "q", false, "suppress notes and progress")
 }
 
 func isTerminal(v any) bool {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 func (a *app) deleteCommand() *cobra.Command {
@@ -21,10 +23,12 @@ func (a *app) deleteCommand() *cobra.Command {
 		Aliases:    []string{"rm"},
 		SuggestFor: []string{"remove", "destroy"},
 		Short:      "Delete customizers",
-		Long: "Deletes customizers and their versions. Resolves every argument before deleting anything.\n" +
-			"Asks on a terminal; otherwise pass --yes. With -o json, jsonl, yaml or id, writes the\n" +
-			"deleted customizers.",
-		Example:           "  customizers delete hr-feed-old badge-sync-old",
+		Long: "Delete customizers and all their versions. Every argument is resolved before anything is\n" +
+			"deleted. Delete asks for confirmation on a terminal; elsewhere --yes is required. The\n" +
+			"question and a dry run name the connector instances that the customizers are linked to.\n" +
+			"With -o json, jsonl, yaml or id, delete prints the deleted customizers.",
+		Example: "  # Delete two customizers\n  customizers delete hr-feed-old badge-sync-old\n\n" +
+			"  # Show what would be deleted\n  customizers delete hr-feed-old --dry-run",
 		Args:              arguments("<id|name>..."),
 		ValidArgsFunction: a.complete(math.MaxInt, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,12 +44,16 @@ func (a *app) deleteCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("nothing was deleted: %w", err)
 			}
+			linked := map[string][]string{}
+			if !yes || dryRun {
+				linked = linkedInstances(ctx, client)
+			}
 			if !yes && !dryRun {
-				if err := a.confirm(ctx, all); err != nil {
+				if err := a.confirm(ctx, all, linked); err != nil {
 					return err
 				}
 			}
-			return a.deleteAll(ctx, client, all, dryRun)
+			return a.deleteAll(ctx, client, all, linked, dryRun)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
@@ -55,9 +63,9 @@ func (a *app) deleteCommand() *cobra.Command {
 }
 
 // confirm asks whether to delete customizers.
-func (a *app) confirm(ctx context.Context, all []customizers.Customizer) error {
+func (a *app) confirm(ctx context.Context, all []customizers.Customizer, linked map[string][]string) error {
 	for _, c := range all {
-		a.console.print(printable(fmt.Sprintf("%s  %s  %s", c.ID, c.Name, describeVersion(c))))
+		a.console.print(printable(fmt.Sprintf("%s  %s  %s", c.ID, c.Name, describe(c, linked))))
 	}
 	what := "this customizer and its versions"
 	if len(all) > 1 {
@@ -99,13 +107,13 @@ func await[T any](ctx context.Context, read func() (T, error)) (value T, err err
 }
 
 // deleteAll deletes customizers and writes them for programs.
-func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []customizers.Customizer, dryRun bool) error {
+func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []customizers.Customizer, linked map[string][]string, dryRun bool) error {
 	p := newProgramPrinter(a, customizerView, true)
 	var failed error
 	var deleted []string
 	for i, c := range all {
 		if dryRun {
-			a.console.note("Would delete %s (%s), %s, from %s.", c.Name, c.ID, describeVersion(c), a.tenant)
+			a.console.note("Would delete %s (%s), %s, from %s.", c.Name, c.ID, describe(c, linked), a.tenant)
 		} else {
 			if failed = client.Delete(ctx, c.ID); failed != nil {
 				if len(all) > 1 {
@@ -125,9 +133,26 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []c
 	return errors.Join(failed, err)
 }
 
-func describeVersion(c customizers.Customizer) string {
-	if c.ImageVersion == 0 {
-		return "without a version"
+// linkedInstances returns the names of the connector instances by the ID of their customizer,
+// or nothing if the tenant has no such endpoint or does not permit it.
+func linkedInstances(ctx context.Context, client *customizers.Client) map[string][]string {
+	ctx, cancel := context.WithTimeout(ctx, extraTimeout)
+	defer cancel()
+	all, _ := instances.List(ctx, client)
+	names := map[string][]string{}
+	for _, i := range all {
+		names[i.CustomizerID] = append(names[i.CustomizerID], cmp.Or(i.Name, i.ID))
 	}
-	return fmt.Sprintf("version %d", c.ImageVersion)
+	return names
+}
+
+func describe(c customizers.Customizer, linked map[string][]string) string {
+	text := "without a version"
+	if c.ImageVersion != 0 {
+		text = fmt.Sprintf("version %d", c.ImageVersion)
+	}
+	if names := linked[c.ID]; len(names) > 0 {
+		text += ", linked to " + strings.Join(names, ", ")
+	}
+	return text
 }

@@ -258,8 +258,7 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 	if err == nil {
 		err = json.Unmarshal(body, &info)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		d.fail("oauth/info", fmt.Errorf("%s/oauth/info did not return JSON: %w", base, err), "check the tenant's URL and the proxy: this is not its API")
 		return false
 	}

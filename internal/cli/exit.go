@@ -31,12 +31,12 @@ const (
 
 // exitCodes describes the exit codes.
 var exitCodes = []struct {
-	Code    int
-	Meaning string
+	code    int
+	meaning string
 }{
 	{exitOK, "done"},
 	{exitFailure, "failed, or the confirmation was declined"},
-	{exitUsage, "the command line is invalid"},
+	{exitUsage, "the command line is invalid (but problems of --tenant and --env exit with 4)"},
 	{exitNotFound, "no such customizer or connector instance"},
 	{exitDenied, "a setting or credential is missing or wrong, or permission is denied"},
 	{exitRateLimited, "rate limited; the requested wait exceeds --max-wait"},
@@ -45,11 +45,43 @@ var exitCodes = []struct {
 	{exitInterrupted, "interrupted"},
 }
 
+// errorKinds has the kinds of errors in JSON. The first whose target an error matches is the
+// error's kind. Those without a target are not errors of the SDK.
+var errorKinds = []struct {
+	target error
+	code   int
+	kind   string
+}{
+	{customizers.ErrOutcomeUnknown, exitUnknown, "outcome_unknown"},
+	{customizers.ErrRateLimited, exitRateLimited, "rate_limited"},
+	{customizers.ErrUnauthorized, exitDenied, "unauthorized"},
+	{customizers.ErrForbidden, exitDenied, "forbidden"},
+	{customizers.ErrNotFound, exitNotFound, "not_found"},
+	{customizers.ErrAmbiguous, exitAmbiguous, "ambiguous"},
+	{customizers.ErrServer, exitFailure, "server"},
+	{customizers.ErrInvalidArgument, exitFailure, "invalid_argument"},
+	{customizers.ErrBadRequest, exitFailure, "bad_request"},
+	{customizers.ErrConnection, exitFailure, "connection"},
+	{nil, exitFailure, "failure"},
+	{nil, exitUsage, "usage"},
+	{nil, exitDenied, "configuration"},
+	{nil, exitInterrupted, "interrupted"},
+}
+
 func exitHelp() string {
 	var b strings.Builder
-	b.WriteString("Exit codes:\n")
+	b.WriteString("Exit codes, each with the kinds of errors in JSON:\n")
 	for _, e := range exitCodes {
-		fmt.Fprintf(&b, "\n    %-3d  %s", e.Code, e.Meaning)
+		fmt.Fprintf(&b, "\n    %-3d  %s", e.code, e.meaning)
+		var kinds []string
+		for _, k := range errorKinds {
+			if k.code == e.code {
+				kinds = append(kinds, k.kind)
+			}
+		}
+		if len(kinds) > 0 {
+			b.WriteString("\n         [" + strings.Join(kinds, ", ") + "]")
+		}
 	}
 	return b.String()
 }
@@ -73,23 +105,8 @@ func exitCode(err error) (code int, kind string) {
 	if own, ok := errors.AsType[*exitError](err); ok && own.code != 0 {
 		return own.code, map[int]string{exitUsage: "usage", exitDenied: "configuration"}[own.code]
 	}
-	for _, k := range []struct {
-		target error
-		code   int
-		kind   string
-	}{
-		{customizers.ErrOutcomeUnknown, exitUnknown, "outcome_unknown"},
-		{customizers.ErrRateLimited, exitRateLimited, "rate_limited"},
-		{customizers.ErrUnauthorized, exitDenied, "unauthorized"},
-		{customizers.ErrForbidden, exitDenied, "forbidden"},
-		{customizers.ErrNotFound, exitNotFound, "not_found"},
-		{customizers.ErrAmbiguous, exitAmbiguous, "ambiguous"},
-		{customizers.ErrServer, exitFailure, "server"},
-		{customizers.ErrInvalidArgument, exitFailure, "invalid_argument"},
-		{customizers.ErrBadRequest, exitFailure, "bad_request"},
-		{customizers.ErrConnection, exitFailure, "connection"},
-	} {
-		if errors.Is(err, k.target) {
+	for _, k := range errorKinds {
+		if k.target != nil && errors.Is(err, k.target) {
 			return k.code, k.kind
 		}
 	}
@@ -139,7 +156,7 @@ func messageOf(err error) string {
 	return strings.NewReplacer("\ncustomizers: ", "; ", "\n", "; ", ": customizers: ", ": ").Replace(message)
 }
 
-// A failure is the JSON form of an error.
+// A failure is the JSON form of an error. outputHelp describes its keys.
 type failure struct {
 	Kind              string   `json:"kind"`
 	ExitCode          int      `json:"exitCode"`

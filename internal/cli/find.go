@@ -85,7 +85,7 @@ var customizerKind = kind[customizers.Customizer]{
 }
 
 // pick returns the items with the given IDs or names, in that order and without duplicates.
-// An ID wins over a name. pick refuses a name that several items have.
+// An ID wins over a name. pick rejects a name that several items have.
 func pick[T any](items []T, idsOrNames []string, k kind[T]) (picked []T, err error) {
 	for _, arg := range idsOrNames {
 		var found []T

@@ -15,10 +15,11 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
-		Long: "Lists all customizers. Writes each page as it arrives, except in a table on a terminal.\n" +
-			"If a page fails, the output ends there and the exit code is not 0. With -o json, the\n" +
-			"output is still valid JSON.",
-		Example: "  customizers list --filter hr\n  customizers list -o jsonl > customizers.jsonl",
+		Long: "List all customizers. Pages are printed as they arrive; a table on a terminal is printed at\n" +
+			"the end. If a page can't be read, the output stops there and the exit code is non-zero.\n" +
+			"JSON output is still valid.",
+		Example: "  # List the customizers whose name contains hr\n  customizers list --filter hr\n\n" +
+			"  # Save all customizers, one JSON object per line\n  customizers list -o jsonl > customizers.jsonl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageErrorf("--limit %d is negative (want 0 or more)", limit)
@@ -74,8 +75,9 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "get <id|name>",
 		Short:             "Show a customizer",
+		Long:              "Show all fields of a customizer. A name that several customizers have is an error that\nnames their IDs.",
 		SuggestFor:        []string{"show", "describe", "view"},
-		Example:           "  customizers get hr-feed\n  customizers get hr-feed -o json",
+		Example:           "  # Show a customizer\n  customizers get hr-feed\n\n  # Print the number of its newest version\n  customizers get hr-feed -o json | jq .imageVersion",
 		Args:              arguments("<id|name>"),
 		ValidArgsFunction: a.complete(1, cobra.NoFileCompletions),
 		RunE: func(cmd *cobra.Command, args []string) error {

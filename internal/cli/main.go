@@ -57,7 +57,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
 	root.SetErr(a.console)
 	parsed := false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -105,17 +104,19 @@ func init() { cobra.EnableCommandSorting = false }
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "customizers",
-		Short: "Connector customizers of SailPoint Identity Security Cloud",
-		Long: "Lists, creates, changes and deploys the connector customizers of SailPoint Identity\n" +
-			"Security Cloud.\n\n" + configurationHelp + "\n\n" + outputHelp + "\n\n" +
+		Short: "Manage SailPoint connector customizers",
+		Long: "Manage connector customizers in SailPoint Human Fabric (formerly Identity Security Cloud).\n" +
+			"A connector customizer is code that SailPoint runs before and after the operations of a\n" +
+			"SaaS connector.\n\n" + configurationHelp + "\n\n" + outputHelp + "\n\n" +
 			exitHelp() + "\n\n" + environmentHelp,
-		Example: "  customizers list -o jsonl | jq -r .name\n" +
-			"  customizers deploy hr-feed dist/\n" +
-			"  customizers doctor",
+		Example: "  # Check the settings, the credentials and the connection\n  customizers doctor\n\n" +
+			"  # Deploy the content of a folder\n  customizers deploy hr-feed dist/\n\n" +
+			"  # List the names of all customizers\n  customizers list -o jsonl | jq -r .name",
 		Version:       thisBuild().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetOut(a.out)
 	root.Flags().Bool("version", false, "show the version") // without the shorthand, which is --verbose elsewhere
 	root.AddGroup(&cobra.Group{ID: groupTenant, Title: "Work with a tenant:"}, &cobra.Group{ID: groupLocal, Title: "Without an account:"})
 	tenant := []*cobra.Command{
@@ -133,6 +134,8 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	for _, c := range append(tenant, local...) {
 		c.Flags().SortFlags = false
+		c.InitDefaultHelpFlag()
+		c.Flags().Lookup("help").Usage = "show help"
 		if c.Args == nil {
 			c.Args = arguments()
 		}

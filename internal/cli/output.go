@@ -28,9 +28,24 @@ const (
 
 var formats = []string{formatTable, formatJSON, formatJSONL, formatYAML, formatID}
 
-const outputHelp = `Data is written to standard output, and everything else to standard error. With -o json or
-jsonl, an error is one line of JSON there: {"error": {"kind": "not_found", "exitCode": 3,
-"message": ...}}, with advice, status, detailCode and trackingId if they are known.`
+const outputHelp = `Data goes to standard output; everything else goes to standard error. With -o json or jsonl,
+an error is a single line of JSON on standard error, as in
+
+    {"error": {"kind": "not_found", "exitCode": 3, "message": "..."}}
+
+These three keys are always there, and the others if they are known:
+
+    kind               kind of the failure: see the exit codes
+    exitCode           exit code of the program
+    message            what failed and why, in one line
+    advice             what to do
+    method, path       method and URL path of the request that failed
+    status             HTTP status of its last response
+    detailCode         the service's code of the error
+    trackingId         ID of the error in SailPoint's logs, for their support
+    messages           the service's texts, an array
+    attempts           number of requests that were sent
+    retryAfterSeconds  wait that the service or the rate limit asks for`
 
 // output holds the flags that select how data is written.
 type output struct {
@@ -40,14 +55,14 @@ type output struct {
 
 // addOutputFlag adds the flag of a command that writes data.
 func (a *app) addOutputFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&a.output.format, "output", "o", formatTable, "output `format`: table, json, jsonl, yaml or id (one ID a line)")
+	cmd.Flags().StringVarP(&a.output.format, "output", "o", formatTable, "output `format`: table, json, jsonl, yaml or id (one ID per line)")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // addTableFlags adds the flags of a command whose table has a header.
 func (a *app) addTableFlags(cmd *cobra.Command) {
 	a.addOutputFlag(cmd)
-	cmd.Flags().BoolVar(&a.output.noHeaders, "no-headers", false, "omit the first line of a table")
+	cmd.Flags().BoolVar(&a.output.noHeaders, "no-headers", false, "omit the table header")
 }
 
 func (o *output) check() error {

@@ -26,8 +26,10 @@ var buildView = view[build]{
 
 func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program",
+		Use:     "version",
+		Short:   "Show the version of this program",
+		Long:    "Show the version of this program, of the Go that built it, and of its source.",
+		Example: "  # Print the version alone\n  customizers version -o id",
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())
 		},

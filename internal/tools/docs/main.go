@@ -4,12 +4,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"log"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
 	"github.com/connector-customizers/customizers/internal/cli"
@@ -30,7 +32,6 @@ func write(form, dir string) error {
 		return err
 	}
 	root := cli.Command()
-	root.InitDefaultCompletionCmd()
 	root.DisableAutoGenTag = true
 	switch form {
 	case "markdown":
@@ -43,10 +44,18 @@ func write(form, dir string) error {
 	case "completions":
 		return errors.Join(
 			root.GenBashCompletionFileV2(filepath.Join(dir, "customizers.bash"), true),
-			root.GenFishCompletionFile(filepath.Join(dir, "customizers.fish"), true),
+			fishCompletion(root, filepath.Join(dir, "customizers.fish")),
 			root.GenPowerShellCompletionFileWithDesc(filepath.Join(dir, "customizers.ps1")),
 			root.GenZshCompletionFile(filepath.Join(dir, "_customizers")),
 		)
 	}
 	return errors.New("unknown form " + form)
+}
+
+// fishCompletion writes the script that the command prints, which is not quite cobra's.
+func fishCompletion(root *cobra.Command, path string) error {
+	var script bytes.Buffer
+	root.SetOut(&script)
+	root.SetArgs([]string{"completion", "fish"})
+	return errors.Join(root.Execute(), os.WriteFile(path, script.Bytes(), 0o644))
 }
