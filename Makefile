@@ -29,7 +29,7 @@ test-next: ## run the SDK's and the command's tests on the newest Go
 	GOTOOLCHAIN=go1.27.3 go test ./...
 
 soak: ## run mixed operations over an unreliable network, for SOAK_DURATION (5m)
-	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
+	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^Test(Soak|Blackhole)$$' .
 
 interop: ## test with TypeScript clients, Prism and a project created by init (needs Node.js 20)
 	cd internal/interop && npm ci

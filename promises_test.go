@@ -530,9 +530,6 @@ func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
 		"body that blocks, Do": func(ctx context.Context, c *customizers.Client) error { return doBody(ctx, c, silent()) },
 	} {
 		for _, n := range networks {
-			if name == "body that blocks, Do" && !n.http2 {
-				continue
-			}
 			t.Run(name+"/"+n.name, func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithCancel(testContext(t))
