@@ -162,34 +162,6 @@ func TestTokenIsRenewedWithoutRetries(t *testing.T) {
 	}
 }
 
-// If the context of the call that started a token request ends, the other calls start a new
-// one.
-func TestTokenFetchOutlivesItsCaller(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, customizerstest.WithoutSocket())
-		srv.Inject(fault{Operation: customizerstest.Token, Delay: 10 * time.Second, Times: -1})
-		c := srv.Client()
-		start := time.Now()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			assert.ErrorIs(t, list(ctx, c), context.DeadlineExceeded)
-			assert.Equal(t, 5*time.Second, time.Since(start))
-		})
-		synctest.Wait()
-		for range 3 {
-			wg.Go(func() {
-				assert.NoError(t, list(t.Context(), c))
-				assert.Equal(t, 15*time.Second, time.Since(start))
-			})
-		}
-		wg.Wait()
-		assert.Len(t, srv.Requests(customizerstest.Token), 2)
-	})
-}
-
 func TestFailedTokenFetchIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
