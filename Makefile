@@ -33,7 +33,7 @@ test-next: ## run the SDK's and the command's tests on the newest Go
 	GOTOOLCHAIN=go1.27.3 go test ./...
 
 soak: ## run mixed operations over an unreliable network, for SOAK_DURATION (5m)
-	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -timeout 15m -v -run '^TestSoak$$' .
+	SOAK_DURATION=$${SOAK_DURATION:-5m} go test -C internal/soak -race -count=1 -parallel 4 -timeout 15m -v -run '^Test(Soak|Blackhole)$$' .
 
 interop: ## test with TypeScript clients, Prism and a project created by init (needs Node.js 20)
 	cd internal/interop && npm ci
@@ -85,8 +85,8 @@ lint: ## run golangci-lint, and actionlint on the workflows
 	@set -e; for m in $(modules); do \
 		(set -x; cd $$m; go tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run --config $(CURDIR)/.golangci.yml); done
 
-bench: ## compare the SDK with hand-written code, and write BENCHMARKS.md
-	go run ./internal/bench
+bench: ## compare the SDK with hand-written code: SDK/plain is the ratio of their times
+	go test -run '^$$' -bench . -benchtime 10s -timeout 20m ./internal/bench
 
 fuzztime = 1m
 fuzz: ## run each fuzz target for fuzztime (1m)

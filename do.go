@@ -22,8 +22,10 @@ import (
 // Do returns a response of any status with a nil error, even a 503 or a redirect; use
 // [CheckResponse] to turn the status into an error. It first makes the retries that the
 // method allows: POST and PATCH are retried like [Client.Create], other methods like
-// [Client.Get]. A request with a body but no GetBody is not retried. The body of the response
-// is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
+// [Client.Get]. If a DELETE succeeds but its response is lost, the response is that of the next
+// attempt, usually a 404. A request with a body but no GetBody is not retried. The body of the
+// response is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be
+// closed.
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
 // token reaches another host. Any other error is an [*Error]: no complete response was received,

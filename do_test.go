@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -386,30 +385,6 @@ func TestDoURLWithASecret(t *testing.T) {
 		assert.NotContains(t, everyFormat(err), "the-secret")
 		assert.NotContains(t, everyFormat(err), "hush-hush")
 	}
-}
-
-// A slow upload of unknown length is not a stall: http.NewRequest leaves ContentLength at 0.
-func TestDoSlowUpload(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
-			for range 10 {
-				select {
-				case <-time.After(time.Minute):
-				case <-req.Context().Done():
-					return nil, context.Cause(req.Context())
-				}
-				if _, err := req.Body.Read(make([]byte, 1)); err != nil {
-					return nil, err
-				}
-			}
-			return respond(200, "{}")(req)
-		}))
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/beta/x", io.MultiReader(zeros{}))
-		require.NoError(t, err)
-		_, err = c.Do(req)
-		require.NoError(t, err)
-	})
 }
 
 func TestCheckResponseHidesTheToken(t *testing.T) {

@@ -164,13 +164,11 @@ func (n network) newClient(t testing.TB, srv *customizerstest.Server, opts ...cu
 func (n network) client(t testing.TB, certificate *x509.Certificate) *http.Client {
 	t.Helper()
 	transport := customizers.DefaultTransport().(*http.Transport).Clone()
-	transport.ForceAttemptHTTP2 = false
 	if n.http2 {
 		transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	if certificate != nil {
-		transport.TLSNextProto = nil
 		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
 		transport.TLSClientConfig.RootCAs.AddCert(certificate)
 	}

@@ -572,38 +572,3 @@ func TestConnectionEndsAfterTheRequest(t *testing.T) {
 		})
 	}
 }
-
-// A call ends with its context though the caller's reader blocks, and net/http waits for it.
-func TestReaderThatBlocks(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, withOne())
-	for name, call := range map[string]func(context.Context, *customizers.Client, io.Reader) error{
-		"CreateVersion": func(ctx context.Context, c *customizers.Client, r io.Reader) error {
-			_, err := c.CreateVersion(ctx, "one", r)
-			return err
-		},
-		"Do": func(ctx context.Context, c *customizers.Client, r io.Reader) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPut, "/beta/x", r)
-			require.NoError(t, err)
-			req.ContentLength = 10
-			_, err = c.Do(req)
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r, w := io.Pipe()
-			t.Cleanup(func() { _ = w.Close() })
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			start := time.Now()
-			err := call(ctx, srv.Client(quick), readerFunc(r.Read))
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Less(t, time.Since(start), 5*time.Second)
-		})
-	}
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/customizerstest"
 )
 
 // A record records the calls of an observer.
@@ -137,40 +135,6 @@ func TestObserverWaitsInTheQueue(t *testing.T) {
 		want[10], want[20] = 1, 1 // for the others a slot is free when their turn comes
 		assert.Equal(t, want, waits)
 	})
-}
-
-// A panic of an observer or a transport reaches the caller. The client remains usable.
-func TestPanics(t *testing.T) {
-	t.Parallel()
-	for _, inTransport := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			panics := false
-			c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
-				if panics && inTransport {
-					panic("a bug")
-				}
-				return respond(200, "[]")(req)
-			}), customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{
-				OnWait: func(context.Context, customizers.Wait) {
-					if panics && !inTransport {
-						panic("a bug")
-					}
-				},
-			}))
-			require.NoError(t, list(t.Context(), c))
-			panics = true
-			assert.PanicsWithValue(t, "a bug", func() { _ = list(t.Context(), c) })
-			panics = false
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			require.NoError(t, list(ctx, c))
-		})
-	}
-	// During a token request, which several calls share, a panic becomes their error.
-	bug := errors.New("a bug")
-	srv := newServer(t, customizerstest.WithoutSocket())
-	err := list(t.Context(), srv.Client(customizers.WithObserver(customizers.Observer{OnAttempt: func(context.Context, customizers.Attempt) { panic(bug) }})))
-	require.ErrorIs(t, err, bug)
 }
 
 // The error of an attempt does not change after the observer got it.

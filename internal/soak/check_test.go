@@ -83,6 +83,8 @@ func (w *worker) checkPost(c *call, reported outcome, received map[string][]cust
 		w.errorf("retried, though an earlier attempt may have taken effect: %v %v: %v", succeeded, uncertain, c)
 	case reported == success && len(succeeded) != 1:
 		w.errorf("reported as a success, but the tenant responded %v %v: %v", succeeded, uncertain, c)
+	case reported == unknown && c.neverSent():
+		w.errorf("reported as unknown, but never sent: %v", c)
 	case reported == failure && len(succeeded)+len(uncertain) > 0:
 		w.errorf("reported as a failure, but the tenant responded %v %v: %v", succeeded, uncertain, c)
 	}

@@ -31,8 +31,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// toxics has, for each type of toxic, a function that returns random attributes.
-var toxics = map[string]func(*rand.Rand) map[string]int{
+// toxicAttributes has, for each type of toxic, a function that returns random attributes.
+var toxicAttributes = map[string]func(*rand.Rand) map[string]int{
 	"latency": func(rng *rand.Rand) map[string]int {
 		latency := between(rng, 5, 150)
 		return map[string]int{"latency": latency, "jitter": between(rng, 0, latency)}
@@ -133,7 +133,11 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 		}
 	}
 	for sleep(ctx, millis(rng, 5, 60)) {
-		switch n := rng.IntN(100); {
+		n := rng.IntN(100)
+		if r.swallowing.Load() && n >= 45 && n < 58 {
+			n = 99 // a blackhole lasts
+		}
+		switch {
 		case n < 45:
 			stream := []string{"upstream", "downstream"}[rng.IntN(2)]
 			if name := active[stream]; name != "" {
@@ -148,7 +152,7 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 				Type:       kind,
 				Stream:     stream,
 				Toxicity:   []float64{0.3, 0.6, 1}[rng.IntN(3)],
-				Attributes: toxics[kind](rng),
+				Attributes: toxicAttributes[kind](rng),
 			}
 			must(r.network.add(t))
 			active[stream] = t.Name
@@ -184,4 +188,25 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 		}
 	}
 	must(r.network.reset())
+}
+
+// swallow drops all data of the connections that are open after a third of the round, for 40 s or
+// until ctx ends. It measures how long clients take to work again.
+func (r *round) swallow(ctx context.Context, after time.Duration) {
+	if !sleep(ctx, after) {
+		return
+	}
+	r.swallowing.Store(true)
+	end, err := r.network.swallow()
+	if err != nil {
+		r.errorf("the network: %v", err)
+		return
+	}
+	r.swallowed.Store(time.Now().UnixNano())
+	r.report.addFault("blackhole")
+	sleep(ctx, 40*time.Second)
+	if err := end(); err != nil {
+		r.errorf("the network: %v", err)
+	}
+	r.swallowing.Store(false)
 }

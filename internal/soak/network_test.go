@@ -10,8 +10,52 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
 )
+
+// A blackhole is a toxic that drops all data of connections that were opened before a time,
+// without an error. Later connections work, as after a NAT has lost its entries.
+type blackhole struct {
+	Before int64 `json:"before"` // Unix time in milliseconds
+}
+
+func init() { toxics.Register("blackhole", new(blackhole)) }
+
+// NewState returns the time when the toxic met a connection.
+func (*blackhole) NewState() any { return time.Now().UnixMilli() }
+
+func (b *blackhole) Pipe(stub *toxics.ToxicStub) {
+	if stub.State.(int64) >= b.Before {
+		new(toxics.NoopToxic).Pipe(stub)
+		return
+	}
+	new(toxics.TimeoutToxic).Pipe(stub)
+}
+
+// Cleanup closes the connection: the data that was dropped is missing.
+func (b *blackhole) Cleanup(stub *toxics.ToxicStub) {
+	if stub.State.(int64) < b.Before {
+		stub.Close()
+	}
+}
+
+// swallow drops all data of the connections that are open now, and returns a function that ends
+// that.
+func (n *network) swallow() (end func() error, err error) {
+	const grace = 20 * time.Millisecond // until the toxic has met all connections
+	before := int(time.Now().Add(grace).UnixMilli())
+	streams := []string{"upstream", "downstream"}
+	for _, stream := range streams {
+		err = errors.Join(err, n.add(toxic{"blackhole-" + stream, "blackhole", stream, 1, map[string]int{"before": before}}))
+	}
+	return func() (err error) {
+		for _, stream := range streams {
+			err = errors.Join(err, n.remove("blackhole-"+stream))
+		}
+		return err
+	}, err
+}
 
 // A network connects clients to the tenant through Toxiproxy. A proxy that deadlocks is replaced
 // by one on another port.

@@ -3,9 +3,12 @@ package soak
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -29,12 +32,14 @@ const (
 	clients        = 4   // each has its own token, connection pool and workers
 	permanentCount = 120 // customizers that are never deleted
 	maxDuration    = 5 * time.Minute
-	roundLength    = 20 * time.Second // limits the requests that a tenant remembers
+	roundLength    = 75 * time.Second // limits the requests that a tenant remembers
 )
 
-// TestMain disables zerolog's global logger. Toxics log to it even if Toxiproxy has another.
+// TestMain disables zerolog's global logger, which toxics use even if Toxiproxy has another, and
+// the log of net/http's servers, whose handshakes fail all the time.
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled)
+	log.SetOutput(io.Discard)
 	os.Exit(m.Run())
 }
 
@@ -45,15 +50,15 @@ func TestSoakShort(t *testing.T) {
 	}
 	seed := seedFromEnv(t, 1)
 	report := newReport()
-	for n := 0; n == 0 || report.total("ok") < 100 && n < 5; n++ { // a slow machine needs more rounds
-		soak(t, report, seed, n, 3*time.Second)
+	for n := 0; n < len(ways) || report.total("ok") < 100 && n < 20; n++ { // a slow machine needs more rounds
+		soak(t, report, seed, n, time.Second)
 	}
 	t.Log(report)
 	assert.GreaterOrEqual(t, report.total("ok"), 100)
 }
 
 // TestSoak runs the soak for SOAK_DURATION, for example 90s, and at most five minutes. Each
-// round has a new tenant and new clients. The test also fails if a kind of fault or result did
+// round has a new tenant, new clients and the next of the ways. The test also fails if a kind of fault or result did
 // not occur, which may happen in a run of less than a minute.
 //
 // SOAK_SEED repeats the random choices of a run. It does not repeat the run, which also depends
@@ -70,10 +75,60 @@ func TestSoak(t *testing.T) {
 	report := newReport()
 	end := time.Now().Add(d)
 	for n := 0; time.Until(end) > time.Second && !t.Failed(); n++ {
-		soak(t, report, seed, n, min(roundLength, time.Until(end)))
+		soak(t, report, seed, n, min(roundLength, d/time.Duration(len(ways)), time.Until(end)))
 	}
 	t.Logf("SOAK_SEED=%d\n%v", seed, report)
 	assert.Empty(t, report.missing(), "faults and results that never occurred")
+}
+
+// TestBlackhole checks that a client without timeouts or deadlines survives a connection that has
+// died silently. It runs if SOAK_DURATION is set, and takes about a minute and a half.
+func TestBlackhole(t *testing.T) {
+	if os.Getenv("SOAK_DURATION") == "" {
+		t.Skip("SOAK_DURATION is not set")
+	}
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRound(t, w)
+			defer r.close()
+			transport := r.transport()
+			transport.IdleConnTimeout = 0
+			defer transport.CloseIdleConnections()
+			c := r.srv.Client(customizers.WithHTTPClient(&http.Client{Transport: transport}))
+			create := func(d time.Duration, name string) error {
+				ctx, cancel := context.WithTimeout(t.Context(), d)
+				defer cancel()
+				_, err := c.Create(ctx, customizers.CreateRequest{Name: name})
+				return err
+			}
+			require.NoError(t, create(time.Minute, "first"))
+
+			_, err := r.network.swallow()
+			require.NoError(t, err)
+			start := time.Now()
+			page, err := c.List(t.Context(), customizers.ListOptions{})
+			require.NoError(t, err)
+			assert.Len(t, page.Items, 1)
+			t.Logf("a list without a deadline took %v", time.Since(start).Round(time.Millisecond))
+			assert.Less(t, time.Since(start), 70*time.Second)
+
+			require.NoError(t, r.network.reset())
+			require.NoError(t, create(time.Minute, "second"))
+			_, err = r.network.swallow()
+			require.NoError(t, err)
+			if err := create(5*time.Second, "third"); err != nil { // sent on the dead connection
+				require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+			}
+			require.NoError(t, create(20*time.Second, "fourth"))
+			var names []string
+			for _, item := range r.srv.Customizers() {
+				names = append(names, item.Name)
+			}
+			assert.Subset(t, []string{"first", "second", "third", "fourth"}, names)
+			assert.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), len(names), "created twice")
+		})
+	}
 }
 
 // seedFromEnv returns SOAK_SEED, or the default seed.
@@ -92,11 +147,16 @@ type round struct {
 	t         *testing.T
 	report    *report
 	srv       *customizerstest.Server
+	close     func() // stops the tenant; may be repeated
 	network   *network
+	way       way
 	bodies    atomic.Int64 // open response bodies
 	stalls    stallMonitor
 	permanent map[string]bool // by ID
 	errors    atomic.Int32
+
+	swallowing atomic.Bool  // a blackhole lasts
+	swallowed  atomic.Int64 // when it began, in Unix nanoseconds; 0 before
 }
 
 // errorf reports an error, up to 20 in a round.
@@ -106,30 +166,46 @@ func (r *round) errorf(format string, args ...any) {
 	}
 }
 
+// newRound starts a tenant and a network that leads to it.
+func newRound(t *testing.T, w way) *round {
+	r := &round{t: t, permanent: map[string]bool{}, way: w}
+	opts := []customizerstest.Option{customizerstest.WithTokenLifetime(5 * time.Second)}
+	if w.tls {
+		opts = append(opts, customizerstest.WithTLS())
+	}
+	r.srv = customizerstest.NewServer(opts...)
+	r.close = r.srv.Close // waits for requests in progress
+	_, upstream, _ := strings.Cut(r.srv.URL, "://")
+	if w.proxy {
+		proxy := httptest.NewServer(http.HandlerFunc(tunnel))
+		r.close = func() {
+			r.srv.Close()
+			proxy.Close()
+		}
+		upstream = proxy.Listener.Addr().String()
+	}
+	var err error
+	r.network, err = newNetwork(upstream)
+	require.NoError(t, err)
+	return r
+}
+
 // soak runs one round and checks it.
 func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration) {
 	before := goroutines()
-	r := &round{t: t, report: report, permanent: map[string]bool{}}
-	r.srv = customizerstest.NewServer(customizerstest.WithTokenLifetime(5 * time.Second))
-	defer r.srv.Close()
+	r := newRound(t, ways[number%len(ways)])
+	defer r.close()
+	r.report = report
 	for i := range permanentCount {
 		r.permanent[r.srv.Add(fmt.Sprintf("permanent-%03d", i))[0].ID] = true
 	}
-	var err error
-	r.network, err = newNetwork(strings.TrimPrefix(r.srv.URL, "http://"))
-	require.NoError(t, err)
 	random := func(n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(number)<<16|uint64(n))) }
 
 	var transports []*http.Transport
 	var all []*worker
 	for i := range workers {
 		if i%(workers/clients) == 0 {
-			transports = append(transports, &http.Transport{
-				DialContext:           r.network.dial,
-				MaxIdleConnsPerHost:   workers,
-				IdleConnTimeout:       time.Second,
-				ExpectContinueTimeout: time.Second,
-			})
+			transports = append(transports, r.transport())
 		}
 		all = append(all, &worker{round: r, id: i, rng: random(1 + i)})
 	}
@@ -157,6 +233,9 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { r.injectFaults(ctx, random(0)) })
+	if d > 10*time.Second {
+		wg.Go(func() { r.swallow(ctx, d/3) })
+	}
 	for _, w := range all {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -178,7 +257,7 @@ func soak(t *testing.T, report *report, seed uint64, number int, d time.Duration
 		transport.CloseIdleConnections()
 	}
 	require.NoError(t, r.network.down())
-	r.srv.Close() // waits for requests in progress
+	r.close()
 
 	r.checkState(all)
 	r.checkLeaks(before)
@@ -257,13 +336,13 @@ func (r *round) checkRecovery(client *customizers.Client) {
 
 // checkState compares the workers' records with the tenant's state and log.
 func (r *round) checkState(all []*worker) {
-	state, log := r.srv.Customizers(), r.srv.Requests()
-	r.report.addRequests(log)
-	if len(log) >= 100_000 {
+	state, requests := r.srv.Customizers(), r.srv.Requests()
+	r.report.addRequests(requests)
+	if len(requests) >= 100_000 {
 		r.errorf("the tenant does not remember all requests")
 	}
 	received := map[string][]customizerstest.Request{}
-	for _, req := range log {
+	for _, req := range requests {
 		if tag := req.Header.Get(tagHeader); tag != "" {
 			received[tag] = append(received[tag], req)
 		}
@@ -370,12 +449,13 @@ type report struct {
 	requests map[string]int
 	statuses map[int]int
 
-	applied, notApplied int             // creates with an unknown outcome
-	lateUpdates         int             // that took effect after later ones
-	over                time.Duration   // longest time from the end of a context to the return of its call
-	slowest             *call           // the call of over
-	stalls              []time.Duration // lengths of the stalls of this process
-	stuck, leaks        int             // deadlocks and leaked goroutines of Toxiproxy
+	applied, notApplied int                        // creates with an unknown outcome
+	lateUpdates         int                        // that took effect after later ones
+	over                time.Duration              // longest time from the end of a context to the return of its call
+	slowest             *call                      // the call of over
+	stalls              []time.Duration            // lengths of the stalls of this process
+	recovery            map[string][]time.Duration // from a blackhole to a worker's next success, by way
+	stuck, leaks        int                        // deadlocks and leaked goroutines of Toxiproxy
 }
 
 func newReport() *report {
@@ -385,6 +465,7 @@ func newReport() *report {
 		faults:   map[string]int{},
 		requests: map[string]int{},
 		statuses: map[int]int{},
+		recovery: map[string][]time.Duration{},
 	}
 }
 
@@ -414,6 +495,12 @@ func (r *report) addUnknown(applied bool) {
 	} else {
 		r.notApplied++
 	}
+}
+
+func (r *report) addRecovery(way string, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recovery[way] = append(r.recovery[way], took)
 }
 
 func (r *report) addLateUpdate() {
@@ -484,6 +571,9 @@ func (r *report) missing() (out []string) {
 	need(r.applied > 0, "unknown and applied")
 	need(r.notApplied > 0, "unknown and not applied")
 	need(r.faults["down"] > 0, "down")
+	for _, way := range ways {
+		need(len(r.recovery[way.name]) > 0, "recovery from a blackhole, "+way.name)
+	}
 	for _, kind := range toxicTypes {
 		need(r.faults["toxic "+kind] > 0, "toxic "+kind)
 	}
@@ -514,6 +604,11 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "faults: %s\n", counts(r.faults))
 	fmt.Fprintf(&b, "unknown outcomes: %d applied, %d not applied\n", r.applied, r.notApplied)
 	fmt.Fprintf(&b, "updates that took effect late: %d\n", r.lateUpdates)
+	for _, way := range slices.Sorted(maps.Keys(r.recovery)) {
+		took := slices.Sorted(slices.Values(r.recovery[way]))
+		fmt.Fprintf(&b, "workers that succeeded after a blackhole, %s: %d, after %v (median) to %v\n", way, len(took),
+			took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+	}
 	if r.slowest != nil {
 		fmt.Fprintf(&b, "slowest return after the end of a context, %v: %v\n", r.over.Round(time.Millisecond), r.slowest)
 	}

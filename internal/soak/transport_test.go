@@ -2,14 +2,72 @@ package soak
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/connector-customizers/customizers"
 )
+
+// A way leads from clients to the tenant, through Toxiproxy.
+type way struct {
+	name              string
+	tls, http2, proxy bool
+}
+
+var ways = []way{
+	{name: "in clear"},
+	{name: "TLS", tls: true},
+	{name: "HTTP/2", tls: true, http2: true},
+	{name: "CONNECT", tls: true, proxy: true},
+}
+
+// transport returns a transport of its own connections. It is the SDK's but for HTTP/2, which
+// only a client of the caller speaks.
+func (r *round) transport() *http.Transport {
+	transport := customizers.DefaultTransport().(*http.Transport).Clone()
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(!r.way.http2)
+	transport.Protocols.SetHTTP2(r.way.http2)
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second} // else a blackhole lasts as long as its connection
+	transport.DialContext = r.network.dial
+	transport.MaxIdleConnsPerHost = workers
+	transport.IdleConnTimeout = time.Second
+	if r.way.tls {
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AddCert(r.srv.Certificate())
+	}
+	if r.way.proxy {
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example"}) // dial ignores the address
+	}
+	return transport
+}
+
+// tunnel is the handler of a proxy.
+func tunnel(w http.ResponseWriter, r *http.Request) {
+	there, err := new(net.Dialer).DialContext(r.Context(), "tcp", r.Host)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	here, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
+	go func() { _, _ = io.Copy(there, here); _ = there.Close() }()
+	_, _ = io.Copy(here, there)
+	_ = here.Close()
+}
 
 // tagHeader has the tag of the call that a request belongs to. It identifies the attempts of a
 // call in the tenant's log.
@@ -23,6 +81,8 @@ type call struct {
 	start     time.Time
 	sent      int // attempts
 	responses int // attempts with a response header
+	asked     int // connections that net/http asked for
+	connected int // and those that it got
 	trace     []string
 }
 
@@ -44,6 +104,19 @@ func (c *call) begin() {
 	c.note("sent")
 }
 
+func (c *call) getConn(string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+}
+
+func (c *call) gotConn(httptrace.GotConnInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected++
+	c.note("connected")
+}
+
 func (c *call) end(resp *http.Response, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,6 +132,13 @@ func (c *call) attempts() (sent, responses int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sent, c.responses
+}
+
+// neverSent reports whether no attempt had a connection.
+func (c *call) neverSent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked > 0 && c.connected == 0
 }
 
 func (c *call) String() string {
@@ -81,7 +161,7 @@ func (t *tagger) RoundTrip(req *http.Request) (*http.Response, error) {
 		c = nil
 	}
 	if c != nil {
-		req = req.Clone(req.Context())
+		req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GetConn: c.getConn, GotConn: c.gotConn}))
 		req.Header.Set(tagHeader, c.tag)
 		c.begin()
 	}

@@ -110,6 +110,7 @@ type worker struct {
 	serial  int
 
 	gotResponse bool // in the last call
+	recovered   bool // from the round's blackhole
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -198,6 +199,10 @@ func (w *worker) doContext(parent context.Context, kind string, f func(context.C
 	}
 	n, responses := c.attempts()
 	w.gotResponse = responses > 0
+	if began := w.swallowed.Load(); err == nil && began > 0 && start.UnixNano() > began && !w.recovered {
+		w.recovered = true
+		w.report.addRecovery(w.way.name, time.Since(time.Unix(0, began)))
+	}
 	if n > maxAttempts+1 && kind != "all" { // one more for a refused token
 		w.errorf("%v had %d attempts", c, n)
 	}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -8,7 +8,11 @@ import (
 	"strconv"
 )
 
-const collection = "/v2024/connector-customizers"
+const (
+	collection = "/v2024/connector-customizers"
+	id         = "7f1f0f0e-6d25-4a39-9c69-000000000000"
+	token      = "an-access-token-of-some-length"
+)
 
 // record returns customizer i as JSON with a comma after it. All records have the same length.
 func record(i int) []byte {
