@@ -410,3 +410,30 @@ func TestCheckResponseHidesTheToken(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, customizers.CheckResponse(resp), "customizers: GET /x: 400 Bad Request: bad Bearer [redacted]")
 }
+
+// A POST with an Idempotency-Key is retried like a read. An empty key is not sent.
+func TestDoIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string][]string{"none is sent": nil, "one is sent": {"4711"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var seen [][]string
+			c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+				seen = append(seen, r.Header["Idempotency-Key"])
+				switch len(seen) {
+				case 1:
+					w.WriteHeader(http.StatusServiceUnavailable)
+				case 2:
+					panic(http.ErrAbortHandler)
+				}
+			})
+			req := request(t, http.MethodPost, "/beta/search", strings.NewReader("{}"))
+			req.Header["Idempotency-Key"] = key
+			resp, err := c.Do(req)
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			assert.Equal(t, [][]string{key, key, key}, seen)
+			assert.Contains(t, req.Header, "Idempotency-Key", "the caller's request is unchanged")
+		})
+	}
+}

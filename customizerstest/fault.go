@@ -2,7 +2,6 @@ package customizerstest
 
 import (
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -20,18 +19,22 @@ const (
 
 	ListInstances  Operation = "instances" // GET /beta/connector-instances
 	UpdateInstance Operation = "link"      // PATCH /beta/connector-instances/{id}
+	QueryLogs      Operation = "logs"      // POST /beta/platform-logs/query
 
 	Token Operation = "token" // POST /oauth/token
 	Info  Operation = "info"  // GET /oauth/info
 )
 
-// InjectedHeader marks a response whose status comes from a [Fault]. Such a response need not
-// follow the contract.
+// InjectedHeader marks a response to which a [Fault] applied. Such a response need not follow
+// the contract.
 const InjectedHeader = "X-Injected-Fault"
 
 // A Fault makes requests fail. Delay and ExpireToken are applied first. Then the response has
 // Status, the connection is reset (Reset), or the usual response is sent, truncated if
 // TruncateAt is set.
+//
+// If Body is empty, a Status of 400 or above has the service's error as its body, unless Header
+// sets a Content-Type. Then it has no body.
 type Fault struct {
 	Operation Operation // operation to fail; empty means all except Token and Info
 	Skip      int       // number of requests to let pass first
@@ -43,8 +46,7 @@ type Fault struct {
 	Apply      bool        // carry out the request, then fail it
 	Status     int         // response status
 	Header     http.Header // response header; the default Content-Type is application/json
-	Body       string      // response body; the default for a Status of 400 or above is the service's error
-	EmptyBody  bool        // respond without a body
+	Body       string      // response body; see below for the default
 	Reset      bool        // reset the connection instead of responding
 	TruncateAt int         // reset the connection after this many bytes of the response body
 }
@@ -75,13 +77,11 @@ func (s *Server) Faults() []Fault {
 	return out
 }
 
-// DeleteFaults removes the faults for which match returns true. Like [Server.Faults], it
-// passes match only faults that are not used up, with what remains of their Skip and Times.
-// match must not call methods of s.
-func (s *Server) DeleteFaults(match func(Fault) bool) {
+// ClearFaults removes all faults.
+func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = slices.DeleteFunc(s.faults, func(f *Fault) bool { return f.Times != 0 && match(*f) })
+	s.faults = nil
 }
 
 // fault returns the fault that applies to a request, and counts it as used.
@@ -108,16 +108,23 @@ func (s *Server) fault(op Operation) (f Fault, ok bool) {
 func (f Fault) response() *response {
 	resp := newResponse()
 	resp.status = f.Status
-	switch {
-	case f.Body != "":
-		resp.header.Set("Content-Type", "application/json")
-		resp.body.WriteString(f.Body)
-	case f.Status >= http.StatusBadRequest && !f.EmptyBody:
-		writeError(resp, f.Status, "")
-	}
 	for name, values := range f.Header {
 		resp.header[http.CanonicalHeaderKey(name)] = values
 	}
-	resp.header.Set(InjectedHeader, "true")
+	typed := resp.header["Content-Type"] != nil
+	switch {
+	case f.Body != "":
+		resp.body.WriteString(f.Body)
+		if !typed {
+			resp.header.Set("Content-Type", "application/json")
+		}
+	case f.Status < http.StatusBadRequest || typed:
+	case f.Operation == Token && f.Status == http.StatusBadRequest:
+		writeTokenError(resp, f.Status, "The request is invalid.")
+	case f.Operation == Token && f.Status == http.StatusUnauthorized:
+		writeTokenError(resp, f.Status, badCredentials)
+	default:
+		writeError(resp, f.Status, "")
+	}
 	return resp
 }

@@ -32,7 +32,7 @@ func TestFaultStatus(t *testing.T) {
 		"429":                   {fault: customizerstest.Fault{Status: 429}, body: `{"message":" Rate Limit Exceeded "}` + "\n", contentType: recordType},
 		"a body":                {fault: customizerstest.Fault{Status: 500, Body: `{"detailCode":"500.0"}`}, body: `{"detailCode":"500.0"}`, contentType: recordType},
 		"HTML":                  {fault: customizerstest.Fault{Status: 502, Header: html, Body: "<html>"}, body: "<html>", contentType: "text/html"},
-		"an empty body":         {fault: customizerstest.Fault{Status: 502, EmptyBody: true}, body: "-"},
+		"a type without a body": {fault: customizerstest.Fault{Status: 502, Header: html}, body: "-", contentType: "text/html"},
 		"an empty 200":          {fault: customizerstest.Fault{Status: 200}, body: "-"},
 		"a redirect":            {fault: customizerstest.Fault{Status: 302}, body: "-"},
 	}
@@ -51,7 +51,7 @@ func TestFaultStatus(t *testing.T) {
 					assertError(t, got, tt.fault.Status, "")
 				case "-":
 					assert.Empty(t, got.body)
-					assert.Empty(t, got.header.Get("Content-Type"))
+					assert.Equal(t, tt.contentType, got.header.Get("Content-Type"))
 				default:
 					assert.Equal(t, tt.body, string(got.body))
 					assert.Equal(t, tt.contentType, got.header.Get("Content-Type"))
@@ -192,32 +192,45 @@ func TestFaultOperations(t *testing.T) {
 	assert.Equal(t, customizerstest.Fault{Operation: customizerstest.Info, Status: http.StatusGone, Times: 2}, left[1])
 }
 
-func TestDeleteFaults(t *testing.T) {
+func TestClearFaults(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
 	p := newPeer(t, srv)
-	const list = customizerstest.List
-	srv.Inject(
-		customizerstest.Fault{Operation: list, Status: http.StatusBadGateway},
-		customizerstest.Fault{Operation: list, Status: http.StatusServiceUnavailable, Times: 3},
-		customizerstest.Fault{Operation: list, Status: http.StatusGatewayTimeout, Times: -1},
-	)
+	srv.Inject(customizerstest.Fault{Status: http.StatusBadGateway, Times: -1}, customizerstest.Fault{Operation: customizerstest.Info, Reset: true})
 	assert.Equal(t, http.StatusBadGateway, p.get(collection).status)
-	assert.Equal(t, http.StatusServiceUnavailable, p.get(collection).status)
-
-	var seen []customizerstest.Fault
-	srv.DeleteFaults(func(f customizerstest.Fault) bool {
-		seen = append(seen, f)
-		return f.Times == 2
-	})
-	assert.Equal(t, []customizerstest.Fault{
-		{Operation: list, Status: http.StatusServiceUnavailable, Times: 2},
-		{Operation: list, Status: http.StatusGatewayTimeout, Times: -1},
-	}, seen)
-	assert.Equal(t, seen[1:], srv.Faults())
-	assert.Equal(t, http.StatusGatewayTimeout, p.get(collection).status)
-
-	srv.DeleteFaults(func(customizerstest.Fault) bool { return true })
+	srv.ClearFaults()
 	assert.Empty(t, srv.Faults())
 	assert.Equal(t, http.StatusOK, p.get(collection).status)
+	assert.Equal(t, http.StatusOK, p.get("/oauth/info").status)
+}
+
+// Errors of the token endpoint have a form of their own.
+func TestTokenFault(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	anonymous := &peer{t: t, srv: srv}
+	for status, want := range map[int]string{
+		400: `{"error":"invalid_request","error_description":"The request is invalid."}`,
+		401: `{"error":"invalid_client","error_description":"Bad client credentials"}`,
+		429: `{"message":" Rate Limit Exceeded "}`,
+	} {
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Status: status})
+		got := anonymous.requestToken()
+		assert.Equal(t, status, got.status)
+		assert.JSONEq(t, want, string(got.body))
+	}
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.Token, Status: http.StatusServiceUnavailable})
+	assertError(t, anonymous.requestToken(), http.StatusServiceUnavailable, "")
+}
+
+// A response is marked if a fault applied to it, also if it is not the fault's own.
+func TestInjectedHeader(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	p := newPeer(t, srv)
+	srv.Inject(customizerstest.Fault{ExpireToken: true}, customizerstest.Fault{Operation: customizerstest.Info, Delay: time.Nanosecond})
+	for _, path := range []string{collection, "/oauth/info"} {
+		assert.Equal(t, "true", p.get(path).header.Get(customizerstest.InjectedHeader), path)
+		assert.Empty(t, p.get(path).header.Get(customizerstest.InjectedHeader), path)
+	}
 }

@@ -45,13 +45,13 @@ func (t *tenant) allInstances() []Instance {
 	return slices.Clone(t.instances)
 }
 
-// serveInstances serves GET /beta/connector-instances.
+// serveInstances lists the connector instances.
 func (t *tenant) serveInstances(w http.ResponseWriter) {
 	writeJSON(w, http.StatusOK, append([]Instance{}, t.allInstances()...))
 }
 
-// patchInstance serves PATCH /beta/connector-instances/{id}. The body is a JSON Patch, which
-// can change connectorCustomizerId only.
+// patchInstance changes a connector instance. The body is a JSON Patch, which can change
+// connectorCustomizerId only.
 func (t *tenant) patchInstance(w http.ResponseWriter, r *http.Request, id string) {
 	var patch []patchOperation
 	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxJSON))
@@ -80,8 +80,24 @@ func (t *tenant) patchInstance(w http.ResponseWriter, r *http.Request, id string
 			return
 		}
 	}
-	t.instances[i] = patched
+	if patched != t.instances[i] {
+		t.link(i, patched.CustomizerID)
+	}
 	writeJSON(w, http.StatusOK, patched)
+}
+
+// link links the instance at index i to a customizer, or unlinks it if customizerID is empty,
+// and logs that. The caller holds t.mu.
+func (t *tenant) link(i int, customizerID string) {
+	t.instances[i].CustomizerID = customizerID
+	switch c := t.byID[customizerID]; {
+	case c == nil:
+		t.log(t.instances[i], levelInfo, "unlinked", "Runs no connector customizer.")
+	case c.ImageVersion == 0:
+		t.log(t.instances[i], levelWarn, "linked", fmt.Sprintf("Linked to %s, which has no version to run.", c.Name))
+	default:
+		t.log(t.instances[i], levelInfo, "linked", runs(c))
+	}
 }
 
 type patchOperation struct {

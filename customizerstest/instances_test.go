@@ -1,6 +1,7 @@
 package customizerstest_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 const (
 	instances = "/beta/connector-instances"
+	logs      = "/beta/platform-logs/query"
 	unlink    = `[{"op":"remove","path":"/connectorCustomizerId"}]`
 )
 
@@ -52,6 +54,21 @@ func TestInstances(t *testing.T) {
 	assert.Len(t, srv.Requests(customizerstest.UpdateInstance), len(steps))
 }
 
+// The endpoints are under each version that SailPoint lists for them.
+func TestInstancesVersions(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, customizerstest.WithInstanceCount(1), customizerstest.WithCustomizerCount(1))
+	p := newPeer(t, srv)
+	for _, format := range []string{"/beta/%s", "/v2024/%s", "/v2025/%s", "/v2026/%s", "/%s/v1"} {
+		base := fmt.Sprintf(format, "connector-instances")
+		all := decode[[]customizerstest.Instance](t, p.get(base))
+		require.Equal(t, srv.Instances(), all, base)
+		assert.Equal(t, http.StatusOK, p.send(http.MethodPatch, base+"/"+all[0].ID, "", link("replace", srv.Customizers()[0].ID)).status, base)
+		assert.Equal(t, http.StatusOK, p.send(http.MethodPatch, base+"/"+all[0].ID, "", unlink).status, base)
+		assert.Equal(t, http.StatusOK, p.send(http.MethodPost, fmt.Sprintf(format, "platform-logs")+"/query", recordType, "{}").status, base)
+	}
+}
+
 func TestInstancesErrors(t *testing.T) {
 	t.Parallel()
 	srv := serve(t, customizerstest.WithInstanceCount(1), customizerstest.WithCustomizers(customizers.Customizer{ID: "an-id", Name: "one"}))
@@ -76,9 +93,8 @@ func TestInstancesErrors(t *testing.T) {
 		"too large":          {http.MethodPatch, one, "", strings.Repeat(" ", 1<<20) + unlink, 400, "JSON Patch"},
 		"another type":       {http.MethodPatch, one, "text/plain", link("add", "an-id"), 400, "Content-Type"},
 		"unknown instance":   {http.MethodPatch, instances + "/go%20ne", "", link("add", "an-id"), 404, "id go ne"},
-		"no instance":        {http.MethodPatch, instances, "", link("add", "an-id"), 404, "target resource"},
-		"get of one":         {http.MethodGet, one, "", "", 404, "target resource"},
-		"another version":    {http.MethodGet, "/v2024/connector-instances", "", "", 404, "target resource"},
+		"no instance":        {http.MethodPatch, instances, "", link("add", "an-id"), 405, "not supported"},
+		"another version":    {http.MethodGet, "/v3/connector-instances", "", "", 404, "target resource"},
 	}
 	for name, tt := range tests {
 		assertError(t, p.send(tt.method, tt.path, tt.contentType, tt.body), tt.status, tt.text)

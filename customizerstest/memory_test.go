@@ -2,8 +2,10 @@ package customizerstest_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -79,14 +81,19 @@ func TestClose(t *testing.T) {
 // A tenant that closes during a request acts on it but does not respond.
 func TestCloseDuringRequest(t *testing.T) {
 	t.Parallel()
-	var srv *customizerstest.Server
-	srv = customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithRequestHook(func(r customizerstest.Request) {
-		if r.Operation == customizerstest.Create {
-			srv.Close()
-		}
-	}))
-	_, err := srv.Client().Create(t.Context(), customizers.CreateRequest{Name: "hr-feed"})
+	srv := serve(t, customizerstest.WithoutSocket())
+	id := srv.Add("hr-feed")[0].ID
+	archive := io.MultiReader(strings.NewReader(zipArchive(t)), closer{srv})
+	_, err := srv.Client().CreateVersion(t.Context(), id, archive)
 	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, syscall.ECONNRESET)
-	assert.Len(t, srv.Customizers(), 1)
+	assert.Len(t, srv.Versions(id), 1)
+}
+
+// A closer is an empty reader that closes a server.
+type closer struct{ srv *customizerstest.Server }
+
+func (c closer) Read([]byte) (int, error) {
+	c.srv.Close()
+	return 0, io.EOF
 }

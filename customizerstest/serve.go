@@ -33,13 +33,23 @@ const (
 // A route is the operation that a request addresses.
 type route struct {
 	version   string // "v2024", …, "beta", or "v1"
-	path      string // as in the contract: /connector-customizers…
-	instance  string // ID for UpdateInstance
+	path      string // without the version, escaped
+	id        string // in the path; may be empty
 	operation Operation
 	known     bool // the path exists, perhaps with other methods only
 }
 
-// routeOf returns the route of r. In a path, a yearly version or beta precedes the collection;
+// operations holds the operations by path and method.
+var operations = map[string]map[string]Operation{
+	"/connector-customizers":               {http.MethodGet: List, http.MethodPost: Create},
+	"/connector-customizers/{id}":          {http.MethodGet: Get, http.MethodPut: Update, http.MethodDelete: Delete},
+	"/connector-customizers/{id}/versions": {http.MethodPost: CreateVersion},
+	"/connector-instances":                 {http.MethodGet: ListInstances, http.MethodHead: ListInstances},
+	"/connector-instances/{id}":            {http.MethodPatch: UpdateInstance},
+	"/platform-logs/query":                 {http.MethodPost: QueryLogs},
+}
+
+// routeOf returns the route of r. In a path, a yearly version or beta precedes the service;
 // v1 follows it.
 func routeOf(r *http.Request) route {
 	switch r.Method + " " + r.URL.Path {
@@ -48,37 +58,23 @@ func routeOf(r *http.Request) route {
 	case "GET /oauth/info":
 		return route{operation: Info, known: true}
 	}
-	const collection, instances = "connector-customizers", "connector-instances"
 	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	if len(parts) < 2 {
 		return route{}
 	}
-	var to route
-	switch {
-	case parts[0] == "beta" && parts[1] == instances && len(parts) == 2 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		return route{version: "beta", operation: ListInstances, known: true}
-	case parts[0] == "beta" && parts[1] == instances && len(parts) == 3 && parts[2] != "" && r.Method == http.MethodPatch:
-		id, _ := url.PathUnescape(parts[2])
-		return route{version: "beta", instance: id, operation: UpdateInstance, known: true}
-	case parts[1] == collection && slices.Contains([]string{"v2024", "v2025", "v2026", "beta"}, parts[0]):
-		to.version = parts[0]
-	case parts[0] == collection && parts[1] == "v1":
-		to.version = "v1"
-	default:
-		return to
+	if parts[1] == "v1" {
+		parts[0], parts[1] = parts[1], parts[0]
+	} else if !slices.Contains([]string{"v2024", "v2025", "v2026", "beta"}, parts[0]) {
+		return route{}
 	}
-	parts = parts[2:]
-	byMethod := map[string]Operation{}
-	switch {
-	case len(parts) == 0:
-		byMethod = map[string]Operation{http.MethodGet: List, http.MethodPost: Create}
-	case len(parts) == 1 && parts[0] != "":
-		byMethod = map[string]Operation{http.MethodGet: Get, http.MethodPut: Update, http.MethodDelete: Delete}
-	case len(parts) == 2 && parts[0] != "" && parts[1] == "versions":
-		byMethod = map[string]Operation{http.MethodPost: CreateVersion}
+	to := route{version: parts[0], path: "/" + strings.Join(parts[1:], "/")}
+	byMethod, known := operations[to.path]
+	if !known && len(parts) > 2 && parts[2] != "" {
+		to.id, _ = url.PathUnescape(parts[2]) // part of a path that net/url has parsed
+		parts[2] = "{id}"
+		byMethod, known = operations["/"+strings.Join(parts[1:], "/")]
 	}
-	to.path = strings.Join(append([]string{"/" + collection}, parts...), "/")
-	to.operation, to.known = byMethod[r.Method], len(byMethod) > 0
+	to.operation, to.known = byMethod[r.Method], known
 	return to
 }
 
@@ -113,6 +109,9 @@ func (s *Server) respond(r *http.Request) *response {
 		if f.Status != 0 {
 			resp = f.response()
 		}
+		if injected {
+			resp.header.Set(InjectedHeader, "true")
+		}
 		if f.Reset {
 			resp.status = 0
 		}
@@ -120,7 +119,10 @@ func (s *Server) respond(r *http.Request) *response {
 	} else {
 		resp.status = 0
 	}
-	record.Injected, record.Status, record.BodySize = injected, resp.status, body.n
+	if r.ContentLength > 0 && r.ContentLength <= bodyKept && r.Header.Get("Expect") == "" {
+		_, _ = io.Copy(io.Discard, body) // what the operation, or a fault, did not read
+	}
+	record.Injected, record.Status, record.Body, record.BodySize = injected, resp.status, string(body.first), body.n
 	s.record(record)
 	return resp
 }
@@ -174,7 +176,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 		return
 	}
 	needed := scopeManage
-	if to.operation == List || to.operation == Get || to.operation == ListInstances {
+	switch to.operation {
+	case List, Get, ListInstances, QueryLogs:
 		needed = scopeRead
 	}
 	switch {
@@ -194,7 +197,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 		s.tenant.serveInstances(w)
 		return
 	case UpdateInstance:
-		s.tenant.patchInstance(w, r, to.instance)
+		s.tenant.patchInstance(w, r, to.id)
+		return
+	case QueryLogs:
+		s.tenant.queryLogs(w, r)
 		return
 	}
 	if to.version == "beta" {
@@ -214,7 +220,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 }
 
 // checkBody checks that the body of a create or update is one JSON object with the right
-// Content-Type, which the generated code does not. The body can be read again afterwards.
+// Content-Type and no blank name, which the generated code does not. The body can be read
+// again afterwards.
 func checkBody(r *http.Request, op Operation) (problem string) {
 	if op != Create && op != Update {
 		return ""
@@ -233,6 +240,10 @@ func checkBody(r *http.Request, op Operation) (problem string) {
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return "The request body must be a JSON object."
+	}
+	var given struct{ Name *string }
+	if json.Unmarshal(data, &given) == nil && given.Name != nil && strings.TrimSpace(*given.Name) == "" {
+		return "The name must not be blank."
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	return ""
@@ -306,15 +317,17 @@ type errReader struct{ err error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, cmp.Or(r.err, io.EOF) }
 
-// A counter counts the bytes read from a body.
+// A counter counts the bytes read from a body, and keeps the first ones.
 type counter struct {
 	io.ReadCloser
-	n int64
+	n     int64
+	first []byte
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
+	c.first = append(c.first, p[:min(n, bodyKept-len(c.first))]...)
 	return n, err
 }
 

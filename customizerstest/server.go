@@ -1,6 +1,7 @@
 // Package customizerstest provides a fake tenant of SailPoint Identity Security Cloud for
 // tests, as net/http/httptest provides a fake web server. It has the six operations on
-// connector customizers, connector instances, the token endpoint and oauth/info.
+// connector customizers, connector instances and their logs, the token endpoint and
+// oauth/info.
 //
 //	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
 //	defer srv.Close()
@@ -91,11 +92,8 @@ func NewServer(opts ...Option) *Server {
 			ExpectContinueTimeout: time.Second,
 		}},
 	}
-	switch {
-	case c.clientID != "":
+	if c.clientID != "" {
 		s.ClientID, s.ClientSecret = c.clientID, c.clientSecret
-	case c.state.ClientID != "":
-		s.ClientID, s.ClientSecret = c.state.ClientID, c.state.ClientSecret
 	}
 	s.handler = server.HandlerWithOptions(
 		server.NewStrictHandlerWithOptions(s.tenant, nil, server.StrictHTTPServerOptions{
@@ -175,12 +173,17 @@ func (s *Server) Customizers() []customizers.Customizer { return s.tenant.all() 
 // Versions returns the versions of a customizer, oldest first. It returns none for an unknown ID.
 func (s *Server) Versions(id string) []Version { return s.tenant.versionsOf(id) }
 
-// A Version is a version of a customizer, with the size and digest of its archive.
+// A Version is a version of a customizer, with the size and digests of its archive. The
+// digests are in hexadecimal. Without an archive, they are empty and the size is 0.
 type Version struct {
 	customizers.Version
 
-	ArchiveSize   int64  `json:"archiveSize,omitzero"`   // in bytes; 0 without an archive
-	ArchiveSHA256 string `json:"archiveSHA256,omitzero"` // in hexadecimal; empty without an archive
+	ArchiveSize   int64  `json:"archiveSize,omitzero"` // in bytes
+	ArchiveSHA256 string `json:"archiveSHA256,omitzero"`
+
+	// ContentSHA256 is the digest of a deploy.Result. It is empty for an archive that package
+	// deploy rejects, or whose files are larger than 256 MiB.
+	ContentSHA256 string `json:"contentSHA256,omitzero"`
 }
 
 // Add creates customizers with the given names, and returns them.
@@ -203,14 +206,17 @@ type Request struct {
 	Path      string // as sent
 	Query     string // as sent
 	Header    http.Header
-	BodySize  int64         // bytes read from the body
+	Body      string        // the first 1,024 bytes read from the body
+	BodySize  int64         // number of bytes read from the body
 	Status    int           // of the response; 0 if the connection was reset instead
 	Injected  bool          // a Fault applied
 	Duration  time.Duration // until the response was ready
 }
 
-// logSize is the least number of requests that a tenant remembers.
-const logSize = 100_000
+const (
+	logSize  = 100_000 // least number of requests that a tenant remembers
+	bodyKept = 1024    // bytes of a body that a Request keeps
+)
 
 // Requests returns the requests of the given operations, or all requests if none is given, in
 // the order of arrival. The tenant remembers at least the last 100,000.
@@ -227,18 +233,15 @@ func (s *Server) Requests(operations ...Operation) []Request {
 	return out
 }
 
-// record adds a request to the log and calls the hook.
+// record adds a request to the log.
 func (s *Server) record(r Request) {
 	r.Duration = time.Since(r.Time)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.requests) >= 2*logSize {
 		s.requests = append(s.requests[:0], s.requests[logSize:]...)
 	}
 	s.requests = append(s.requests, r)
-	s.mu.Unlock()
-	if s.config.hook != nil {
-		s.config.hook(r)
-	}
 }
 
 // An Option configures a [Server]. The order of options has no effect. If an option is
@@ -259,8 +262,6 @@ type config struct {
 	listener               net.Listener
 	tls                    bool
 	noSocket               bool
-	state                  State
-	hook                   func(Request)
 }
 
 // WithCustomizers adds customizers. Empty IDs, tenant IDs and times are filled in. If the
@@ -295,10 +296,6 @@ func WithRateLimit(n int, per time.Duration) Option {
 // WithCreateStatus sets the status of a successful create, 200 or 201. The default is 201,
 // as in the contract, or 200 under /beta.
 func WithCreateStatus(status int) Option { return func(c *config) { c.createStatus = status } }
-
-// WithRequestHook calls f with each request before the response is sent. Calls may be
-// concurrent.
-func WithRequestHook(f func(Request)) Option { return func(c *config) { c.hook = f } }
 
 // WithListener serves on l instead of a free loopback port. It has no effect with
 // [WithoutSocket].

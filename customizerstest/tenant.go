@@ -21,9 +21,14 @@ import (
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest/internal/server"
+	"github.com/connector-customizers/customizers/instances"
+	"github.com/connector-customizers/customizers/internal/archive"
 )
 
-const maxLimit = 250
+const (
+	maxLimit    = 250
+	maxUnpacked = 256 << 20 // bytes of an archive's files to read for a digest
+)
 
 // A tenant implements the operations of the contract on customizers in memory.
 type tenant struct {
@@ -34,14 +39,14 @@ type tenant struct {
 	byID     map[string]*customizers.Customizer
 	versions map[string][]Version
 
-	instances []Instance // oldest first
+	instances []Instance      // oldest first
+	logs      []instances.Log // oldest first
 }
 
 var _ server.StrictServerInterface = (*tenant)(nil)
 
 func newTenant(c config) *tenant {
 	t := &tenant{id: newID(), byID: map[string]*customizers.Customizer{}, versions: map[string][]Version{}}
-	t.restore(c.state)
 	for _, c := range c.customizers {
 		t.add(c)
 	}
@@ -142,8 +147,8 @@ func (t *tenant) ListConnectorCustomizers(ctx context.Context, r server.ListConn
 }
 
 func (t *tenant) CreateConnectorCustomizer(ctx context.Context, r server.CreateConnectorCustomizerRequestObject) (server.CreateConnectorCustomizerResponseObject, error) {
-	if strings.TrimSpace(r.Body.Name) == "" {
-		return nil, refusal("The name must not be blank.")
+	if r.Body.Name == "" {
+		return nil, refusal("The name is missing.")
 	}
 	created := t.create(r.Body.Name)
 	if e := exchangeOf(ctx); e.createStatus == http.StatusOK || e.createStatus == 0 && e.beta {
@@ -169,10 +174,7 @@ func (t *tenant) PutConnectorCustomizer(_ context.Context, r server.PutConnector
 	if !ok {
 		return server.PutConnectorCustomizer404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
-	if r.Body != nil && r.Body.Name != "" {
-		if strings.TrimSpace(r.Body.Name) == "" {
-			return nil, refusal("The name must not be blank.")
-		}
+	if r.Body != nil && r.Body.Name != "" { // the contract does not require a name
 		c.Name = r.Body.Name
 	}
 	return server.PutConnectorCustomizer200JSONResponse(*c), nil
@@ -190,7 +192,7 @@ func (t *tenant) DeleteConnectorCustomizer(_ context.Context, r server.DeleteCon
 	t.list = slices.DeleteFunc(t.list, func(o *customizers.Customizer) bool { return o == c })
 	for i := range t.instances {
 		if t.instances[i].CustomizerID == r.ID {
-			t.instances[i].CustomizerID = ""
+			t.link(i, "")
 		}
 	}
 	return server.DeleteConnectorCustomizer204Response{}, nil
@@ -203,7 +205,7 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 	if !ok {
 		return server.CreateConnectorCustomizerVersion404JSONResponse{NotFoundJSONResponse: notFound(r.ID)}, nil
 	}
-	size, digest, err := checkArchive(r.Body, exchangeOf(ctx).contentType)
+	v, err := checkArchive(r.Body, exchangeOf(ctx).contentType)
 	if err != nil {
 		return nil, err
 	}
@@ -215,17 +217,18 @@ func (t *tenant) CreateConnectorCustomizerVersion(ctx context.Context, r server.
 	}
 	c.ImageVersion++
 	c.ImageID = newID()
-	v := Version{
-		Version: customizers.Version{
-			CustomizerID: c.ID,
-			ImageID:      c.ImageID,
-			Version:      c.ImageVersion,
-			Created:      now(),
-		},
-		ArchiveSize:   size,
-		ArchiveSHA256: digest,
+	v.Version = customizers.Version{
+		CustomizerID: c.ID,
+		ImageID:      c.ImageID,
+		Version:      c.ImageVersion,
+		Created:      now(),
 	}
 	t.versions[c.ID] = append(t.versions[c.ID], v)
+	for _, i := range t.instances {
+		if i.CustomizerID == c.ID {
+			t.log(i, levelInfo, "version", runs(c))
+		}
+	}
 	if exchangeOf(ctx).beta {
 		return betaVersion{c.ID, c.ImageID, c.ImageVersion}, nil
 	}
@@ -244,33 +247,41 @@ func (v betaVersion) VisitCreateConnectorCustomizerVersionResponse(w http.Respon
 	return nil
 }
 
-// checkArchive reads the body of a version and checks that it is empty or a zip archive. It
-// stores the archive in a temporary file, as it may be large, and does not unpack it.
-func checkArchive(body io.Reader, contentType string) (size int64, digest string, err error) {
+// checkArchive reads the body of a version, which is empty or a zip archive, and returns its
+// size and digests. It stores the archive in a temporary file, as it may be large.
+func checkArchive(body io.Reader, contentType string) (v Version, err error) {
 	file, err := os.CreateTemp("", "customizerstest-*.zip")
 	if err != nil {
-		return 0, "", err
+		return v, err
 	}
 	defer func() {
 		_ = file.Close()
 		_ = os.Remove(file.Name())
 	}()
 	hash := sha256.New()
-	size, err = io.Copy(io.MultiWriter(file, hash), body)
+	v.ArchiveSize, err = io.Copy(io.MultiWriter(file, hash), body)
 	if err != nil {
-		return 0, "", refusal("The archive is incomplete.")
+		return v, refusal("The archive is incomplete.")
 	}
-	kind, _, _ := mime.ParseMediaType(contentType)
-	if size == 0 && kind != "application/zip" {
-		return 0, "", nil // the contract permits it; some clients set a type even so
+	if v.ArchiveSize == 0 {
+		return v, nil // the contract permits it; some clients set a type even so
 	}
-	if kind != "application/zip" {
-		return 0, "", refusal("The Content-Type must be application/zip.")
+	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/zip" {
+		return v, refusal("The Content-Type must be application/zip.")
 	}
-	if _, err := zip.NewReader(file, size); err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return 0, "", refusal("The archive is not a valid zip file.")
+	z, err := zip.NewReader(file, v.ArchiveSize)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return v, refusal("The archive is not a valid zip file.")
 	}
-	return size, hex.EncodeToString(hash.Sum(nil)), nil
+	v.ArchiveSHA256 = hex.EncodeToString(hash.Sum(nil))
+	var unpacked uint64
+	for _, f := range z.File {
+		unpacked += f.UncompressedSize64
+	}
+	if unpacked <= maxUnpacked {
+		v.ContentSHA256, _ = archive.Digest(file, v.ArchiveSize)
+	}
+	return v, nil
 }
 
 // A refusal is the error of an invalid request. The response has the status 400.

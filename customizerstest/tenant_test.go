@@ -22,7 +22,9 @@ func TestSixOperations(t *testing.T) {
 	made, err := client.Create(t.Context(), customizers.CreateRequest{Name: "one"})
 	require.NoError(t, err)
 	assert.WithinRange(t, made.Created.Time, start, time.Now())
-	assert.Equal(t, customizers.Customizer{ID: made.ID, Name: "one", TenantID: srv.State().TenantID, Created: made.Created}, *made)
+	assert.NotEmpty(t, made.ID)
+	assert.Equal(t, customizers.Customizer{ID: made.ID, Name: "one", TenantID: srv.Add("x")[0].TenantID, Created: made.Created}, *made)
+	require.NoError(t, client.Delete(t.Context(), srv.Customizers()[1].ID))
 
 	made.Name = "two"
 	updated, err := client.Update(t.Context(), made.ID, customizers.UpdateRequest{Name: "two"})
@@ -93,7 +95,10 @@ func TestVersions(t *testing.T) {
 	srv := serve(t)
 	p := newPeer(t, srv)
 	one, other, archive := p.create("one"), p.create("other"), zipArchive(t)
-	sum := sha256.Sum256([]byte(archive))
+	digest := func(content string) string {
+		sum := sha256.Sum256([]byte(content))
+		return hex.EncodeToString(sum[:])
+	}
 	images := map[string]bool{}
 	for i, v := range []struct {
 		id, contentType, body string
@@ -103,6 +108,8 @@ func TestVersions(t *testing.T) {
 		{one, "", "", 2},
 		{one, "application/zip; version=2", archive, 3},
 		{one, formType, "", 4},
+		{one, archiveType, "", 5},
+		{one, recordType, "", 6},
 		{other, archiveType, archive, 1},
 	} {
 		got := decode[customizers.Version](t, p.send(http.MethodPost, collection+"/"+v.id+"/versions", v.contentType, v.body))
@@ -113,7 +120,8 @@ func TestVersions(t *testing.T) {
 		require.Len(t, all, int(v.version))
 		last := customizerstest.Version{Version: got}
 		if v.body != "" {
-			last.ArchiveSize, last.ArchiveSHA256 = int64(len(archive)), hex.EncodeToString(sum[:])
+			last.ArchiveSize, last.ArchiveSHA256 = int64(len(archive)), digest(archive)
+			last.ContentSHA256 = digest(`"index.js" ` + digest("") + "\n")
 		}
 		assert.Equal(t, last, all[v.version-1])
 		c := decode[customizers.Customizer](t, p.get(collection+"/"+v.id))

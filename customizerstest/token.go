@@ -38,22 +38,19 @@ func newIssuer(lifetime time.Duration, scopes []string) *issuer {
 
 // serveToken serves POST /oauth/token.
 func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, clientSecret string) {
-	refuse := func(status int, code, description string) {
-		writeJSON(w, status, map[string]string{"error": code, "error_description": description})
-	}
 	p, err := tokenParameters(w, r)
 	matches := func(name, want string) bool { return subtle.ConstantTimeCompare([]byte(p[name]), []byte(want)) == 1 }
 	switch {
 	case err != nil:
-		refuse(http.StatusBadRequest, "invalid_request", err.Error())
+		writeTokenError(w, http.StatusBadRequest, err.Error())
 	case p["grant_type"] == "":
-		refuse(http.StatusBadRequest, "invalid_request", "The grant_type is missing. Send it in the query, or in a form of type application/x-www-form-urlencoded or multipart/form-data.")
-	case p["grant_type"] != "client_credentials":
-		refuse(http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type: "+p["grant_type"])
+		writeTokenError(w, http.StatusBadRequest, "The grant_type is missing. Send it in the query, or in a form of type application/x-www-form-urlencoded or multipart/form-data.")
+	case !strings.EqualFold(p["grant_type"], "client_credentials"): // SailPoint's page has it in capitals, too
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "unsupported_grant_type", "error_description": "Unsupported grant type: " + p["grant_type"]})
 	case p["client_id"] == "" || p["client_secret"] == "":
-		refuse(http.StatusUnauthorized, "invalid_client", "The client_id or client_secret is missing.")
+		writeTokenError(w, http.StatusUnauthorized, "The client_id or client_secret is missing.")
 	case !matches("client_id", clientID) || !matches("client_secret", clientSecret):
-		refuse(http.StatusUnauthorized, "invalid_client", "Bad client credentials")
+		writeTokenError(w, http.StatusUnauthorized, badCredentials)
 	default:
 		writeJSON(w, http.StatusOK, map[string]any{
 			"access_token": i.issue(clientID),
@@ -62,6 +59,17 @@ func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, cl
 			"scope":        strings.Join(i.scopes, " "),
 		})
 	}
+}
+
+const badCredentials = "Bad client credentials"
+
+// writeTokenError writes an error of the token endpoint, which has the form of RFC 6749.
+func writeTokenError(w http.ResponseWriter, status int, description string) {
+	code := "invalid_request"
+	if status == http.StatusUnauthorized {
+		code = "invalid_client"
+	}
+	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 }
 
 // tokenParameters reads the parameters of a token request from its query, its form and

@@ -42,6 +42,7 @@ func TestToken(t *testing.T) {
 		code, text                              string // of an error
 	}{
 		"query":                        {query: goodQuery},
+		"as SailPoint's page has it":   {query: strings.Replace(goodQuery, "client_credentials", "CLIENT_CREDENTIALS", 1)},
 		"query and an empty form":      {query: goodQuery, contentType: formType},
 		"form":                         {contentType: formType, body: goodQuery},
 		"form, charset":                {contentType: formType + "; charset=UTF-8", body: goodQuery},

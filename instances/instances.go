@@ -1,20 +1,21 @@
-// Package instances lists the connector instances of a tenant, and links customizers to
-// them. A customizer does not run until it is linked to an instance.
+// Package instances lists the connector instances of a tenant, links customizers to them and
+// reads their logs. A customizer does not run until it is linked to an instance.
 //
 //	all, err := instances.List(ctx, client)
 //	linked, err := instances.Link(ctx, client, customizer.ID, all[0].ID)
 //
-// The endpoints, under /beta/connector-instances, are in no published specification.
-// SailPoint's CLI and its extension for VS Code use them, and this package sends the same
-// requests. SailPoint may change the endpoints without notice. The scopes named here are
-// those of the customizer endpoints, because the scopes of these are not documented.
+// SailPoint lists the endpoints, /beta/connector-instances and /beta/platform-logs, but
+// publishes no schema for them. Its CLI and its extension for VS Code use them, and this
+// package sends the same requests. SailPoint may change the endpoints without notice. The
+// scopes named here are those of the customizer endpoints, because the scopes of these are not
+// documented.
 //
 // # Errors
 //
 // The functions return
 //
-//   - [customizers.ErrInvalidArgument] if an ID is empty, is "." or "..", or contains a slash,
-//     white space or control characters; nothing was sent;
+//   - [customizers.ErrInvalidArgument] if a name is blank, or an ID is empty, is "." or "..", or
+//     contains a slash, white space or control characters; nothing was sent;
 //   - the error of the [Doer] if it returns one;
 //   - the [*customizers.Error] of [customizers.CheckResponse] if the status is not 2xx;
 //   - an error that describes the body if the status is 2xx but the body is unexpected.
@@ -65,13 +66,18 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, customizers.ErrNotFound) {
-		return nil, fmt.Errorf("customizers: the tenant has no endpoint for connector instances: %v", err) //nolint:errorlint // not ErrNotFound
-	}
 	if err != nil {
-		return nil, err
+		return nil, noEndpoint("connector instances", err)
 	}
 	return all, nil
+}
+
+// noEndpoint returns err. If err is a 404, it says so instead that the tenant lacks an endpoint.
+func noEndpoint(what string, err error) error {
+	if errors.Is(err, customizers.ErrNotFound) {
+		return fmt.Errorf("customizers: the tenant has no endpoint for %s: %v", what, err) //nolint:errorlint // not ErrNotFound
+	}
+	return err
 }
 
 // Link links a customizer to an instance, replacing any earlier link, and returns the
@@ -134,7 +140,8 @@ func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op o
 }
 
 // send sends a request, decodes the response into out and calls check. If a PATCH fails but
-// the service may have carried it out, the error matches ErrOutcomeUnknown.
+// the service may have carried it out, the error matches ErrOutcomeUnknown. A POST is a query,
+// which is retried like a read.
 func send(ctx context.Context, doer Doer, method, path string, body []byte, out any, check func() error) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
@@ -142,6 +149,9 @@ func send(ctx context.Context, doer Doer, method, path string, body []byte, out 
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if method == http.MethodPost {
+		req.Header["Idempotency-Key"] = nil // not sent
 	}
 	resp, err := doer.Do(req)
 	if err != nil {

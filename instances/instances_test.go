@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -44,10 +45,10 @@ const (
 // and b, which is linked to one.
 func serve(t *testing.T, opts ...customizerstest.Option) (*customizerstest.Server, *recorder) {
 	t.Helper()
-	srv := customizerstest.NewServer(append(opts, customizerstest.WithState(customizerstest.State{
-		Customizers: []customizers.Customizer{{ID: one, Name: "one"}, {ID: two, Name: "two"}},
-		Instances:   []customizerstest.Instance{{ID: a, Name: "a"}, {ID: b, Name: "b", CustomizerID: one}},
-	}))...)
+	srv := customizerstest.NewServer(append(opts,
+		customizerstest.WithCustomizers(customizers.Customizer{ID: one, Name: "one"}, customizers.Customizer{ID: two, Name: "two"}),
+		customizerstest.WithInstances(instances.Instance{ID: a, Name: "a"}, instances.Instance{ID: b, Name: "b", CustomizerID: one}),
+	)...)
 	t.Cleanup(srv.Close)
 	quick := customizers.WithRetry(customizers.RetryPolicy{MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MaxWait: time.Second})
 	return srv, &recorder{Doer: srv.Client(quick)}
@@ -115,7 +116,7 @@ func TestListFails(t *testing.T) {
 		"connection broke": {customizerstest.Fault{Reset: true, Times: -1}, customizers.ErrConnection, list[4:]},
 		"no such endpoint": {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
 		"HTML":             {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes of "text/html"): invalid character`},
-		"no body":          {customizerstest.Fault{Status: 200, EmptyBody: true}, nil, "unexpected body (0 bytes"},
+		"no body":          {customizerstest.Fault{Status: 200}, nil, "unexpected body (0 bytes"},
 		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "null instead of a list"},
 		"object":           {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
 		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "record 1 has no id"},
@@ -232,7 +233,7 @@ func TestLinkFails(t *testing.T) {
 		"connection broke":              {fault{Reset: true}, customizers.ErrConnection, true, 1, 1},
 		"connection broke, but linked":  {fault{Reset: true, Apply: true}, nil, false, 1, 1},
 		"HTML":                          {fault{Status: 200, Body: "<html>"}, customizers.ErrOutcomeUnknown, true, 1, 1},
-		"no content, but linked":        {fault{Status: 204, EmptyBody: true, Apply: true}, nil, false, 1, 1},
+		"no content, but linked":        {fault{Status: 204, Apply: true}, nil, false, 1, 1},
 		"half a body":                   {fault{TruncateAt: 5}, nil, false, 1, 1},
 		"success that changes nothing":  {fault{Status: 200, Body: `{"id":"` + a + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
 		"success with another instance": {fault{Status: 200, Body: `{"id":"` + b + `","connectorCustomizerId":"` + one + `"}`}, customizers.ErrOutcomeUnknown, true, 1, 1},
@@ -279,14 +280,18 @@ func TestUnlinkAndListFail(t *testing.T) {
 // Link returns when its context ends, without reading the list.
 func TestLinkEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	srv, doer := serve(t)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Delay: time.Minute})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := instances.Link(ctx, doer, one, a)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
-	assert.Empty(t, srv.Requests(customizerstest.ListInstances))
+	synctest.Test(t, func(t *testing.T) {
+		srv, doer := serve(t, customizerstest.WithoutSocket())
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Delay: time.Minute})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := instances.Link(ctx, doer, one, a)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+		assert.Equal(t, time.Second, time.Since(start))
+		assert.Empty(t, srv.Requests(customizerstest.ListInstances))
+	})
 }
 
 func TestScopes(t *testing.T) {

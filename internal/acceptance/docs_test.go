@@ -49,7 +49,7 @@ func normalize(text string) string {
 		`content [0-9a-f]{12}`:                      "content 5eb1d1f3c0c5",
 		`sandbox-[a-z0-9]{8}`:                       "sandbox-5eqeseav",
 		`\b(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`:           "1s",
-		`\d{4}-\d\d-\d\dT[\d:]+Z`:                   "2026-11-23T21:29:42Z",
+		`\d{4}-\d\d-\d\dT[\d:.]+Z`:                  "2026-11-23T21:29:42Z",
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, constant)
 	}

@@ -2,24 +2,65 @@ package acceptance
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
+	"github.com/connector-customizers/customizers/internal/cli"
 )
 
 // program is the path of the command, built as users build it.
 var program string
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(tenantVariable); file != "" {
+		if err := serveTenant(file, os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil { // more than the cores: tests mostly wait
 		panic(err)
 	}
 	os.Exit(buildAndRun(m))
+}
+
+// tenantVariable names a file with a tenant. If it is set, the test binary runs a sandbox with
+// the content of that tenant, so that tests know its IDs.
+const tenantVariable = "ACCEPTANCE_TENANT"
+
+type tenant struct {
+	ClientID, ClientSecret string
+	Customizers            []customizers.Customizer
+	Instances              []instances.Instance
+}
+
+func serveTenant(file string, args []string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var t tenant
+	if err := json.Unmarshal(data, &t); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	args = append(args, "--customizers", "0", "--instances", "0")
+	return cli.Sandbox(ctx, args, os.Stdout, os.Stderr, customizerstest.WithCredentials(t.ClientID, t.ClientSecret),
+		customizerstest.WithCustomizers(t.Customizers...), customizerstest.WithInstances(t.Instances...))
 }
 
 func buildAndRun(m *testing.M) int {
@@ -61,9 +102,18 @@ type sandbox struct {
 }
 
 // startSandbox starts a sandbox on a free port and waits until it serves. Its standard error
-// goes to log.
+// goes to log. If the arguments begin with -tenant FILE, the sandbox has the content of that
+// file in dir.
 func startSandbox(dir string, env []string, log *os.File, args ...string) (*sandbox, error) {
 	cmd := exec.Command(program, append([]string{"sandbox", "--port", "0"}, args...)...)
+	if len(args) > 1 && args[0] == "-tenant" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		cmd = exec.Command(self, append([]string{"--port", "0"}, args[2:]...)...)
+		env = append(env, tenantVariable+"="+args[1])
+	}
 	cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -2,10 +2,14 @@ package acceptance
 
 import (
 	"context"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +22,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 // A browser is a headless Chromium with one page. It records the page's requests and errors.
@@ -146,7 +153,7 @@ func hasText(selector, text string) string {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	url, run := b.openPage(1280, "--state", tenantFile(t), "--fault", "update:status=418")
+	url, run := b.openPage(1280, "-tenant", tenantFile(t), "--fault", "update:status=418")
 	b.waitUntil(hasRow("customizers", "hr-feed | no version | 11111111-1111-4111-8111-111111111111"))
 	b.waitUntil(hasText("#use", "export SAIL_CLIENT_SECRET=not-to-be-seen"))
 	b.waitUntil(hasRow("faults", "update:status=418"))
@@ -159,7 +166,7 @@ func TestPage(t *testing.T) {
 	run("upload", "live-one", largeZip(t))
 	b.waitUntil(hasRow("customizers", "live-one | version 1"))
 	b.do(chromedp.Click(chromedp.CSS("#customizers summary")))
-	b.waitUntil("/1: 32.0 MB, sha256 [0-9a-f]{12}/.test(document.querySelector('#customizers details[open]').innerText)")
+	b.waitUntil("/1: 32.0 MB, sha256 [0-9a-f]{12}, content [0-9a-f]{12}, \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#customizers details[open]').innerText)")
 	run("update", "hr-feed", "--name", "other")
 	b.waitUntil(hasRow("requests", "418 | PUT | /v2024/connector-customizers/11111111-1111-4111-8111-111111111111fault"))
 	b.waitUntil(hasText("#faults-none", "None."))
@@ -202,7 +209,7 @@ func TestPageFaults(t *testing.T) {
 
 	b.typeInto("effects", "status=9")
 	b.do(chromedp.SetValue(chromedp.CSS("#operation"), "info"), add)
-	b.waitUntil(hasText("#problem", "status=9 is not a number from 200 to 599"))
+	b.waitUntil(hasText("#problem", "status=9 is not valid (want 200 to 599)"))
 	b.check("document.querySelector('#effects').value === 'status=9' && document.querySelector('#operation').value === 'info'", "the form keeps its values after an error")
 	b.typeInto("effects", "status=418,body=a, b")
 	b.do(chromedp.SetValue(chromedp.CSS("#operation"), "list"), add)
@@ -212,17 +219,17 @@ func TestPageFaults(t *testing.T) {
 	b.waitUntil(hasRow("requests", "418 | GET | /v2024/connector-customizers") + " && !" + hasRow("faults", "list:"))
 
 	b.do(chromedp.SetValue(chromedp.CSS("#operation"), "any"))
-	b.typeInto("effects", "cut,times=always\r")
-	b.waitUntil(hasRow("faults", "any:cut,times=always"))
+	b.typeInto("effects", "reset,times=always\r")
+	b.waitUntil(hasRow("faults", "any:reset,times=always"))
 	b.do(chromedp.Click(chromedp.CSS("#faults > li:first-child button")))
-	b.waitUntil(rows("faults") + ".join() === 'any:cut,times=always | Remove'")
+	b.waitUntil(rows("faults") + ".join() === 'any:reset,times=always | Remove'")
 	b.do(chromedp.Click(chromedp.CSS("#faults button")))
 	b.waitUntil(hasText("#faults-none", "None."))
 	run("list")
 	b.waitUntil(hasRow("requests", "200 | GET | /v2024/connector-customizers"))
 }
 
-// A filter and open details survive updates of the page. Details hide secrets.
+// A filter and open details survive updates of the page. The counts are of what is shown.
 func TestPageDetails(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -231,13 +238,16 @@ func TestPageDetails(t *testing.T) {
 	run("link", "HR feed", "instance-000004")
 	b.waitUntil(hasRow("instances", "instance-000004 | HR feed") + " && " + hasRow("instances", "instance-000005 | not linked"))
 	run("get", "customizer-000007")
-	resp, err := http.Post(url+"/oauth/token?client_id=one&client_secret=not-to-be-seen", "", nil)
+	resp, err := http.Post(url+"/nowhere?a=b&c=d", "application/zip", strings.NewReader("PK\x03\x04"))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	b.waitUntil(hasRow("requests", "/oauth/token?client_id=one&client_secret=(hidden)"))
+	b.waitUntil(hasRow("requests", "404 | POST | /nowhere?a=b&c=d"))
+	b.waitUntil("document.querySelector('#requests details').textContent.includes('4 bytes, not text')")
+	b.check("document.querySelector('#customizers-count').textContent === '21' && document.querySelector('#instances-count').textContent === '5'", "all are counted")
 
 	b.typeInto("filter", "hr FEED")
 	b.waitUntil(rows("customizers") + ".length === 1 && " + rows("instances") + ".length === 1 && " + hasText("#requests-none", "No matches."))
+	b.check("document.querySelector('#customizers-count').textContent === '1 of 21' && /^0 of \\d+$/.test(document.querySelector('#requests-count').textContent)", "the shown ones are counted")
 	run("create", "another")
 	run("create", "hr-feed, the second")
 	b.waitUntil(rows("customizers") + ".length === 2")
@@ -246,9 +256,10 @@ func TestPageDetails(t *testing.T) {
 
 	b.do(chromedp.Focus(chromedp.CSS("#requests > li:not([hidden]) summary")), chromedp.KeyEvent("\r"))
 	details := "document.querySelector('#requests > li:not([hidden]) details[open]').innerText"
-	for _, text := range []string{"patchConnectorInstance", "Content-Type: application/json", "Authorization: Bearer (hidden)", " bytes", "status 200"} {
+	for _, text := range []string{"link", "Content-Type: application/json", "Authorization: Bearer ", " bytes", `[{"op":"replace","path":"/connectorCustomizerId","value":"`, "status 200"} {
 		b.check(details+".includes('"+text+"')", "details of the request")
 	}
+	b.check("/Received\\s+\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d/.test("+details+")", "an ISO date")
 	for range 20 { // enough requests to drop the row from the list
 		run("list")
 		run("instances")
@@ -271,6 +282,7 @@ func TestPageLayout(t *testing.T) {
 	_, run := b.openPage(1280, "--customizers", "20", "--instances", "5", "--fault", "list:status=503,times=2,body="+strings.Repeat("x", 300), "--fault", "update:reset")
 	run("create", strings.Repeat("long", 40))
 	run("link", strings.Repeat("long", 40), "instance-000001")
+	run("update", "customizer-000007", "--name", "other")
 	for range 5 {
 		run("get", "customizer-000007")
 	}
@@ -292,6 +304,7 @@ func TestPageLayout(t *testing.T) {
 			const box = e.getBoundingClientRect();
 			return !box.width || box.left >= s.getBoundingClientRect().left && box.right <= s.getBoundingClientRect().right;
 		}))`, "no element overflows its section "+at)
+		b.check("[...document.querySelectorAll('.request')].every(r => r.children[0].clientHeight < 30)", "no status is wrapped "+at)
 		b.check("[...document.querySelectorAll('button, input, select, summary')].every(e => e.getBoundingClientRect().height >= 32)", "large enough to touch "+at)
 	}
 }
@@ -316,4 +329,47 @@ func TestPageWithoutSandbox(t *testing.T) {
 	require.NoError(t, again.Start())
 	t.Cleanup(func() { _ = again.Process.Kill() })
 	b.waitUntil("document.querySelectorAll('#customizers > li').length === 5 && document.querySelector('#stopped').textContent === ''")
+}
+
+var screenshot = flag.String("screenshot", "", "write a picture of the sandbox's page to this `file`")
+
+// With -screenshot, TestScreenshot writes the picture in the documentation.
+func TestScreenshot(t *testing.T) {
+	t.Parallel()
+	if *screenshot == "" {
+		t.Skip("no -screenshot")
+	}
+	dir := t.TempDir()
+	content, err := json.Marshal(tenant{
+		Customizers: []customizers.Customizer{{Name: "hr-feed"}, {Name: "badge-sync"}, {Name: "cost-centers"}},
+		Instances:   []instances.Instance{{Name: "HR production"}, {Name: "HR test"}, {Name: "Badges"}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tenant.json"), content, 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dist"), 0o700))
+	dist := filepath.Join(dir, "dist")
+	require.NoError(t, os.WriteFile(filepath.Join(dist, "index.js"), []byte("exports.connectorCustomizer = async () => {}\n"), 0o600))
+
+	b := newBrowser(t)
+	url, run := b.openPage(1280, "-tenant", filepath.Join(dir, "tenant.json"), "--fault", "delete:status=503,times=always")
+	fail := func(rule string, args ...string) {
+		resp, err := http.Post(url+"/_sandbox/faults", "", strings.NewReader(rule))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		run(args...)
+	}
+	run("deploy", "badge-sync", dist, "--link", "Badges")
+	run("deploy", "hr-feed", dist, "--link", "HR production", "--link", "HR test")
+	fail("create:reset,apply", "create", "room-sync")
+	fail("instances:status=429,retry-after=1", "instances")
+	fail("list:expire-token", "list")
+	b.waitUntil(hasRow("requests", "429") + " && " + hasRow("requests", "401") + " && " + hasRow("instances", "HR test | hr-feed"))
+	b.check(`["#customizers", "#requests"].forEach(list => {
+		[...document.querySelectorAll(list + " details")].find(d => /hr-feed|reset/.test(d.textContent)).open = true;
+	}) || true`, "details opened")
+	b.do(chromedp.EmulateViewport(1280, 1060))
+	b.waitUntil("document.getAnimations().length === 0")
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(*screenshot, png, 0o600))
 }

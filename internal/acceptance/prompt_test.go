@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestDeleteAsks(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			env, log := serve(t, "--state", tenantFile(t))
+			env, log := serve(t, "-tenant", tenantFile(t))
 			term := runInTerminal(t, 100, env, nil, "delete", "hr-feed")
 			term.waitFor(`Delete this customizer and its versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 			term.press(tt.keys)
@@ -50,7 +51,7 @@ func TestDeleteAsks(t *testing.T) {
 // delete asks on a dumb terminal too, once for all its arguments.
 func TestDeleteAsksOnDumbTerminal(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--state", tenantFile(t))
+	env, _ := serve(t, "-tenant", tenantFile(t))
 	term := runInTerminal(t, 80, append(env, "TERM=dumb"), nil, "delete", "hr-feed", "badge-sync")
 	term.waitFor(`Delete these 2 customizers and their versions from http://127\.0\.0\.1:\d+\? \[y/N\]$`)
 	term.press("y" + enter)
@@ -74,7 +75,7 @@ func TestDeleteNeedsTerminal(t *testing.T) {
 // With --dry-run or --yes, delete does not ask.
 func TestDeleteDoesNotAsk(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--state", tenantFile(t))
+	env, _ := serve(t, "-tenant", tenantFile(t))
 	assert.NotContains(t, runInTerminal(t, 80, env, nil, "delete", "hr-feed", "--dry-run").waitExit(0), "?")
 	assert.NotContains(t, runInTerminal(t, 80, env, nil, "delete", "hr-feed", "-y").waitExit(0), "?")
 }
@@ -82,7 +83,7 @@ func TestDeleteDoesNotAsk(t *testing.T) {
 // On a terminal, --client-secret-file - prompts for the secret and does not echo it.
 func TestSecretPrompt(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--state", tenantFile(t))
+	env, _ := serve(t, "-tenant", tenantFile(t))
 	args := []string{"list", "-o", "id", "--tenant", "", "--client-id", "acceptance", "--client-secret-file", "-"}
 	for _, e := range env {
 		if url, ok := strings.CutPrefix(e, "SAIL_BASE_URL="); ok {
@@ -102,12 +103,10 @@ func TestSecretPrompt(t *testing.T) {
 	assert.Equal(t, "Client secret:\ncustomizers: --client-secret-file: interrupted", term.waitExit(130))
 }
 
-// tenantFile copies testdata/tenant.json and returns the path of the copy.
+// tenantFile returns the absolute path of testdata/tenant.json.
 func tenantFile(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile("testdata/tenant.json")
+	path, err := filepath.Abs("testdata/tenant.json")
 	require.NoError(t, err)
-	path := t.TempDir() + "/tenant.json"
-	require.NoError(t, os.WriteFile(path, data, 0o600))
 	return path
 }

@@ -23,14 +23,14 @@ var update = flag.Bool("update", false, "update the expected output in scripts")
 //
 //	sandbox [-as PREFIX] [flags]   start a sandbox and set SAIL_BASE_URL and so on, or
 //	                               PREFIX_BASE_URL; its log goes to sandbox.log
+//	sandbox -tenant FILE [flags]   start a sandbox with the content of FILE
 //	sandbox stop                   interrupt the last sandbox, as Ctrl-C does
-//	sandbox kill                   kill the last sandbox
 //	exits CODE PROGRAM [args]      run a program and check its exit code
 //	expand FILE...                 expand environment variables in files
 //	zip ARCHIVE FILE...            make a zip archive
 //	pipelines                      write the scripts of docs/pipelines.md to files
 //
-// Each script can use tenant.json, a sandbox's state with fixed IDs.
+// Each script has tenant.json, a tenant with fixed IDs.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -66,17 +66,13 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("unsupported: ! sandbox (use exits)")
 	}
 	all, _ := ts.Value(sandboxesKey{}).(*[]*sandbox)
-	if len(args) == 1 && (args[0] == "stop" || args[0] == "kill") {
+	if len(args) == 1 && args[0] == "stop" {
 		if len(*all) == 0 {
 			ts.Fatalf("no running sandbox")
 		}
 		s := (*all)[len(*all)-1]
 		*all = (*all)[:len(*all)-1]
-		if args[0] == "kill" {
-			s.kill()
-		} else {
-			ts.Check(s.stop())
-		}
+		ts.Check(s.stop())
 		return
 	}
 	prefix := "SAIL"

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers"
 )
 
 // Tables fit the terminal: they shorten names, then drop the last column. IDs stay whole.
@@ -23,19 +23,15 @@ func TestTablesFit(t *testing.T) {
 		"Zu\u0308rich and a combining mark",
 		"a\x1b[31mred\x1b[0m\r\nline\x07",
 	}
-	data, err := os.ReadFile("testdata/tenant.json")
-	require.NoError(t, err)
-	var state customizerstest.State
-	require.NoError(t, json.Unmarshal(data, &state))
-	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
-	srv.Add(names...)
-	state.Customizers = srv.Customizers()
-	srv.Close()
-	data, err = json.Marshal(state)
+	var all tenant
+	for _, name := range names {
+		all.Customizers = append(all.Customizers, customizers.Customizer{Name: name})
+	}
+	data, err := json.Marshal(all)
 	require.NoError(t, err)
 	file := t.TempDir() + "/tenant.json"
 	require.NoError(t, os.WriteFile(file, data, 0o600))
-	env, _ := serve(t, "--state", file)
+	env, _ := serve(t, "-tenant", file)
 
 	for columns, tt := range map[int]struct{ head, long, wide string }{
 		60: {
@@ -83,7 +79,7 @@ var escape = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 // Only a terminal gets colors, and none with NO_COLOR or TERM=dumb.
 func TestColors(t *testing.T) {
 	t.Parallel()
-	env, _ := serve(t, "--state", tenantFile(t), "--fault", "list:status=403,skip=1")
+	env, _ := serve(t, "-tenant", tenantFile(t), "--fault", "list:status=403,skip=1")
 	output := func(env []string, code int, args ...string) string {
 		term := runInTerminal(t, 100, env, nil, args...)
 		term.waitExit(code)

@@ -1,18 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. Operations: list, create, get, update, delete, upload,
-instances, link, token, info, or any for all except token and info. Effects:
+instances, link, logs, token, info, or any for all except token and info. Effects:
 ` + faultEffects
 
 const faultEffects = `  status=503       respond with this status and the service's error for it
@@ -26,135 +28,119 @@ const faultEffects = `  status=503       respond with this status and the servic
   times=2          fail 2 requests (default 1); times=always fails all
   skip=1           let 1 request pass first`
 
-var faultOperations = map[string]customizerstest.Operation{
-	"any":    "",
-	"list":   customizerstest.List,
-	"create": customizerstest.Create,
-	"get":    customizerstest.Get,
-	"update": customizerstest.Update,
-	"delete": customizerstest.Delete,
-	"upload": customizerstest.CreateVersion,
+const anyOperation = "any"
 
-	"instances": customizerstest.ListInstances,
-	"link":      customizerstest.UpdateInstance,
+var faultOperations = strings.Split(anyOperation+" list create get update delete upload instances link logs token info", " ")
 
-	"token": customizerstest.Token,
-	"info":  customizerstest.Info,
+// A faultRule is a rule of --fault: a fault, whose Retry-After is an effect of its own.
+type faultRule struct {
+	customizerstest.Fault
+
+	retryAfter int // in seconds; -1 for none
+}
+
+// effects returns flags for all effects but the body, which set the fields of r. A flag's usage
+// is an example of its value.
+func (r *faultRule) effects() *flag.FlagSet {
+	e := flag.NewFlagSet("", flag.ContinueOnError)
+	e.BoolVar(&r.Apply, "apply", false, "")
+	e.DurationVar(&r.Delay, "delay", 0, "2s")
+	e.BoolVar(&r.ExpireToken, "expire-token", false, "")
+	e.BoolVar(&r.Reset, "reset", false, "")
+	e.IntVar(&r.retryAfter, "retry-after", -1, "7")
+	e.IntVar(&r.Skip, "skip", 0, "1")
+	e.IntVar(&r.Status, "status", 0, "503")
+	e.IntVar(&r.Times, "times", 0, "2")
+	e.IntVar(&r.TruncateAt, "truncate", 0, "100")
+	return e
 }
 
 // parseFault parses a rule of --fault.
 func parseFault(rule string) (customizerstest.Fault, error) {
-	var f customizerstest.Fault
-	name, effects, ok := strings.Cut(rule, ":")
-	op, known := faultOperations[name]
+	var r faultRule
+	flags := r.effects()
+	operation, effects, _ := strings.Cut(rule, ":")
 	switch {
-	case !known:
-		return f, fmt.Errorf("unknown operation %q (want list, create, get, update, delete, upload, instances, link, token, info or any)", name)
-	case !ok || effects == "":
-		return f, fmt.Errorf("no effect (want, for example, %s:status=503)", name)
+	case !slices.Contains(faultOperations, operation):
+		return r.Fault, fmt.Errorf("unknown operation %q (want %s)", operation, strings.Join(faultOperations, ", "))
+	case effects == "":
+		return r.Fault, fmt.Errorf("no effect (want, for example, %s:status=503)", operation)
+	case operation != anyOperation:
+		r.Operation = customizerstest.Operation(operation)
 	}
-	f.Operation = op
-	for effects != "" {
-		if body, ok := strings.CutPrefix(effects, "body="); ok { // may have commas
-			f.Body, f.EmptyBody = body, body == ""
-			break
-		}
-		var effect string
-		effect, effects, _ = strings.Cut(effects, ",")
-		key, value, hasValue := strings.Cut(effect, "=")
-		if err := setEffect(&f, key, value, hasValue); err != nil {
-			return f, err
+	effects, body, hasBody := strings.Cut(","+effects, ",body=") // which may have commas
+	for effect := range strings.SplitSeq(strings.TrimPrefix(effects, ","), ",") {
+		if err := setEffect(flags, effect); err != nil && effects != "" {
+			return r.Fault, err
 		}
 	}
 	switch {
-	case f.Status == 0 && (f.Body != "" || f.EmptyBody || f.Header != nil):
-		return f, errors.New("body and retry-after need a status")
-	case f.Reset && (f.Status != 0 || f.TruncateAt != 0), f.Status != 0 && f.TruncateAt != 0:
-		return f, errors.New("status, reset and truncate can't be combined")
-	case f.Apply && f.Status == 0 && !f.Reset:
-		return f, errors.New("apply needs a status or reset")
-	case f.Status == 0 && !f.Reset && f.TruncateAt == 0 && f.Delay == 0 && !f.ExpireToken:
-		return f, errors.New("no effect (want status, reset, truncate, delay or expire-token)")
+	case r.Status == 0 && (hasBody || r.retryAfter >= 0):
+		return r.Fault, errors.New("body and retry-after need a status")
+	case r.Status != 0 && (r.Status < 200 || r.Status > 599):
+		return r.Fault, fmt.Errorf("status=%d is not valid (want 200 to 599)", r.Status)
+	case r.Reset && (r.Status != 0 || r.TruncateAt != 0), r.Status != 0 && r.TruncateAt != 0:
+		return r.Fault, errors.New("status, reset and truncate can't be combined")
+	case r.Apply && r.Status == 0 && !r.Reset:
+		return r.Fault, errors.New("apply needs a status or reset")
+	case r.Status == 0 && !r.Reset && r.TruncateAt == 0 && r.Delay == 0 && !r.ExpireToken:
+		return r.Fault, errors.New("no effect (want status, reset, truncate, delay or expire-token)")
 	}
-	return f, nil
+	header := http.Header{}
+	if r.retryAfter >= 0 {
+		header.Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	if hasBody && body == "" {
+		header.Set("Content-Type", "text/plain") // for no body
+	}
+	if r.Body = body; len(header) > 0 {
+		r.Header = header
+	}
+	return r.Fault, nil
 }
 
-func setEffect(f *customizerstest.Fault, key, value string, hasValue bool) error {
-	flag := func(to *bool) error {
-		if hasValue {
-			return fmt.Errorf("%s takes no value", key)
-		}
-		*to = true
-		return nil
+func setEffect(flags *flag.FlagSet, effect string) error {
+	name, value, hasValue := strings.Cut(effect, "=")
+	f := flags.Lookup(name)
+	switch {
+	case f == nil:
+		return fmt.Errorf("unknown effect %q (want status, retry-after, body, reset, truncate, apply, delay, expire-token, times or skip)", name)
+	case effect == "times=always":
+		return f.Value.Set("-1")
+	case f.Usage == "" && hasValue:
+		return fmt.Errorf("%s takes no value", name)
+	case f.Usage == "":
+		return f.Value.Set("true")
 	}
-	number := func(to *int, least, most int) error {
-		n, err := strconv.Atoi(value)
-		if err != nil || n < least || n > most {
-			return fmt.Errorf("%s=%s is not a number from %d to %d", key, value, least, most)
-		}
-		*to = n
-		return nil
+	err := f.Value.Set(value)
+	if set := f.Value.String(); err != nil || set == f.DefValue || set[0] == '-' {
+		return fmt.Errorf("%s is not valid (want, for example, %s=%s)", effect, name, f.Usage)
 	}
-	const many = 1 << 30
-	switch key {
-	case "reset":
-		return flag(&f.Reset)
-	case "apply":
-		return flag(&f.Apply)
-	case "expire-token":
-		return flag(&f.ExpireToken)
-	case "status":
-		return number(&f.Status, 200, 599)
-	case "truncate":
-		return number(&f.TruncateAt, 1, many)
-	case "skip":
-		return number(&f.Skip, 0, many)
-	case "times":
-		if value == "always" {
-			f.Times = -1
-			return nil
-		}
-		return number(&f.Times, 1, many)
-	case "retry-after":
-		var seconds int
-		err := number(&seconds, 0, many)
-		f.Header = http.Header{"Retry-After": {value}}
-		return err
-	case "delay":
-		d, err := time.ParseDuration(value)
-		if err != nil || d <= 0 {
-			return fmt.Errorf("delay=%s is not valid (want a duration, for example 2s or 500ms)", value)
-		}
-		f.Delay = d
-		return nil
-	}
-	return fmt.Errorf("unknown effect %q (want status, retry-after, body, reset, truncate, apply, delay, expire-token, times or skip)", key)
+	return nil
 }
 
 // faultText returns the rule of a fault.
 func faultText(f customizerstest.Fault) string {
-	text := "any"
-	for name, op := range faultOperations {
-		if op == f.Operation {
-			text = name
-		}
+	var r faultRule
+	flags := r.effects()
+	r.Fault = f
+	if seconds, err := strconv.Atoi(f.Header.Get("Retry-After")); err == nil {
+		r.retryAfter = seconds
 	}
 	var effects []string
-	add := func(ok bool, format string, args ...any) {
-		if ok {
-			effects = append(effects, fmt.Sprintf(format, args...))
+	flags.VisitAll(func(f *flag.Flag) {
+		switch value := f.Value.String(); value {
+		case f.DefValue:
+		case "true":
+			effects = append(effects, f.Name)
+		case "-1":
+			effects = append(effects, f.Name+"=always")
+		default:
+			effects = append(effects, f.Name+"="+value)
 		}
+	})
+	if f.Body != "" || f.Header.Get("Content-Type") != "" {
+		effects = append(effects, "body="+f.Body)
 	}
-	add(f.Delay > 0, "delay=%v", f.Delay)
-	add(f.ExpireToken, "expire-token")
-	add(f.Apply, "apply")
-	add(f.Status != 0, "status=%d", f.Status)
-	add(f.Reset, "reset")
-	add(f.TruncateAt > 0, "truncate=%d", f.TruncateAt)
-	add(f.Skip > 0, "skip=%d", f.Skip)
-	add(f.Times < 0, "times=always")
-	add(f.Times > 0, "times=%d", f.Times)
-	add(f.Header.Get("Retry-After") != "", "retry-after=%s", f.Header.Get("Retry-After"))
-	add(f.Body != "" || f.EmptyBody, "body=%s", f.Body)
-	return text + ":" + strings.Join(effects, ",")
+	return cmp.Or(string(f.Operation), anyOperation) + ":" + strings.Join(effects, ",")
 }

@@ -18,8 +18,8 @@ func (a *app) instancesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
-		Long: "Lists all connector instances, each with its linked customizer. The endpoint is in no\n" +
-			"published specification, but SailPoint's CLI uses it.",
+		Long: "List all connector instances, each with its linked customizer. A table also has the version\n" +
+			"that runs. SailPoint publishes no schema for the endpoint, but its CLI uses it.",
 		Example: "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.client(cmd.Context())
@@ -37,7 +37,7 @@ func (a *app) instancesCommand() *cobra.Command {
 					return err
 				}
 			}
-			p := newPrinter(a, instanceView(labels(known)), true)
+			p := newPrinter(a, instanceView(known), true)
 			for _, i := range all {
 				p.print(i)
 			}
@@ -119,7 +119,7 @@ func (a *app) relink(ctx context.Context, customizer, names []string, dryRun boo
 	if dryRun {
 		printerOf = newProgramPrinter[instances.Instance]
 	}
-	p := printerOf(a, instanceView(r.label), true)
+	p := printerOf(a, instanceView(known), true)
 	for n, i := range picked {
 		if err = r.change(ctx, &i); err != nil {
 			if len(picked) > 1 {
@@ -209,13 +209,18 @@ var instanceKind = kind[instances.Instance]{
 	name: func(i instances.Instance) string { return i.Name },
 }
 
-func instanceView(label func(customizerID string) string) view[instances.Instance] {
+func instanceView(known []customizers.Customizer) view[instances.Instance] {
+	label, versions := labels(known), map[string]int64{}
+	for _, c := range known {
+		versions[c.ID] = c.ImageVersion
+	}
 	return view[instances.Instance]{
 		id: instanceKind.id,
 		columns: []column[instances.Instance]{
 			{head: "ID", cell: instanceKind.id},
 			{head: "NAME", cell: instanceKind.name, fit: cut},
 			{head: "CUSTOMIZER", cell: func(i instances.Instance) string { return cmp.Or(label(i.CustomizerID), "-") }},
+			{head: "VERSION", cell: func(i instances.Instance) string { return versionText(versions[i.CustomizerID]) }},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 // link and unlink send only requests that change something, and stop at the first failure. Of
@@ -62,10 +63,9 @@ func TestLink(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := customizerstest.NewServer(customizerstest.WithState(customizerstest.State{
-				Customizers: []customizers.Customizer{{ID: "id-one", Name: "one"}, {ID: "id-two", Name: "two"}},
-				Instances:   []customizerstest.Instance{{ID: "id-a", Name: "a"}, {ID: "id-b", Name: "b"}, {ID: "id-c", Name: "c", CustomizerID: "id-two"}},
-			}))
+			srv := customizerstest.NewServer(
+				customizerstest.WithCustomizers(customizers.Customizer{ID: "id-one", Name: "one"}, customizers.Customizer{ID: "id-two", Name: "two"}),
+				customizerstest.WithInstances(instances.Instance{ID: "id-a", Name: "a"}, instances.Instance{ID: "id-b", Name: "b"}, instances.Instance{ID: "id-c", Name: "c", CustomizerID: "id-two"}))
 			t.Cleanup(srv.Close)
 			setEnvironment(t, srv)
 			if tt.fault.Operation != "" {

@@ -122,7 +122,7 @@ func (a *app) rootCommand() *cobra.Command {
 	tenant := []*cobra.Command{
 		a.listCommand(), a.getCommand(), a.createCommand(), a.updateCommand(), a.deleteCommand(),
 		a.uploadCommand(), a.deployCommand(), a.doctorCommand(),
-		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(),
+		a.instancesCommand(), a.linkCommand(), a.unlinkCommand(), a.logsCommand(),
 	}
 	local := []*cobra.Command{a.initCommand(), a.sandboxCommand(), demoCommand(), a.versionCommand()}
 	for _, c := range tenant {

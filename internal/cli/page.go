@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"html"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +23,7 @@ var pageHTML string
 // handler serves the tenant's API and a web page.
 func (s *sandbox) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", s.tenant)
+	mux.Handle("/", s.logged(s.tenant))
 	mux.Handle("GET /{$}", onLoopback(s.servePage))
 	mux.Handle("GET /_sandbox/state", onLoopback(s.serveState))
 	sameOrigin := http.NewCrossOriginProtection()
@@ -55,7 +53,8 @@ func (s *sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = strings.NewReplacer("{{nonce}}", nonce, "{{effects}}", html.EscapeString(faultEffects)).WriteString(w, pageHTML)
+	_, _ = strings.NewReplacer("{{nonce}}", nonce, "{{effects}}", html.EscapeString(faultEffects),
+		"{{operations}}", "<option>"+strings.Join(faultOperations, "</option><option>")+"</option>").WriteString(w, pageHTML)
 }
 
 // A pageState holds the data of the page.
@@ -85,19 +84,10 @@ type pageInstance struct {
 	Customizer string `json:"customizer"` // name of the linked customizer; may be empty
 }
 
-// A pageRequest is a request without its secrets.
 type pageRequest struct {
-	Number    int                       `json:"number"` // from 0, in the order of arrival
-	Time      time.Time                 `json:"time"`
-	Operation customizerstest.Operation `json:"operation"`
-	Method    string                    `json:"method"`
-	Path      string                    `json:"path"`
-	Query     string                    `json:"query"`
-	Header    []string                  `json:"header"` // lines
-	BodySize  int64                     `json:"bodySize"`
-	Status    int                       `json:"status"`
-	Millis    float64                   `json:"millis"`
-	Injected  bool                      `json:"injected"`
+	customizerstest.Request
+
+	Number int // from 0, in the order of arrival
 }
 
 const maxCustomizers = 200
@@ -146,18 +136,17 @@ func (s *sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// deleteFault deletes the first fault with the rule in the query.
+// deleteFault deletes the first fault with the rule in the query. A request at that moment may
+// find no fault.
 func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
-	rule, found := r.URL.Query().Get("rule"), false
-	s.tenant.DeleteFaults(func(f customizerstest.Fault) bool {
-		first := !found && faultText(f) == rule
-		found = found || first
-		return first
-	})
-	if !found {
+	rule, faults := r.URL.Query().Get("rule"), s.tenant.Faults()
+	i := slices.IndexFunc(faults, func(f customizerstest.Fault) bool { return faultText(f) == rule })
+	if i < 0 {
 		http.Error(w, "no such fault; a request may have used it", http.StatusNotFound)
 		return
 	}
+	s.tenant.ClearFaults()
+	s.tenant.Inject(slices.Delete(faults, i, i+1)...)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -177,57 +166,8 @@ func (s *sandbox) requests() (out []pageRequest, used int) {
 			used++
 		}
 		if len(out) < maxRequests {
-			out = append(out, pageRequest{
-				Number: i, Time: r.Time, Operation: r.Operation, Method: r.Method,
-				Path: r.Path, Query: withoutSecrets(r.Query), Header: headerLines(r.Header), BodySize: r.BodySize,
-				Status: r.Status, Millis: float64(r.Duration.Microseconds()) / 1000, Injected: r.Injected,
-			})
+			out = append(out, pageRequest{r, i})
 		}
 	}
 	return out, used
-}
-
-const hidden = "(hidden)"
-
-// secretName matches the names of headers and parameters whose values are secret.
-var secretName = regexp.MustCompile(`(?i)secret|token|passw|pwd|auth|assertion|cookie|credential|key|jwt|session|^code$`)
-
-// withoutSecrets hides the values of secret parameters in a query. A value may be a URL with a
-// query; its secrets are hidden too.
-func withoutSecrets(query string) string {
-	pairs := strings.Split(query, "&")
-	for n, pair := range pairs {
-		for i, c := range pair {
-			if c != '=' {
-				continue
-			}
-			name, err := url.QueryUnescape(pair[:i])
-			if err != nil {
-				name = pair[:i]
-			}
-			if secretName.MatchString(name) {
-				pairs[n] = pair[:i+1] + hidden
-				break
-			}
-		}
-	}
-	return strings.Join(pairs, "&")
-}
-
-// headerLines returns the lines of a header, sorted, with secret values hidden.
-func headerLines(h http.Header) []string {
-	lines := []string{}
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		for _, value := range h[name] {
-			if secretName.MatchString(name) {
-				scheme, _, _ := strings.Cut(value, " ")
-				value = hidden
-				if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "Basic") {
-					value = scheme + " " + hidden
-				}
-			}
-			lines = append(lines, name+": "+withoutSecrets(value))
-		}
-	}
-	return lines
 }

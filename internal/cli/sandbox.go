@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,8 +18,16 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 )
 
-func (a *app) sandboxCommand() *cobra.Command {
-	s := &sandbox{app: a}
+// Sandbox runs the sandbox command on a tenant that also has the given content, for tests of
+// the other commands. It returns when ctx ends.
+func Sandbox(ctx context.Context, args []string, stdout, stderr io.Writer, content ...customizerstest.Option) error {
+	cmd := (&app{out: stdout, console: newConsole(stderr)}).sandboxCommand(content...)
+	cmd.SetArgs(args)
+	return cmd.ExecuteContext(ctx)
+}
+
+func (a *app) sandboxCommand(content ...customizerstest.Option) *cobra.Command {
+	s := &sandbox{app: a, content: content}
 	var port int
 	var limit, shell, format string
 	var rules []string
@@ -27,10 +37,8 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
 			"a shell; commands in that shell then use the sandbox. Open its address in a browser to see\n" +
 			"customizers, instances and requests, and to add faults. Logs requests, unless --quiet.\n\n" +
-			"With --state, stores the tenant and its credentials in a file. Writes the file before it\n" +
-			"responds to a change. Use a file for one sandbox at a time.\n\n" +
 			faultHelp,
-		Example: "  customizers sandbox --state tenant.json\n" +
+		Example: "  customizers sandbox --customizers 1000\n" +
 			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
 			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:reset,apply'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,9 +53,6 @@ func (a *app) sandboxCommand() *cobra.Command {
 					return usageErrorf("unknown output format %q (want json)", format)
 				}
 				s.shell, s.app.output.format = formatJSON, formatJSON
-			}
-			if cmd.Flags().Changed("state") && s.path == "" {
-				return usageErrorf("--state is empty")
 			}
 			if s.customizers < 0 {
 				return usageErrorf("--customizers %d is negative", s.customizers)
@@ -79,7 +84,6 @@ func (a *app) sandboxCommand() *cobra.Command {
 	f.StringVar(&limit, "rate-limit", "100/10s", "requests allowed in a period, or off")
 	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
 	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
-	f.StringVar(&s.path, "state", "", "`file` to store the tenant in; if it exists, --customizers and --instances are ignored")
 	f.StringVar(&shell, "shell", "sh", "`shell` that reads the printed settings: sh, fish, powershell or cmd")
 	f.StringVarP(&format, "output", "o", "", "print the settings as json instead")
 	s.app.addQuietFlag(cmd)
@@ -97,11 +101,10 @@ type sandbox struct {
 	per         time.Duration
 	lifetime    time.Duration
 	faults      []customizerstest.Fault
-	path        string // of the file for the state; may be empty
 	shell       string // syntax of the settings, or json
+	content     []customizerstest.Option
 
 	tenant *customizerstest.Server
-	file   stateFile
 }
 
 func (s *sandbox) run(ctx context.Context, port int) error {
@@ -109,17 +112,8 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 		customizerstest.WithoutSocket(),
 		customizerstest.WithRateLimit(s.limit, s.per),
 		customizerstest.WithTokenLifetime(s.lifetime),
-		customizerstest.WithRequestHook(s.log),
-	}
-	s.file.path = s.path
-	st, err := s.file.read()
-	if err != nil {
-		return err
-	}
-	if st != nil {
-		opts = append(opts, customizerstest.WithState(*st))
-	} else {
-		opts = append(opts, customizerstest.WithCustomizerCount(s.customizers), customizerstest.WithInstanceCount(s.instances))
+		customizerstest.WithCustomizerCount(s.customizers),
+		customizerstest.WithInstanceCount(s.instances),
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -128,19 +122,16 @@ func (s *sandbox) run(ctx context.Context, port int) error {
 		}
 		return fmt.Errorf("the sandbox can't listen: %w", err)
 	}
-	s.tenant = customizerstest.NewServer(opts...)
+	s.tenant = customizerstest.NewServer(append(opts, s.content...)...)
 	defer s.tenant.Close()
 	s.tenant.URL = "http://" + l.Addr().String()
 	s.tenant.Inject(s.faults...)
-	if err := s.file.write(s.tenant.State); err != nil {
-		return errors.Join(fmt.Errorf("--state: %w", err), l.Close())
-	}
 
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	s.app.console.note("The sandbox has %d customizers and allows %s. Open %s to see it. Press Ctrl-C to stop.",
-		len(s.tenant.Customizers()), s.rate(), s.tenant.URL)
+	s.app.console.note("The sandbox has %s and allows %s. Open %s to see it. Press Ctrl-C to stop.",
+		countOf(len(s.tenant.Customizers()), "customizer"), s.rate(), s.tenant.URL)
 	if err := s.printSettings(); err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -192,31 +183,48 @@ func (s *sandbox) rate() string {
 	return fmt.Sprintf("%d requests in %v", s.limit, s.per)
 }
 
-// log logs a request. If it changed the tenant, log first stores the state.
-func (s *sandbox) log(r customizerstest.Request) {
-	switch r.Operation {
-	case customizerstest.Create, customizerstest.Update, customizerstest.Delete, customizerstest.CreateVersion, customizerstest.UpdateInstance:
-		if err := s.file.write(s.tenant.State); err != nil {
-			s.app.console.print(fmt.Sprintf("The state was not stored: %v", err))
+// logged serves requests with h and logs each before its response.
+func (s *sandbox) logged(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, path := time.Now(), r.URL.EscapedPath()
+		if r.URL.RawQuery != "" && path != "/oauth/token" { // whose query may have a secret
+			path += "?" + r.URL.RawQuery
 		}
-	}
-	if s.app.console.quiet {
-		return
-	}
-	path := r.Path
-	if r.Query != "" {
-		path += "?" + withoutSecrets(r.Query)
-	}
-	status := strconv.Itoa(r.Status)
-	if r.Status == 0 {
-		status = "reset"
-	}
-	line := fmt.Sprintf("%s %-6s %s %s %v", r.Time.Format("15:04:05.000"), r.Method, path, status, readable(r.Duration))
-	if r.Injected {
-		line += " (fault)"
-	}
-	s.app.console.print(printable(line))
+		log := func(status string, fault bool) {
+			line := fmt.Sprintf("%s %-6s %s %s %v", start.Format("15:04:05.000"), r.Method, path, status, readable(time.Since(start)))
+			if fault {
+				line += " (fault)"
+			}
+			s.app.console.note("%s", line)
+		}
+		h.ServeHTTP(&loggedWriter{ResponseWriter: w, log: log}, r)
+	})
 }
+
+// A loggedWriter calls log before it sends a response or resets the connection.
+type loggedWriter struct {
+	http.ResponseWriter
+
+	log  func(status string, fault bool)
+	sent bool
+}
+
+func (w *loggedWriter) WriteHeader(status int) {
+	w.sent = true
+	w.log(strconv.Itoa(status), w.Header().Get(customizerstest.InjectedHeader) != "")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Hijack is how the tenant resets a connection.
+func (w *loggedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.sent {
+		w.log("reset", true)
+	}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *loggedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // parseRate parses a rate such as 100/10s.
 func parseRate(s string) (n int, per time.Duration, err error) {

@@ -3,11 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -75,49 +72,6 @@ func serve(t *testing.T, args ...string) *testSandbox {
 	return s
 }
 
-func TestSandboxState(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	path := filepath.Join(t.TempDir(), "tenant.json")
-	first := serve(t, "--state", path, "--customizers", "2", "--instances", "1", "--quiet")
-	made, err := first.client(t).Create(ctx, customizers.CreateRequest{Name: "hr-feed"})
-	require.NoError(t, err)
-	instances := func(s *testSandbox) (list []customizerstest.Instance) {
-		require.NoError(t, json.Unmarshal([]byte(call(t, s, http.MethodGet, "", "")), &list))
-		return list
-	}
-	call(t, first, http.MethodPatch, "/"+instances(first)[0].ID, `[{"op":"replace","path":"/connectorCustomizerId","value":"`+made.ID+`"}]`)
-
-	// A change is in the file before its response is sent.
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var st customizerstest.State
-	require.NoError(t, json.Unmarshal(data, &st))
-	assert.Len(t, st.Customizers, 3)
-	assert.Equal(t, instances(first), st.Instances)
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds the secret")
-	assert.Equal(t, 0, first.stop())
-
-	second := serve(t, "--state", path, "--customizers", "100", "--instances", "100", "--quiet")
-	assert.Equal(t, st.Instances, instances(second))
-	assert.Equal(t, made.ID, st.Instances[0].CustomizerID)
-	assert.Equal(t, first.env["SAIL_CLIENT_SECRET"], second.env["SAIL_CLIENT_SECRET"])
-	c := second.client(t)
-	got, err := c.Get(ctx, made.ID)
-	require.NoError(t, err)
-	assert.Equal(t, "hr-feed", got.Name)
-	require.NoError(t, c.Delete(ctx, made.ID))
-	p, err := c.List(ctx, customizers.ListOptions{})
-	require.NoError(t, err)
-	assert.Len(t, p.Items, 2)
-	assert.Equal(t, 0, second.stop())
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
-	require.NoError(t, err)
-	assert.Equal(t, []string{path}, left)
-}
-
 // call calls the connector instances of a sandbox.
 func call(t *testing.T, s *testSandbox, method, path, body string) string {
 	t.Helper()
@@ -131,29 +85,6 @@ func call(t *testing.T, s *testSandbox, method, path, body string) string {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode, string(data))
 	return string(data)
-}
-
-func TestSandboxInvalidState(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct{ content, says string }{
-		"not JSON":     {"{\n\n  nope", "on line 3"},
-		"another file": {`{"customizers": []}`, "it has no credentials"},
-		"empty":        {"", "invalid JSON on line 1"},
-		"other types":  {`{"customizers": 3}`, "customizers"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "tenant.json")
-			require.NoError(t, os.WriteFile(path, []byte(tt.content), 0o600))
-			var stdout, stderr bytes.Buffer
-			assert.Equal(t, 2, run(t.Context(), []string{"sandbox", "--port", "0", "--state", path}, nil, &stdout, &stderr))
-			assert.Contains(t, stderr.String(), tt.says)
-			assert.Contains(t, stderr.String(), path)
-			data, err := os.ReadFile(path)
-			require.NoError(t, err)
-			assert.Equal(t, tt.content, string(data), "unchanged")
-		})
-	}
 }
 
 func TestSandboxFlags(t *testing.T) {
@@ -172,12 +103,32 @@ func TestSandboxFlags(t *testing.T) {
 	_, err = c.List(ctx, customizers.ListOptions{})
 	require.ErrorIs(t, err, customizers.ErrRateLimited)
 
-	// The log has every request and no secret.
-	require.Eventually(t, func() bool { return strings.Count(s.logs(), "GET ") == 4 }, 5*time.Second, 5*time.Millisecond)
-	assert.Contains(t, s.logs(), "418")
-	assert.Contains(t, s.logs(), "(fault)")
-	assert.Contains(t, s.logs(), "429")
-	assert.NotContains(t, s.logs(), s.env["SAIL_CLIENT_SECRET"])
+	// The log has every request when its response arrives, and no secret.
+	status, _ := ask(t, s, http.MethodPost, "/oauth/token?client_secret="+s.env["SAIL_CLIENT_SECRET"], "")
+	assert.Equal(t, http.StatusBadRequest, status)
+	assert.Regexp(t, `^The sandbox has 1 customizer and allows 2 requests in 1h0m0s\. .*
+\S+ POST   /oauth/token 200 \S+
+\S+ GET    /v2024/connector-customizers\?limit=250 418 \S+ \(fault\)
+\S+ GET    /v2024/connector-customizers\?limit=250 200 \S+
+\S+ GET    /v2024/connector-customizers\?limit=250 200 \S+
+\S+ GET    /v2024/connector-customizers\?limit=250 429 \S+
+\S+ POST   /oauth/token 400 \S+
+$`, s.logs())
+}
+
+// A reset is in the log before the client sees it, and a truncated response has its status.
+func TestSandboxLogsResets(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "--fault", "info:reset", "--fault", "info:truncate=5", "--fault", "info:status=200,body="+strings.Repeat("x", 100_000))
+	for _, want := range []string{"reset", "200", "200"} {
+		resp, err := http.Get(s.env["SAIL_BASE_URL"] + "/oauth/info?a=b")
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		lines := strings.Split(strings.TrimSpace(s.logs()), "\n")
+		assert.Regexp(t, `GET    /oauth/info\?a=b `+want+` \S+ \(fault\)$`, lines[len(lines)-1], "%v", err)
+	}
 }
 
 func TestParseRate(t *testing.T) {
@@ -211,7 +162,11 @@ func TestParseFault(t *testing.T) {
 		"any:reset,times=always": {Reset: true, Times: -1},
 		"delete:reset,times=2":   {Operation: customizerstest.Delete, Reset: true, Times: 2},
 		"any:status=400,body=a":  {Status: 400, Body: "a"},
-		"any:status=502,body=":   {Status: 502, EmptyBody: true},
+		"any:status=502,body=":   {Status: 502, Header: http.Header{"Content-Type": {"text/plain"}}},
+		"any:status=200,body=,":  {Status: 200, Body: ","},
+		"logs:status=429,retry-after=0,body=": {
+			Operation: customizerstest.QueryLogs, Status: 429, Header: http.Header{"Retry-After": {"0"}, "Content-Type": {"text/plain"}},
+		},
 		`update:status=429,retry-after=7,body={"a":1,"b":2}`: {
 			Operation: customizerstest.Update, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"a":1,"b":2}`,
 		},
@@ -225,23 +180,32 @@ func TestParseFault(t *testing.T) {
 		assert.Equal(t, got, again, rule)
 	}
 	bad := map[string]string{
-		"":                            `unknown operation ""`,
-		"lists:reset":                 `unknown operation "lists"`,
-		"list":                        "no effect (want, for example, list:status=503)",
-		"list:":                       "no effect (want, for example, list:status=503)",
-		"list:explode":                `unknown effect "explode"`,
-		"list:status=99":              "status=99 is not a number from 200 to 599",
-		"list:status=x":               "status=x",
-		"list:reset=1":                "reset takes no value",
-		"list:delay=2":                "delay=2 is not valid",
-		"list:times=0,reset":          "times=0",
-		"list:skip=1":                 "no effect (want status",
-		"list:reset,status=500":       "can't be combined",
-		"list:status=500,truncate=1":  "can't be combined",
-		"list:apply,delay=1s":         "apply needs",
-		"list:retry-after=7,delay=1s": "need a status",
-		"list:reset,body=x":           "need a status",
-		"list:reset,body=":            "need a status",
+		"":                               `unknown operation ""`,
+		"lists:reset":                    `unknown operation "lists"`,
+		"list":                           "no effect (want, for example, list:status=503)",
+		"list:":                          "no effect (want, for example, list:status=503)",
+		"list:explode":                   `unknown effect "explode"`,
+		"list:status=99":                 "status=99 is not valid (want 200 to 599)",
+		"list:status=600":                "status=600 is not valid (want 200 to 599)",
+		"list:status=x":                  "status=x is not valid (want, for example, status=503)",
+		"list:status=503,":               `unknown effect ""`,
+		"list:status":                    "status is not valid (want, for example, status=503)",
+		"list:times=-1,reset":            "times=-1 is not valid",
+		"list:skip=always,reset":         "skip=always is not valid",
+		"list:delay=-2s":                 "delay=-2s is not valid (want, for example, delay=2s)",
+		"list:truncate=0":                "truncate=0 is not valid",
+		"list:body=x":                    "need a status",
+		"list:status=503,retry-after=-1": "retry-after=-1 is not valid",
+		"list:reset=1":                   "reset takes no value",
+		"list:delay=2":                   "delay=2 is not valid",
+		"list:times=0,reset":             "times=0",
+		"list:skip=1":                    "no effect (want status",
+		"list:reset,status=500":          "can't be combined",
+		"list:status=500,truncate=1":     "can't be combined",
+		"list:apply,delay=1s":            "apply needs",
+		"list:retry-after=7,delay=1s":    "need a status",
+		"list:reset,body=x":              "need a status",
+		"list:reset,body=":               "need a status",
 	}
 	for rule, says := range bad {
 		_, err := parseFault(rule)

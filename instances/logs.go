@@ -1,0 +1,101 @@
+package instances
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/connector-customizers/customizers"
+)
+
+// A Log is an entry in the log of a connector instance: what its connector or its customizer
+// logged, or what the platform says about a run.
+type Log struct {
+	Time       customizers.Timestamp `json:"timestamp"`
+	Level      string                `json:"level"` // for example INFO, WARN or ERROR
+	Event      string                `json:"event,omitzero"`
+	Component  string                `json:"component,omitzero"`
+	TargetID   string                `json:"targetID,omitzero"`   // not the ID of the instance
+	TargetName string                `json:"targetName,omitzero"` // name of the instance
+	RequestID  string                `json:"requestID,omitzero"`
+	Message    json.RawMessage       `json:"message,omitzero"` // a string or any other JSON
+}
+
+// Text returns the message as text: a string without its quotes, anything else as JSON. Don't
+// write it to a terminal as it is: the message may hold control characters.
+func (l Log) Text() string {
+	var text string
+	if json.Unmarshal(l.Message, &text) == nil {
+		return text
+	}
+	return string(l.Message)
+}
+
+// LogOptions select log entries.
+type LogOptions struct {
+	Since  time.Time // the zero time means an hour ago
+	Until  time.Time // the zero time means no end
+	Levels []string  // for example ERROR; empty means all
+}
+
+// Logs returns the log entries of the connector instance with the given name, in the order of
+// the service, which sends the oldest first. An error ends the sequence. Logs needs the scope
+// sp:connector:read, and [customizers.Client] retries its requests, which change nothing. If
+// the tenant lacks the endpoint, the error does not match [customizers.ErrNotFound]. For an
+// unknown name, the service has no entries.
+func Logs(ctx context.Context, doer Doer, name string, opts LogOptions) iter.Seq2[Log, error] {
+	return func(yield func(Log, error) bool) {
+		if strings.TrimSpace(name) == "" {
+			yield(Log{}, fmt.Errorf("%w: the instance's name is blank", customizers.ErrInvalidArgument))
+			return
+		}
+		var query struct {
+			Filter struct {
+				StartTime  time.Time `json:"startTime"`
+				EndTime    time.Time `json:"endTime,omitzero"`
+				LogLevels  []string  `json:"logLevels,omitempty"`
+				TargetName string    `json:"targetName"`
+			} `json:"filter"`
+			NextToken string `json:"nextToken"`
+		}
+		f := &query.Filter
+		f.StartTime, f.EndTime, f.LogLevels, f.TargetName = opts.Since.UTC(), opts.Until.UTC(), opts.Levels, name
+		if opts.Since.IsZero() {
+			f.StartTime = time.Now().UTC().Add(-time.Hour)
+		}
+		for {
+			body, err := json.Marshal(query)
+			var page struct {
+				Logs      json.RawMessage
+				NextToken string
+			}
+			var logs []Log
+			if err == nil {
+				err = send(ctx, doer, http.MethodPost, "/beta/platform-logs/query", body, &page, func() error {
+					if page.Logs == nil { // not even null, as an empty list of the service may be
+						return errors.New("no logs in it")
+					}
+					return json.Unmarshal(page.Logs, &logs)
+				})
+			}
+			if err != nil {
+				yield(Log{}, noEndpoint("logs", err))
+				return
+			}
+			for _, l := range logs {
+				if !yield(l, nil) {
+					return
+				}
+			}
+			if len(logs) == 0 || page.NextToken == "" || page.NextToken == query.NextToken {
+				return
+			}
+			query.NextToken = page.NextToken
+		}
+	}
+}
