@@ -109,12 +109,14 @@ const snippetHead = `package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -149,6 +151,8 @@ var (
 	_ deploy.Options
 	_ instances.Instance
 	_ x509.UnknownAuthorityError
+	_ tls.Config
+	_ url.URL
 )
 
 `

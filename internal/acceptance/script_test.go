@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "update the expected output in scripts")
 //	exits CODE PROGRAM [args]      run a program and check its exit code
 //	expand FILE...                 expand environment variables in files
 //	zip ARCHIVE FILE...            make a zip archive
-//	pipelines                      write the scripts of docs/pipelines.md to files
+//	pipelines                      write the scripts of docs/pipelines*.md to files
 //
 // Each script has tenant.json, a tenant with fixed IDs.
 func TestScripts(t *testing.T) {

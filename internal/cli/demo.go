@@ -47,7 +47,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 	_, _ = fmt.Fprintf(out, "%-16s %-28s %10s  %s\n", "OPERATION", "HTTP STATUS", "TIME", "RESULT")
 
 	var created []*customizers.Customizer
-	for i, name := range []string{"hr-feed", "badge-sync", "cost-centres"} {
+	for i, name := range []string{"hr-feed", "badge-sync", "cost-centers"} {
 		statuses := "201"
 		if i == 0 {
 			statuses = "token 200, 201"
@@ -58,7 +58,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 				return "", err
 			}
 			created = append(created, c)
-			return fmt.Sprintf("%s is %s", c.Name, c.ID), nil
+			return fmt.Sprintf("created %s (%s)", c.Name, c.ID), nil
 		})
 	}
 	if len(created) < 3 {
@@ -109,7 +109,7 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 		if err != nil {
 			return "", err
 		}
-		return i.Name + " runs it", expect("the link", i.CustomizerID, first.ID)
+		return "linked to " + i.Name, expect("the link", i.CustomizerID, first.ID)
 	})
 	d.step("get", "401, token 200, 200", func() (string, error) {
 		srv.ExpireTokens()
@@ -144,11 +144,11 @@ func demo(ctx context.Context, out io.Writer, srv *customizerstest.Server) error
 		if err != nil {
 			return "", err
 		}
-		return i.Name + " runs no customizer", expect("the link", i.CustomizerID, "")
+		return "unlinked from " + i.Name, expect("the link", i.CustomizerID, "")
 	})
 	for _, c := range created {
 		d.step("delete", "204", func() (string, error) {
-			return c.ID + " is gone", client.Delete(ctx, c.ID)
+			return "deleted " + c.ID, client.Delete(ctx, c.ID)
 		})
 	}
 	d.step("get", "404", func() (string, error) {

@@ -150,7 +150,7 @@ func newProject(name, folder string, pipelines []string) ([]projectFile, error) 
 			target = filepath.Join(filepath.Dir(target), "deploy-"+name+".yml")
 		}
 		if err == nil {
-			err = add("template/pipelines/"+path.Base(p), target, "add the project's jobs to it by hand, see docs/pipelines.md", data)
+			err = add("template/pipelines/"+path.Base(p), target, "add the project's jobs to it by hand", data)
 		}
 	}
 	return files, err

@@ -101,17 +101,17 @@ func TestInitRefuses(t *testing.T) {
 	}
 }
 
-// The pipelines are those of docs/pipelines.md, except for the build.
+// The pipelines are those of the docs, except for the build.
 func TestInitPipelines(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/pipelines.md")
-	require.NoError(t, err)
-	documented := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
 	folder := filepath.Join(t.TempDir(), "hr-feed")
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, 0, run(t.Context(), []string{"init", "hr-feed", folder, "--gitlab", "--github"}, nil, &stdout, &stderr), &stderr)
-	for i, file := range []string{".gitlab-ci.yml", ".github/workflows/deploy.yml"} {
-		want := regexp.MustCompile(`(?m)^( +(?:- )?)npm run pack-zip$`).ReplaceAllString(documented[i][1], "${1}npm test\n${1}npm run build")
+	for file, page := range map[string]string{".gitlab-ci.yml": "pipelines-gitlab.md", ".github/workflows/deploy.yml": "pipelines-github.md"} {
+		text, err := os.ReadFile(filepath.Join("../../docs", page))
+		require.NoError(t, err)
+		documented := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindStringSubmatch(string(text))
+		want := regexp.MustCompile(`(?m)^( +(?:- )?)npm run pack-zip$`).ReplaceAllString(documented[1], "${1}npm test\n${1}npm run build")
 		want = strings.ReplaceAll(want, "dist/*.zip", "dist/")
 		got, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(file)))
 		require.NoError(t, err)

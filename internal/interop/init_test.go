@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,43 @@ func TestInit(t *testing.T) {
 		"std:account:create": {"email": "ada@example.com"},
 		"std:account:read":   {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
 	}, sent)
+}
+
+// The commands of docs/getting-started.md succeed from top to bottom, in a sandbox.
+func TestGettingStarted(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/getting-started.md")
+	require.NoError(t, err)
+	script := ""
+	for _, block := range regexp.MustCompile("(?ms)^```(sh|console)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+		for _, line := range strings.Split(block[2], "\n") {
+			command, isCommand := strings.CutPrefix(line, "$ ")
+			if block[1] == "sh" || isCommand {
+				script += command + "\n"
+			}
+		}
+	}
+	_, script, found := strings.Cut(script, "go install ./cmd/customizers\n") // done below
+	require.True(t, found)
+	script = "set -e\n" + strings.Replace(script, "customizers sandbox\n", "", 1) // srv
+
+	dir := t.TempDir()
+	srv := customizerstest.NewServer(customizerstest.WithInstanceCount(2))
+	t.Cleanup(srv.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	build := exec.CommandContext(ctx, "go", "-C", "../..", "build", "-o", filepath.Join(dir, "customizers"), "./cmd/customizers")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	cmd := exec.CommandContext(ctx, "sh", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
+	out, err = cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "before:std:account:create\nafter:std:account:read\n", "as the page shows")
+	require.Len(t, srv.Customizers(), 1)
+	assert.Len(t, srv.Versions(srv.Customizers()[0].ID), 1)
 }
 
 // uploads records the bodies of requests that create a version.
