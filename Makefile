@@ -96,6 +96,6 @@ fuzz: ## run each fuzz target for fuzztime (1m)
 api-check: ## compare the Go API with the last release, and check that VERSION (v1.2.3) permits the changes
 	$(gorelease) $(if $(VERSION),-version=$(VERSION))
 
-release-check: ## build a release of HEAD, without signing or publishing it
+release-check: ## build a release of HEAD, without publishing it
 	$(goreleaser) check
-	$(goreleaser) release --snapshot --clean --skip=sign
+	$(goreleaser) release --snapshot --clean
