@@ -40,7 +40,6 @@ interop: ## test with TypeScript clients, Prism and a project created by init (n
 	go test -C internal/interop $(race) -count=1 -timeout 5m .
 
 generate: ## generate the code from openapi.yaml and examples/otherapi/openapi.yaml, and docs/command/
-	rm -rf docs/command
 	go generate ./...
 	go generate -C examples/otherapi ./...
 	go run -C internal/tools/docs . markdown ../../../docs/command
