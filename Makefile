@@ -25,8 +25,9 @@ check: drift contract tidy vet cross lint demo test-next test $(if $(node),inter
 # The race detector needs cgo and a C compiler. CI insists on it.
 race = $(if $(filter true,$(CI)),-race,$(shell test "$$(go env CGO_ENABLED)" = 1 && command -v $$(go env CC) >/dev/null && echo -race))
 
+# Go does not see that a file outside a module changed, so results of other modules are not cached.
 test: ## run the tests, with the race detector if there is a C compiler
-	@set -e; for m in $(tested); do (set -x; go test -C $$m $(race) ./...); done
+	@set -e; for m in $(tested); do (set -x; go test -C $$m $(race) -count=1 ./...); done
 	go test $(race) ./...
 
 test-next: ## run the SDK's and the command's tests on the newest Go
