@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -37,6 +39,11 @@ func TestContract(t *testing.T) {
 			if method == http.MethodGet {
 				scope = "sp:connector:read"
 			}
+			for _, parameters := range []openapi3.Parameters{item.Parameters, op.Parameters} {
+				for _, p := range parameters {
+					assert.True(t, p.Value.In != "path" || p.Value.Example != nil, "%s: no example of %s", name, p.Value.Name)
+				}
+			}
 			require.NotNil(t, op.Security, name)
 			assert.Equal(t, openapi3.SecurityRequirements{{"userAuth": {scope}}}, *op.Security, name)
 		}
@@ -47,6 +54,7 @@ func TestContract(t *testing.T) {
 	}, successes)
 
 	assert.Equal(t, "https://{tenant}.api.identitynow.com/"+string(customizers.APIVersion2024), doc.Servers[0].URL)
+	assert.Len(t, doc.Components.SecuritySchemes, 1)
 	assert.True(t, strings.HasSuffix(doc.Components.SecuritySchemes["userAuth"].Value.Flows.ClientCredentials.TokenURL, ".api.identitynow.com/oauth/token"))
 
 	list := doc.Paths.Value(collection).Get
@@ -87,6 +95,30 @@ func TestContract(t *testing.T) {
 	for status, field := range map[int]string{401: "error", 429: "message"} {
 		assert.Contains(t, list.Responses.Status(status).Value.Content["application/json"].Schema.Value.Properties, field)
 	}
+}
+
+// Every generator can read the contract. That of OpenAPI Generator can't read YAML's aliases, and
+// makes one name of two that differ in case.
+func TestPortable(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../openapi.yaml")
+	require.NoError(t, err)
+	var root yaml.Node
+	require.NoError(t, yaml.Unmarshal(data, &root))
+	var visit func(n *yaml.Node)
+	visit = func(n *yaml.Node) {
+		assert.Empty(t, n.Anchor, "line %d has an anchor", n.Line)
+		keys := map[string]bool{}
+		for i, child := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 0 {
+				key := strings.ToLower(child.Value)
+				assert.False(t, keys[key], "line %d: %s is there in another case", child.Line, child.Value)
+				keys[key] = true
+			}
+			visit(child)
+		}
+	}
+	visit(&root)
 }
 
 // contract reads openapi.yaml.

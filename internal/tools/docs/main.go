@@ -1,6 +1,6 @@
-// Docs writes the reference of the command, from the command itself: Markdown pages, man pages or
-// shell completions. It is a module of its own because cobra/doc has dependencies that users of
-// the SDK don't need.
+// Docs replaces a folder with the reference of the command, from the command itself: Markdown
+// pages, man pages or shell completions. It is a module of its own because cobra/doc has
+// dependencies that users of the SDK don't need.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 }
 
 func write(form, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return err
 	}
 	root := cli.Command()
