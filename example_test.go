@@ -163,7 +163,7 @@ func ExampleNewFromEnv() {
 	for name, value := range map[string]string{
 		"SAIL_BASE_URL": srv.URL, "SAIL_CLIENT_ID": srv.ClientID, "SAIL_CLIENT_SECRET": srv.ClientSecret, // in the shell
 	} {
-		defer os.Setenv(name, os.Getenv(name)) //nolint:errcheck,gocritic // an example
+		defer os.Setenv(name, os.Getenv(name)) //nolint:errcheck // an example
 		_ = os.Setenv(name, value)
 	}
 
