@@ -316,8 +316,7 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 // unusable returns the error for a 2xx response with an unexpected body. A proxy may have
 // sent it, so the outcome of a create is unknown.
 func (c *Client) unusable(resp *transport.Response, cause error) error {
-	kind := http.Header{"Content-Type": {c.secrets.redact(resp.Header.Get("Content-Type"))}}
-	err := fmt.Errorf("unexpected body (%s)", describeBody(len(resp.Data), kind))
+	err := fmt.Errorf("unexpected body (%s)", describeBody(resp, c.secrets))
 	if cause != nil {
 		err = fmt.Errorf("%w: %s", err, oneLine(c.secrets.clean(cause.Error())))
 	}

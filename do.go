@@ -30,8 +30,8 @@ import (
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
 // token reaches another host. Any other error is an [*Error]: no complete response was received,
-// or the context ended. It matches [ErrOutcomeUnknown] if the service may have carried out a
-// POST or a PATCH.
+// the context ended, or the token request failed, which has the Operation Token. It matches
+// [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)

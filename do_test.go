@@ -240,7 +240,7 @@ func TestDoClosesTheBody(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, tt := range map[string]struct {
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // of a test case
 		url  string
 		auth oauth2.TokenSource
 	}{

@@ -108,7 +108,7 @@ func (c *Client) newError(err error) *Error {
 
 // newError returns the Error for f, without secrets. All Errors are made here.
 func newError(f *transport.Error, secrets *redactor) *Error {
-	req, resp := f.Call.Request, secrets.response(f.Response)
+	req, resp := f.Call.Request, f.Response
 	e := &Error{Operation: f.Call.Operation, RetryAfter: f.RetryAfter, Attempts: f.Attempts}
 	if req.URL != nil {
 		e.Method, e.Path = cmp.Or(req.Method, http.MethodGet), secrets.clean(req.URL.Path)
@@ -123,26 +123,26 @@ func newError(f *transport.Error, secrets *redactor) *Error {
 		quote = quoteFields // the rest may repeat the archive
 	}
 	if resp != nil {
-		e.StatusCode, e.RequestID = resp.StatusCode, truncate(requestID(resp))
-		problem = describeBody(len(f.Response.Data), resp.Header)
+		e.StatusCode, e.RequestID = resp.StatusCode, secrets.clean(requestID(resp))
+		problem = describeBody(resp, secrets)
 	}
 	switch {
 	case f.NotSent:
 		problem = "not sent: " + f.Err.Error()
 	case errors.Is(f.Err, transport.ErrNoToken):
 		problem = f.Err.Error() + " in " + problem
-		if e.readBody(resp, quote) && (e.DetailCode != "" || len(e.Messages) > 0) {
+		if e.readBody(resp, secrets, quote) && (e.DetailCode != "" || len(e.Messages) > 0) {
 			errs = append(errs, ErrUnauthorized) // an OAuth error with a status of success
 		}
 	case f.Err != nil:
 		problem = f.Err.Error()
 		if resp != nil && isPage(resp.Data) {
-			e.readBody(resp, quote)
+			e.readBody(resp, secrets, quote)
 		}
 	case isRedirect(resp):
 		problem = fmt.Sprintf("redirects to %s are not followed", locationOf(resp))
 	default:
-		switch isJSON := e.readBody(resp, quote); {
+		switch isJSON := e.readBody(resp, secrets, quote); {
 		case e.StatusCode < http.StatusBadRequest:
 			problem = "unexpected status"
 		case !isJSON:
@@ -220,7 +220,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is the sentinel of e's operation and status.
-func (e *Error) Is(target error) bool { return target == e.sentinel() } //nolint:errorlint // errors.Is calls it
+func (e *Error) Is(target error) bool { return target == e.sentinel() }
 
 // sentinel returns the sentinel of e's operation and status, or nil.
 func (e *Error) sentinel() error {
@@ -291,10 +291,16 @@ const (
 	quoteText          // also other texts
 )
 
-// readBody sets the fields of e from the body of a response without secrets, and reports
-// whether that is a JSON object.
-func (e *Error) readBody(resp *transport.Response, quote int) bool {
-	data := bytes.TrimSpace(bytes.TrimPrefix(resp.Data, []byte("\ufeff")))
+// readBody sets the fields of e from the body of a response, and reports whether that is a JSON
+// object.
+func (e *Error) readBody(resp *transport.Response, secrets *redactor, quote int) bool {
+	data := resp.Data[:min(len(resp.Data), transport.MaxErrorBody)]
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
+	addMessage := func(text string) {
+		if text = secrets.clean(strings.TrimSpace(text)); text != "" {
+			e.Messages = append(e.Messages, Message{Text: text})
+		}
+	}
 	suspect, rejected := requestID(resp) == "", e.StatusCode/100 == 4
 	var b errorBody
 	err := json.Unmarshal(data, &b)
@@ -304,49 +310,44 @@ func (e *Error) readBody(resp *transport.Response, quote int) bool {
 		silent := len(data) == 0 && (e.Method == http.MethodHead || e.Operation == doOperation)
 		cutOff := len(data) > 0 && (data[0] == '{' || data[0] == '[')
 		e.Intermediary = suspect && (rejected && !silent && !cutOff || isPage(data) && e.StatusCode < 500)
-		e.addMessage(readableText(data, resp.Header, quote))
+		addMessage(readableText(data, resp.Header, quote))
 		return false
 	}
 	messages := func(in []api.ErrorMessageDto) (out []Message) {
 		for _, m := range in {
-			out = append(out, Message{truncate(m.Locale), truncate(string(m.LocaleOrigin)), truncate(m.Text)})
+			out = append(out, Message{secrets.clean(m.Locale), secrets.clean(string(m.LocaleOrigin)), secrets.clean(m.Text)})
 		}
 		return out
 	}
-	e.DetailCode, e.TrackingID = truncate(b.DetailCode), truncate(b.TrackingID)
+	e.DetailCode, e.TrackingID = secrets.clean(b.DetailCode), secrets.clean(b.TrackingID)
 	e.Messages, e.Causes = messages(b.Messages), messages(b.Causes)
 	known := e.DetailCode != "" || e.TrackingID != "" || len(e.Messages)+len(e.Causes) > 0
 	// Gateways of AWS reject a request with only a message, the service's own responds so with 429.
 	e.Intermediary = suspect && rejected && !known && b.Error == nil && b.Message != nil && e.StatusCode != http.StatusTooManyRequests
 	if b.ErrorDescription != "" {
 		code, _ := b.Error.(string)
-		e.DetailCode, b.Error = truncate(code), b.ErrorDescription
+		e.DetailCode, b.Error = secrets.clean(code), b.ErrorDescription
 	}
 	for _, v := range []any{b.Error, b.Message} {
 		if text, ok := v.(string); ok {
-			e.addMessage(text)
+			addMessage(text)
 		} else if text, err := json.Marshal(v); v != nil && err == nil && quote == quoteText {
-			e.addMessage(string(text))
+			addMessage(string(text))
 		}
 	}
 	if !known && e.DetailCode == "" && len(e.Messages) == 0 && quote == quoteText {
-		e.addMessage(string(data))
+		addMessage(string(data))
 	}
 	return true
 }
 
-func (e *Error) addMessage(text string) {
-	if text = strings.TrimSpace(text); text != "" {
-		e.Messages = append(e.Messages, Message{Text: truncate(text)})
-	}
-}
-
 // describeBody returns the size and type of a body: "212 bytes of text/html".
-func describeBody(size int, header http.Header) string {
+func describeBody(resp *transport.Response, secrets *redactor) string {
+	size := len(resp.Data)
 	if size == 0 {
 		return "an empty body"
 	}
-	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	kind, _, err := mime.ParseMediaType(secrets.redact(resp.Header.Get("Content-Type"))) // in lower case
 	if err != nil {
 		kind = "an unnamed type"
 	}

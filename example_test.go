@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -140,6 +142,177 @@ func ExampleError() {
 	// Output:
 	// status 429
 	// try again in 5m0s
+}
+
+// Tests of your own code can make any error.
+func ExampleError_test() {
+	missing := func(context.Context, string) error { return &customizers.Error{StatusCode: http.StatusNotFound} }
+	lost := func(context.Context, string) error { return &customizers.Error{Err: customizers.ErrOutcomeUnknown} }
+
+	fmt.Println(errors.Is(missing(context.Background(), "c1"), customizers.ErrNotFound))
+	fmt.Println(errors.Is(lost(context.Background(), "c1"), customizers.ErrOutcomeUnknown))
+	// Output:
+	// true
+	// true
+}
+
+// Reads the settings of SailPoint's own tools, here from the environment.
+func ExampleNewFromEnv() {
+	srv := customizerstest.NewServer(customizerstest.WithCustomizers(customizers.Customizer{Name: "hr-feed"}))
+	defer srv.Close()
+	for name, value := range map[string]string{
+		"SAIL_BASE_URL": srv.URL, "SAIL_CLIENT_ID": srv.ClientID, "SAIL_CLIENT_SECRET": srv.ClientSecret, // in the shell
+	} {
+		defer os.Setenv(name, os.Getenv(name)) //nolint:errcheck // an example
+		_ = os.Setenv(name, value)
+	}
+
+	client, err := customizers.NewFromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := client.GetByName(context.Background(), "hr-feed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Name)
+	// Output: hr-feed
+}
+
+// Calls an endpoint that the client has no method for.
+func ExampleClient_Do() {
+	srv := customizerstest.NewServer(customizerstest.WithInstanceCount(1))
+	defer srv.Close()
+	client, ctx := srv.Client(), context.Background()
+
+	for _, path := range []string{"/beta/connector-instances", "/beta/no-such-endpoint"} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			log.Fatal(err) // there is no response
+		}
+		if err := customizers.CheckResponse(resp); err != nil { // the status is not 2xx
+			fmt.Println("not found:", errors.Is(err, customizers.ErrNotFound))
+			continue
+		}
+		var instances []struct{ Name string }
+		if err := json.NewDecoder(resp.Body).Decode(&instances); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(instances)
+	}
+	// Output:
+	// [{instance-000001}]
+	// not found: true
+}
+
+// Names need not be unique.
+func ExampleClient_GetByName() {
+	srv := customizerstest.NewServer(customizerstest.WithCustomizers(
+		customizers.Customizer{ID: "c1", Name: "hr-feed"}, customizers.Customizer{ID: "c2", Name: "hr-feed"}))
+	defer srv.Close()
+
+	for _, name := range []string{"hr-feed", "crm-feed"} {
+		_, err := srv.Client().GetByName(context.Background(), name)
+		var several *customizers.AmbiguousError
+		switch {
+		case errors.As(err, &several):
+			fmt.Println(len(several.Customizers), "customizers have the name", several.Name)
+		case errors.Is(err, customizers.ErrNotFound):
+			fmt.Println("no customizer has the name", name)
+		}
+	}
+	// Output:
+	// 2 customizers have the name hr-feed
+	// no customizer has the name crm-feed
+}
+
+// Counts retries, and shows waits.
+func ExampleWithObserver() {
+	srv := customizerstest.NewServer()
+	defer srv.Close()
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Status: http.StatusServiceUnavailable})
+	var retries atomic.Int64 // goroutines that share the client call the observer at once
+	client := srv.Client(customizers.WithObserver(customizers.Observer{
+		OnAttempt: func(_ context.Context, a customizers.Attempt) {
+			if a.Number > 1 {
+				retries.Add(1)
+			}
+		},
+		OnWait: func(_ context.Context, w customizers.Wait) {
+			fmt.Println(w.Operation, "waits, because of the", w.Reason)
+		},
+	}))
+
+	if _, err := client.List(context.Background(), customizers.ListOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("retries:", retries.Load())
+	// Output:
+	// List waits, because of the backoff
+	// retries: 1
+}
+
+// Logs warnings about retries and deprecated endpoints; at the debug level also each attempt.
+func ExampleWithLogger() {
+	srv := customizerstest.NewServer()
+	defer srv.Close()
+	srv.Inject(customizerstest.Fault{
+		Operation: customizerstest.List, Status: http.StatusOK, Body: "[]",
+		Header: http.Header{"Sunset": {"Fri, 01 Jan 2027 00:00:00 GMT"}},
+	})
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level: slog.LevelInfo,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{} // for a stable output
+			}
+			return a
+		},
+	}))
+
+	client := srv.Client(customizers.WithLogger(logger))
+	if _, err := client.List(context.Background(), customizers.ListOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// level=WARN msg="customizers: endpoint is deprecated; see WithAPIVersion" operation=List method=GET path=/v2024/connector-customizers sunset="Fri, 01 Jan 2027 00:00:00 GMT"
+}
+
+// A ticker is a rate limiter that allows a request per tick. A *rate.Limiter of
+// golang.org/x/time/rate is a RateLimiter too.
+type ticker struct{ c <-chan time.Time }
+
+func (t ticker) Wait(ctx context.Context) error {
+	select {
+	case <-t.c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Replaces the client's rate limit, for example by one that several clients share.
+func ExampleWithRateLimiter() {
+	first, second := customizerstest.NewServer(), customizerstest.NewServer()
+	defer first.Close()
+	defer second.Close()
+	shared := ticker{time.Tick(time.Millisecond)}
+
+	for _, srv := range []*customizerstest.Server{first, second} {
+		client := srv.Client(customizers.WithRateLimiter(shared))
+		page, err := client.List(context.Background(), customizers.ListOptions{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(len(page.Items), "customizers")
+	}
+	// Output:
+	// 0 customizers
+	// 0 customizers
 }
 
 // A counter is a transport that counts requests.

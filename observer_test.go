@@ -94,7 +94,7 @@ func TestObserverAttemptsAndWaits(t *testing.T) {
 		require.ErrorIs(t, r.waits[1].Err, customizers.ErrRateLimited)
 		assert.Equal(t, customizers.WaitRateLimit, r.waits[2].Reason)
 		assert.Equal(t, 20*time.Second, r.waits[2].Duration+7*time.Second+r.waits[0].Duration, "20 seconds after the first response")
-		assert.Nil(t, r.waits[2].Err)
+		require.NoError(t, r.waits[2].Err)
 	})
 }
 
@@ -204,16 +204,16 @@ func TestObserverErrorOfASuccess(t *testing.T) {
 	n := 0
 	c := clientOver(t, respond(200, "[]"), customizers.WithObserver(customizers.Observer{OnAttempt: func(_ context.Context, a customizers.Attempt) {
 		n++
-		assert.True(t, a.Err == nil) //nolint:testifylint // Nil takes a nil pointer in an interface too
-		assert.False(t, errors.Is(a.Err, customizers.ErrRateLimited))
+		assert.NoError(t, a.Err)
+		assert.NotErrorIs(t, a.Err, customizers.ErrRateLimited)
 	}}), customizers.WithRateLimit(1, time.Millisecond))
 	require.NoError(t, list(t.Context(), c))
 	assert.Equal(t, 1, n)
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOver(t, respond(200, "[]"), customizers.WithRateLimit(1, time.Second), customizers.WithObserver(customizers.Observer{OnWait: func(_ context.Context, w customizers.Wait) {
 			n++
-			assert.True(t, w.Err == nil) //nolint:testifylint // as above
-			assert.False(t, errors.Is(w.Err, customizers.ErrRateLimited))
+			assert.NoError(t, w.Err)
+			assert.NotErrorIs(t, w.Err, customizers.ErrRateLimited)
 		}}))
 		require.NoError(t, list(t.Context(), c))
 		require.NoError(t, list(t.Context(), c))
