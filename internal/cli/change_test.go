@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,6 +22,7 @@ func TestNamesakes(t *testing.T) {
 	}{
 		"create, same name": {[]string{"create", "twin"}, customizerstest.Fault{}, "Warning: twin is also the name of id-1, id-2, so commands need their IDs.\n"},
 		"create, NFD":       {[]string{"create", "Zu\u0308rich"}, customizerstest.Fault{}, "is also the name of id-3, so"},
+		"create, NFC":       {[]string{"create", "M\u00fcnchen"}, customizerstest.Fault{}, "is also the name of id-5, so"},
 		"create, new name":  {[]string{"create", "new"}, customizerstest.Fault{}, ""},
 		"create, quiet":     {[]string{"create", "twin", "-q"}, customizerstest.Fault{}, ""},
 		"create, JSON":      {[]string{"create", "twin", "-o", "json"}, customizerstest.Fault{}, ""},
@@ -31,7 +33,7 @@ func TestNamesakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := customizerstest.NewServer(customizerstest.WithCustomizers(customizers.Customizer{ID: "id-1", Name: "twin"}, customizers.Customizer{ID: "id-2", Name: "twin"},
-				customizers.Customizer{ID: "id-3", Name: "Z\u00fcrich"}, customizers.Customizer{ID: "id-4", Name: "other"}))
+				customizers.Customizer{ID: "id-3", Name: "Z\u00fcrich"}, customizers.Customizer{ID: "id-4", Name: "other"}, customizers.Customizer{ID: "id-5", Name: "Mu\u0308nchen"}))
 			t.Cleanup(srv.Close)
 			setEnvironment(t, srv)
 			if tt.fault.Operation != "" {
@@ -40,6 +42,9 @@ func TestNamesakes(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			require.Equal(t, exitOK, run(t.Context(), tt.args, nil, &stdout, &stderr), stderr.String())
 			assert.NotEmpty(t, stdout.String())
+			if strings.HasSuffix(name, "quiet") || strings.HasSuffix(name, "JSON") {
+				assert.Empty(t, srv.Requests(customizerstest.List), "nobody reads the note")
+			}
 			if tt.says == "" {
 				assert.Empty(t, stderr.String())
 			} else {

@@ -38,7 +38,7 @@ func TestDeleteLinked(t *testing.T) {
 			}
 			start := time.Now()
 			var stdout, stderr bytes.Buffer
-			require.Equal(t, exitOK, run(t.Context(), []string{"delete", "hr-feed", "--dry-run"}, nil, &stdout, &stderr), stderr.String())
+			require.Equal(t, exitOK, run(t.Context(), []string{"delete", "hr-feed", "--dry-run", "--yes"}, nil, &stdout, &stderr), stderr.String())
 			assert.Contains(t, stderr.String(), tt.says)
 			assert.Less(t, time.Since(start), 20*time.Second)
 			assert.Len(t, srv.Customizers(), 2)

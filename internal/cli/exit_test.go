@@ -43,6 +43,7 @@ func TestHelpDescribesErrors(t *testing.T) {
 		assert.Equal(t, k.kind, kind)
 	}
 	assert.NotContains(t, fmt.Sprint(seen), ":2", "each kind once")
+	assert.Contains(t, seen, "interrupted")
 	for _, c := range exitCodes {
 		assert.Contains(t, help, fmt.Sprintf("\n    %-3d  %s", c.code, c.meaning))
 	}
