@@ -281,7 +281,7 @@ func TestRequests(t *testing.T) {
 		{customizerstest.Info, "GET", "/oauth/info", "", 0, 410, true},
 	}, got)
 	assert.Equal(t, p.authorization, all[1].Header.Get("Authorization"))
-	assert.Equal(t, `{"name":"a b"}`, all[1].Body)
+	assert.JSONEq(t, `{"name":"a b"}`, all[1].Body)
 	assert.Equal(t, archive, all[5].Body)
 	assert.Equal(t, all[2:4], srv.Requests(customizerstest.Get, customizerstest.List))
 

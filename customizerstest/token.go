@@ -61,7 +61,7 @@ func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request, clientID, cl
 	}
 }
 
-const badCredentials = "Bad client credentials"
+const badCredentials = "Bad client credentials" //nolint:gosec // a message
 
 // writeTokenError writes an error of the token endpoint, which has the form of RFC 6749.
 func writeTokenError(w http.ResponseWriter, status int, description string) {

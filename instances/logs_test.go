@@ -1,7 +1,6 @@
 package instances_test
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func TestLogs(t *testing.T) {
 		for _, id := range []string{one, two} {
 			_, err := instances.Link(t.Context(), doer, id, a)
 			require.NoError(t, err)
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		for range 120 {
 			_, err := srv.Client().CreateVersion(t.Context(), two, nil)
@@ -140,7 +139,8 @@ func TestLogsResponses(t *testing.T) {
 	texts, err := collect(t, doer, "a", instances.LogOptions{})
 	require.NoError(t, err)
 	assert.Len(t, texts, 2)
-	for l := range instances.Logs(t.Context(), doer, "a", instances.LogOptions{}) {
+	for l, err := range instances.Logs(t.Context(), doer, "a", instances.LogOptions{}) {
+		require.NoError(t, err)
 		assert.Equal(t, time.Date(2026, 11, 28, 15, 0, 0, 123e6, time.UTC), l.Time.UTC())
 	}
 }
@@ -186,7 +186,7 @@ func TestLogsFail(t *testing.T) {
 	assert.NotErrorIs(t, err, customizers.ErrNotFound)
 	for _, blank := range []string{"", " \t"} {
 		_, err = collect(t, doer, blank, instances.LogOptions{})
-		require.ErrorIs(t, err, customizers.ErrInvalidArgument, fmt.Sprintf("%q", blank))
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument, "%q", blank)
 	}
 	assert.Len(t, doer.sent, 1)
 	assert.NotContains(t, strings.Join(doer.sent, ""), "null")

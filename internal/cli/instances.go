@@ -20,7 +20,7 @@ func (a *app) instancesCommand() *cobra.Command {
 		Short: "List connector instances, and the customizer of each",
 		Long: "List all connector instances, each with its linked customizer. A table also has the version\n" +
 			"that runs. SailPoint publishes no schema for the endpoint, but its CLI uses it.",
-		Example: "  customizers instances\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
+		Example: "  # List the instances without a customizer\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.client(cmd.Context())
 			if err != nil {
@@ -56,10 +56,10 @@ func (a *app) linkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link <customizer> <instance>...",
 		Short: "Link a customizer to connector instances",
-		Long: "Links a customizer to connector instances, each given by its ID or name. Resolves every\n" +
-			"argument before changing anything. Writes the instances as they are afterwards. A new\n" +
-			"link replaces an existing one. A customizer runs only in linked instances.",
-		Example:           "  customizers link hr-feed 'HR production' 'HR test'",
+		Long: "Link a customizer to connector instances, each given by its ID or name, and print the updated\n" +
+			"instances. A customizer runs only in linked instances. A new link replaces an existing one.\n" +
+			"If an argument matches nothing, nothing is changed.",
+		Example:           "  # Link a customizer to two instances\n  customizers link hr-feed 'HR production' 'HR test'",
 		Args:              arguments("<customizer>", "<instance>..."),
 		ValidArgsFunction: a.complete(1, a.completeInstances(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,10 +75,10 @@ func (a *app) unlinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unlink <instance>...",
 		Short: "Unlink connector instances from their customizers",
-		Long: "Unlinks connector instances, each given by its ID or name, from their customizers.\n" +
-			"Resolves every argument before changing anything. Writes the instances as they are\n" +
-			"afterwards. Does not change the customizers.",
-		Example:           "  customizers unlink 'HR test'",
+		Long: "Unlink connector instances, each given by its ID or name, from their customizers, and print\n" +
+			"the updated instances. The customizers are not changed. If an argument matches nothing,\n" +
+			"nothing is changed.",
+		Example:           "  # Stop the customizer of an instance\n  customizers unlink 'HR test'",
 		Args:              arguments("<instance>..."),
 		ValidArgsFunction: a.completeInstances(0),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -34,13 +34,13 @@ func (a *app) sandboxCommand(content ...customizerstest.Option) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Serve a fake tenant on a loopback port until Ctrl-C",
-		Long: "Serves a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into\n" +
-			"a shell; commands in that shell then use the sandbox. Open its address in a browser to see\n" +
-			"customizers, instances and requests, and to add faults. Logs requests, unless --quiet.\n\n" +
+		Long: "Serve a fake tenant on a loopback port until Ctrl-C. Paste the lines that it prints into a\n" +
+			"shell, so that commands in that shell use the sandbox. Open its URL in a browser to see\n" +
+			"customizers, instances and requests, and to add faults. The sandbox logs requests, unless\n" +
+			"--quiet is given, and keeps nothing when it stops.\n\n" +
 			faultHelp,
-		Example: "  customizers sandbox --customizers 1000\n" +
-			"  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n" +
-			"  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:reset,apply'",
+		Example: "  # Try the limits of the service\n  customizers sandbox --rate-limit 10/1s --token-lifetime 30s\n\n" +
+			"  # Fail two lists, and lose the response to a create\n  customizers sandbox --fault 'list:status=503,times=2' --fault 'create:reset,apply'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usageErrorf("--port %d is not a port (want 1 to 65535, or 0 for any free port)", port)
@@ -78,14 +78,14 @@ func (a *app) sandboxCommand(content ...customizerstest.Option) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&port, "port", 8787, "loopback port to serve on; 0 for any free port")
-	f.IntVar(&s.customizers, "customizers", 3, "number of customizers to start with")
-	f.IntVar(&s.instances, "instances", 2, "number of connector instances to start with")
-	f.StringVar(&limit, "rate-limit", "100/10s", "requests allowed in a period, or off")
+	f.IntVar(&port, "port", 8787, "loopback `port` to serve on; 0 for any free port")
+	f.IntVar(&s.customizers, "customizers", 3, "`number` of customizers to start with")
+	f.IntVar(&s.instances, "instances", 2, "`number` of connector instances to start with")
+	f.StringVar(&limit, "rate-limit", "100/10s", "`requests/period` allowed, or off")
 	f.DurationVar(&s.lifetime, "token-lifetime", 749*time.Second, "lifetime of a token")
 	f.StringArrayVar(&rules, "fault", nil, "`rule` of a fault; repeatable")
 	f.StringVar(&shell, "shell", "sh", "`shell` that reads the printed settings: sh, fish, powershell or cmd")
-	f.StringVarP(&format, "output", "o", "", "print the settings as json instead")
+	f.StringVarP(&format, "output", "o", "", "output `format` of the settings: json")
 	s.app.addQuietFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("shell", cobra.FixedCompletions([]cobra.Completion{"sh", "fish", "powershell", "cmd"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{formatJSON}, cobra.ShellCompDirectiveNoFileComp))
