@@ -340,7 +340,7 @@ func TestPromiseIDIsCheckedFirst(t *testing.T) {
 	assert.Len(t, srv.Customizers(), 1)
 }
 
-// The tests of internal/listing have more changes to lists.
+// The tests of the list reader have more changes to lists.
 func TestPromiseEveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*customizerstest.Server, *customizers.Client, customizers.Customizer) error{
