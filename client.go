@@ -230,7 +230,13 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 	if len(resp.Data) == 0 {
 		return c.unusable(resp, nil)
 	}
-	if err := json.Unmarshal(resp.Data, out); err != nil {
+	var err error
+	if p, ok := out.(*page); ok {
+		err = p.decode(resp.Data)
+	} else {
+		err = json.Unmarshal(resp.Data, out)
+	}
+	if err != nil {
 		if errors.As(err, new(*json.UnmarshalTypeError)) { // whose text has names of Go
 			err = errors.New(config.DescribeJSON(resp.Data, err))
 		}

@@ -1,15 +1,20 @@
 package customizers
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/connector-customizers/customizers/api"
+	"github.com/connector-customizers/customizers/internal/naming"
 )
 
 // ListOptions select a part of a list. The zero value starts at the first record and asks
@@ -64,23 +69,73 @@ func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	var items []Customizer
+	items := make(page, 0, min(opts.limit(), len(resp.Data)/64))
 	if err := c.decode(resp, &items); err != nil {
 		return nil, err
-	}
-	if items == nil {
-		return nil, c.unusable(resp, errors.New("null instead of a list"))
-	}
-	for i := range items {
-		if items[i].ID == "" {
-			return nil, c.unusable(resp, fmt.Errorf("record %d has no id", i))
-		}
 	}
 	p := &Page{Items: items, Offset: opts.Offset, Total: -1}
 	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 && opts.Count {
 		p.Total = n
 	}
 	return p, nil
+}
+
+const (
+	// largePage is the size in bytes above which a page is decoded one element at a time. That
+	// takes longer, but not 96 bytes of memory for each "{}".
+	largePage = 256 << 10
+	// maxItems is how many customizers a page may have if the service ignores the limit.
+	maxItems = 40 * maxLimit
+)
+
+// A page decodes itself and checks the IDs.
+type page []Customizer
+
+func (p *page) decode(data []byte) error {
+	if len(data) <= largePage {
+		if err := json.Unmarshal(data, (*[]Customizer)(p)); err != nil {
+			return err
+		}
+		if *p == nil {
+			return errors.New("null instead of a list")
+		}
+		for i := range *p {
+			if err := p.check(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return cmp.Or(err, errors.New("it is not a list"))
+	}
+	for i := 0; d.More(); i++ {
+		if i == maxItems {
+			return fmt.Errorf("more than %d customizers on a page", maxItems)
+		}
+		*p = append(*p, Customizer{})
+		if err := d.Decode(&(*p)[i]); err != nil {
+			return err
+		}
+		if err := p.check(i); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return cmp.Or(err, errors.New("text after the list"))
+	}
+	return nil
+}
+
+func (p page) check(i int) error {
+	if err := naming.CheckID(p[i].ID); err != nil {
+		return fmt.Errorf("customizer %d: the id %w", i, err)
+	}
+	return nil
 }
 
 // Pages reads a list page by page, to its end or until the loop breaks. It requests each

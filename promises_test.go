@@ -408,7 +408,7 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 	}
 	assert.Equal(t, 2, n)
 	for _, err := range clientOver(t, respond(200, `[]`, "X-Total-Count", "2")).All(t.Context(), customizers.ListOptions{Count: true}) {
-		require.ErrorContains(t, err, "the list has 2 records")
+		require.ErrorContains(t, err, "the list has 2 customizers")
 	}
 }
 
