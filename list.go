@@ -17,19 +17,19 @@ import (
 	"github.com/connector-customizers/customizers/internal/naming"
 )
 
-// ListOptions select a part of a list. The zero value starts at the first record and asks
-// for 250 records per page.
+// ListOptions select a part of a list. The zero value starts at the first customizer and asks
+// for 250 customizers per page.
 type ListOptions struct {
-	Offset int  // number of records to skip
-	Limit  int  // maximum number of records per page, 1 to 250; 0 means 250
-	Count  bool // ask for the total number of records, which costs the service time; Pages and All ask once
+	Offset int  // number of customizers to skip
+	Limit  int  // maximum number of customizers per page, 1 to 250; 0 means 250
+	Count  bool // ask for the total number of customizers, which costs the service time; Pages and All ask once
 }
 
 // A Page is a part of a list.
 type Page struct {
 	Items  []Customizer
 	Offset int // offset of the first item
-	Total  int // total number of records, or -1 without Count or if the response lacks it
+	Total  int // total number of customizers, or -1 without Count or if the response lacks it
 }
 
 func (o ListOptions) check() error {
@@ -49,9 +49,10 @@ func (o ListOptions) limit() int {
 	return o.Limit
 }
 
-// List returns one page. Past the end of the list, it returns an empty page or, if the
-// service responds with 400, [ErrBadRequest]. It needs the scope sp:connector:read, and is
-// retried.
+// List returns one page, which is longer than the Limit if the service ignores it. Past the end
+// of the list, it returns an empty page or, if the service responds with 400, [ErrBadRequest].
+// It rejects a response with more than 10,000 customizers or with an ID that [Client.Get] would
+// reject. It needs the scope sp:connector:read, and is retried.
 func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -142,17 +143,19 @@ func (p page) check(i int) error {
 // page, and retries it, when the loop asks for it. An error is yielded once, with a nil
 // page, and ends the list. It needs the scope sp:connector:read.
 //
-// Every record that exists throughout is yielded exactly once, even if others are created or
-// deleted meanwhile, which shifts the offsets. Each request overlaps the previous page by one
-// record. If that record has moved, Pages looks for it nearer the start. So a loop may delete
-// the records that it gets. With a Limit of 250, pages after the first have 249 records,
-// because the service returns at most 250. If more than a thousand records are created or
-// deleted between two requests, records may be yielded twice, or an error may report that the
-// position was lost.
+// Every customizer that exists throughout is yielded exactly once, even if others are created
+// or deleted meanwhile, which shifts the offsets. To prevent gaps, each request starts with the
+// last customizer of the previous page; with an Offset, the first one starts with the customizer
+// before it. If that customizer has moved, Pages searches backwards for one that it has read and
+// continues from there. So a loop may delete or rename the customizers that it receives. With a
+// Limit of 250, such pages have 249 customizers, because the service returns at most 250. Pages
+// remembers 2,000 customizers. If it finds none of them again, an error reports that the
+// position was lost; read the list again.
 //
-// The list ends with a page shorter than the Limit, as the service documents. With Count, it
-// ends only when Total records have been read or a page is empty; an empty first page with a
-// Total above 0 is an error. Every page has the Total of the first.
+// The list ends with a page shorter than the Limit, as the service documents. With Count, a page
+// may be as short as the service makes its pages, and the list does not end before Total
+// customizers have been read or a page is empty; an empty first page with a Total above 0 is an
+// error. Every page has the Total of the first.
 func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
 		if err := opts.check(); err != nil {
@@ -163,7 +166,7 @@ func (c *Client) Pages(ctx context.Context, opts ListOptions) iter.Seq2[*Page, e
 	}
 }
 
-// All reads every record of a list, with one page in memory at a time. It uses
+// All reads every customizer of a list, with one page in memory at a time. It uses
 // [Client.Pages]. An error is yielded once, with a zero Customizer, and ends the list. All
 // needs the scope sp:connector:read; its requests are retried.
 func (c *Client) All(ctx context.Context, opts ListOptions) iter.Seq2[Customizer, error] {

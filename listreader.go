@@ -11,7 +11,7 @@ import (
 
 const (
 	maxLimit = 250 // maximum number of customizers that the service returns per page
-	// memory is how many IDs a reader remembers.
+	// memory is how many customizers a reader remembers.
 	memory = 8 * maxLimit
 	// maxRequests limits the requests for one page, including those that search backwards.
 	maxRequests = 32
@@ -19,8 +19,8 @@ const (
 
 // A reader reads a list that may change meanwhile. Each request starts with the last customizer
 // read. If that one is still there, those after it are unread, because the list keeps its order.
-// Otherwise the reader searches backwards for a customizer that it has read, and continues after
-// the last such customizer on the page.
+// Otherwise the reader searches backwards for a customizer that it has read and that has not
+// changed, and continues after the last one on the page.
 type reader struct {
 	list  func(context.Context, ListOptions) (*Page, error)
 	opts  ListOptions
@@ -93,7 +93,7 @@ func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 		if r.again = r.shifted && found && remembered; !r.again {
 			return
 		}
-		r.limit, r.position, r.recent, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, 0, false
+		r.limit, r.position, r.recent, r.forgot, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, false, 0, false
 		if r.opts.Offset > 0 {
 			r.last, r.recent = r.before, []Customizer{r.before}
 		}
