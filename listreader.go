@@ -54,7 +54,7 @@ func newReader(list func(context.Context, ListOptions) (*Page, error), opts List
 
 // pages reads the list to its end. No customizer is yielded twice while all that were yielded
 // are remembered. If the list has shifted, customizers may have moved to where they were read
-// already; so the list is read again until a pass finds nothing new.
+// already; so the list is read again until a pass finds nothing new, or often enough.
 func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 	var yielded []string
 	remembered := true
@@ -98,7 +98,6 @@ func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 			r.last, r.recent = r.before, []Customizer{r.before}
 		}
 	}
-	yield(nil, r.errLost())
 }
 
 // empty returns the page of a list without customizers, or an error if it should have some.

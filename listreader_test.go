@@ -20,6 +20,8 @@ import (
 var (
 	errPastEnd = &Error{StatusCode: 400}
 	errBroken  = errors.New("broken")
+
+	errLostFromOffset = errors.New("all that were read from an offset were deleted")
 )
 
 // A collection is the service's list, in memory. It may change after each request.
@@ -504,8 +506,8 @@ func TestReaderLoopDeletes(t *testing.T) {
 // The loop may rename what it reads, though the list is sorted by name.
 func TestReaderLoopRenames(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{300, 700, 1900} {
-		for _, limit := range []int{7, 100, 250} {
+	for n, limits := range map[int][]int{300: {7, 250}, 1000: {100, 250}} {
+		for _, limit := range limits {
 			for name, rename := range map[string]func(i int, name string) string{
 				"to the end":           func(_ int, name string) string { return "z" + name },
 				"to the front":         func(_ int, name string) string { return "a" + name },
@@ -552,13 +554,14 @@ func TestReaderHistories(t *testing.T) {
 	for seed := range uint64(cmp.Or(histories, 400)) {
 		switch err := history(t, seed); {
 		case err == nil:
-		case errors.Is(err, errPastEnd), strings.Contains(err.Error(), "lost position"):
+		case errors.Is(err, errLostFromOffset):
 			lost++
 		default:
 			require.NoError(t, err, "seed %d", seed)
 		}
 	}
-	t.Logf("%d times, the position was lost", lost)
+	t.Logf("%d times, all that were read from an offset were deleted", lost)
+	assert.Less(t, lost*10, cmp.Or(histories, 400), "an error is rare")
 }
 
 // history reads one list. It fails the test if a customizer is yielded twice, or if there is no
@@ -658,8 +661,12 @@ func history(t *testing.T, seed uint64) error {
 		}
 		return true
 	})
+	if failure != nil && o.Offset > 0 && (errors.Is(failure, errPastEnd) || strings.Contains(failure.Error(), "lost position")) {
+		return errLostFromOffset
+	}
 	for id := range lasting {
 		require.True(t, failure != nil || seen[id] || moved && len(seen) > memory, "seed %d, %+v: %s was missed", seed, o, id)
 	}
+	if failure!=nil && os.Getenv("DBG")!="" { fmt.Println("LOST", o, "often",often,"loop",loop,"n",n,"maxPage",l.maxPage,"left",len(l.items), "byName",l.byName, seed, failure) }
 	return failure
 }
