@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/connector-customizers/customizers/api"
 	"github.com/connector-customizers/customizers/internal/config"
-	"github.com/connector-customizers/customizers/internal/listing"
 	"github.com/connector-customizers/customizers/internal/naming"
 	"github.com/connector-customizers/customizers/internal/transport"
 )
@@ -65,77 +62,6 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 		Fetch: c.secrets.watch(credentials.fetcher(base, http.Header{"Accept": acceptJSON, "User-Agent": c.agent})),
 	})
 	return c, nil
-}
-
-// ListOptions select a part of a list. The zero value starts at the first record and asks
-// for 250 records per page.
-type ListOptions struct {
-	Offset int  // number of records to skip
-	Limit  int  // maximum number of records per page, 1 to 250; 0 means 250
-	Count  bool // ask for the total number of records, which costs the service time; Pages and All ask once
-}
-
-// A Page is a part of a list.
-type Page struct {
-	Items  []Customizer
-	Offset int // offset of the first item
-	Total  int // total number of records, or -1 without Count or if the response lacks it
-}
-
-func (o ListOptions) check() error {
-	switch {
-	case o.Offset < 0 || o.Offset > math.MaxInt32:
-		return fmt.Errorf("%w: ListOptions.Offset is %d (want 0 to %d)", ErrInvalidArgument, o.Offset, math.MaxInt32)
-	case o.Limit < 0 || o.Limit > listing.MaxLimit:
-		return fmt.Errorf("%w: ListOptions.Limit is %d (want 1 to %d, or 0 for %d)", ErrInvalidArgument, o.Limit, listing.MaxLimit, listing.MaxLimit)
-	}
-	return nil
-}
-
-func (o ListOptions) limit() int {
-	if o.Limit == 0 {
-		return listing.MaxLimit
-	}
-	return o.Limit
-}
-
-// List returns one page. Past the end of the list, it returns an empty page or, if the
-// service responds with 400, [ErrBadRequest]. It needs the scope sp:connector:read, and is
-// retried.
-func (c *Client) List(ctx context.Context, opts ListOptions) (*Page, error) {
-	if err := opts.check(); err != nil {
-		return nil, err
-	}
-	limit, offset := api.Limit(opts.limit()), api.Offset(opts.Offset) //nolint:gosec // checked to fit
-	params := &api.ListConnectorCustomizersParams{Limit: &limit}
-	if opts.Offset > 0 {
-		params.Offset = &offset
-	}
-	if opts.Count {
-		params.Count = &opts.Count
-	}
-	req, err := api.NewListConnectorCustomizersRequest(c.server, params)
-	resp, err := c.send(ctx, "List", req, err)
-	if err != nil {
-		return nil, err
-	}
-	var items []Customizer
-	if err := c.decode(resp, &items); err != nil {
-		return nil, err
-	}
-	if items == nil {
-		return nil, c.unusable(resp, errors.New("null instead of a list"))
-	}
-	for i := range items {
-		if items[i].ID == "" {
-			return nil, c.unusable(resp, fmt.Errorf("record %d has no id", i))
-		}
-	}
-	p := &Page{Items: items, Offset: opts.Offset, Total: -1}
-	if n, err := strconv.Atoi(resp.Header.Get("X-Total-Count")); err == nil && n >= 0 && opts.Count {
-		p.Total = n
-	}
-	return p, nil
 }
 
 // Get returns the customizer with the given ID, or [ErrNotFound]. It needs the scope
@@ -304,7 +230,13 @@ func (c *Client) decode(resp *transport.Response, out any) error {
 	if len(resp.Data) == 0 {
 		return c.unusable(resp, nil)
 	}
-	if err := json.Unmarshal(resp.Data, out); err != nil {
+	var err error
+	if p, ok := out.(*page); ok {
+		err = p.decode(resp.Data)
+	} else {
+		err = json.Unmarshal(resp.Data, out)
+	}
+	if err != nil {
 		if errors.As(err, new(*json.UnmarshalTypeError)) { // whose text has names of Go
 			err = errors.New(config.DescribeJSON(resp.Data, err))
 		}

@@ -3,6 +3,7 @@ package customizers_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestAllNumberOfRequests(t *testing.T) {
 		{500, customizers.ListOptions{Count: true}, 500, 3},
 		{7, customizers.ListOptions{Limit: 3}, 7, 3},
 		{7, customizers.ListOptions{Limit: 3, Count: true}, 7, 3},
-		{7, customizers.ListOptions{Limit: 3, Offset: 5}, 2, 1},
+		{7, customizers.ListOptions{Limit: 3, Offset: 5}, 2, 2}, // three with the one before the offset, as many as a full page
 		{7, customizers.ListOptions{Offset: 7}, 0, 1},
 		{7, customizers.ListOptions{Offset: 70, Count: true}, 0, 1},
 		{10_000, customizers.ListOptions{}, 10_000, 41},
@@ -141,6 +142,60 @@ func TestPagesInvalidArgument(t *testing.T) {
 	assert.Equal(t, 2, errs)
 }
 
+// The body of a page may be large, and its elements many or odd, without much memory.
+func TestListBody(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat(" ", 300<<10) // above the size that is decoded at once
+	for name, tt := range map[string]struct{ body, want string }{
+		"null":                {"null", "null instead of a list"},
+		"object":              {`{"id":"1"}`, "it is a JSON object"},
+		"no id":               {`[{"id":"1"},{"name":"n"}]`, "customizer 1: the id is empty"},
+		"null element":        {`[null]`, "customizer 0: the id is empty"},
+		"line break in an id": {`[{"id":"1"},{"id":"2\n3"}]`, `customizer 1: the id "2\n3" has white space or control characters`},
+		"control character":   {`[{"id":"\u009b2J"}]`, `customizer 0: the id "\u009b2J" has white space or control characters`},
+		"slash in an id":      {`[{"id":"../x"}]`, `customizer 0: the id "../x" has a slash`},
+		"number for a name":   {`[{"id":"1","name":5}]`, "name is a JSON number"},
+		"long id":             {`[{"id":"` + strings.Repeat("x ", 1<<20) + `"}]`, "customizer 0: the id"},
+	} {
+		for size, body := range map[string]string{"small": tt.body, "large": large + tt.body} {
+			_, err := clientOver(t, respond(200, body)).List(t.Context(), customizers.ListOptions{})
+			require.Error(t, err, name)
+			if name == "null" || name == "object" && size == "large" {
+				require.Regexp(t, "null instead of a list|it is not a list", err.Error())
+				continue
+			}
+			require.ErrorContains(t, err, tt.want, "%s, %s", name, size)
+			assert.Less(t, len(err.Error()), 2000, name)
+		}
+	}
+	for name, tt := range map[string]struct{ body, want string }{
+		"no end":     {large + `[{"id":"1"},`, "unexpected"},
+		"text after": {large + `[{"id":"1"}] x`, "invalid character"},
+		"two lists":  {large + `[{"id":"1"}] []`, "text after the list"},
+		"too many":   {"[" + strings.Repeat(`{"id":"1","name":"a name of some length"},`, 10_000) + `{"id":"1"}]`, "more than 10000 customizers on a page"},
+	} {
+		_, err := clientOver(t, respond(200, tt.body)).List(t.Context(), customizers.ListOptions{})
+		require.ErrorContains(t, err, tt.want, name)
+	}
+	p, err := clientOver(t, respond(200, large+`[{"id":"1"},{"id":"2"}] `)).List(t.Context(), customizers.ListOptions{})
+	require.NoError(t, err)
+	assert.Len(t, p.Items, 2)
+}
+
+func TestListMemory(t *testing.T) { // not parallel: it counts allocations
+	for name, element := range map[string]string{"empty objects": "{},", "numbers": "1,", "null": "null,", "short ids": `{"id":"1"},`} {
+		body := "[" + strings.Repeat(element, 15<<20/len(element))
+		body = strings.TrimSuffix(body, ",") + "]"
+		c := clientOver(t, respond(200, body))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := c.List(t.Context(), customizers.ListOptions{})
+		runtime.ReadMemStats(&after)
+		require.Error(t, err, name)
+		assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(64), "MiB for a body of 15 MiB of %s", name)
+	}
+}
+
 func TestGetByName(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, customizerstest.WithCustomizerCount(300), customizerstest.WithCustomizers(
@@ -165,6 +220,16 @@ func TestGetByName(t *testing.T) {
 
 	_, err = c.GetByName(testContext(t), " ")
 	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+
+	large := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+		q := req.URL.Query()
+		q.Set("limit", "500") // whatever was asked for
+		req = req.Clone(req.Context())
+		req.URL.RawQuery = q.Encode()
+		return respond(200, recordsOf(req, 600))(req)
+	}))
+	_, err = large.GetByName(t.Context(), "customizer-599")
+	require.NoError(t, err, "on the second page, though the first is longer than the limit")
 
 	srv.Inject(customizerstest.Fault{Operation: customizerstest.List, Skip: 1, Status: 403})
 	_, err = c.GetByName(testContext(t), "one")

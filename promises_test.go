@@ -340,7 +340,7 @@ func TestPromiseIDIsCheckedFirst(t *testing.T) {
 	assert.Len(t, srv.Customizers(), 1)
 }
 
-// The tests of internal/listing have more changes to lists.
+// The tests of the list reader have more changes to lists.
 func TestPromiseEveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*customizerstest.Server, *customizers.Client, customizers.Customizer) error{
@@ -408,7 +408,7 @@ func TestPromiseErrorIsNotTheEnd(t *testing.T) {
 	}
 	assert.Equal(t, 2, n)
 	for _, err := range clientOver(t, respond(200, `[]`, "X-Total-Count", "2")).All(t.Context(), customizers.ListOptions{Count: true}) {
-		require.ErrorContains(t, err, "the list has 2 records")
+		require.ErrorContains(t, err, "the list has 2 customizers")
 	}
 }
 
