@@ -169,7 +169,7 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 	if past.unusable != nil {
 		r.RecordError = past.unusable.Error()
 	}
-	r.Linked, err = link(ctx, client, toLink, &r.Customizer, d.delay(r.Created || r.Uploaded), opts.DryRun)
+	r.Linked, err = link(ctx, client, toLink, &r.Customizer, d.delay, opts.DryRun)
 	if err != nil {
 		return r, err
 	}
@@ -182,14 +182,7 @@ type deployer struct {
 	Options
 
 	record *record
-}
-
-// delay returns how long to repeat a request for what this run made.
-func (d *deployer) delay(made bool) time.Duration {
-	if made {
-		return d.Timeout
-	}
-	return 0
+	delay  time.Duration // for which the service may not know what this run made
 }
 
 // deploy finds or creates the customizer and uploads content, unless it was deployed before.
@@ -209,10 +202,14 @@ func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, con
 		return nil
 	}
 	r.Uploaded = true
-	v, err := d.upload(ctx, c, content, d.delay(created))
+	if created {
+		d.delay = d.Timeout
+	}
+	v, err := d.upload(ctx, c, content)
 	if err != nil {
 		return err
 	}
+	d.delay = d.Timeout
 	c, err = d.awaitVersion(ctx, c, max(v.Version, c.ImageVersion+1))
 	if err != nil {
 		return err
@@ -227,13 +224,13 @@ func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, con
 }
 
 // upload makes content the next version of c.
-func (d *deployer) upload(ctx context.Context, c *customizers.Customizer, content *content, limit time.Duration) (v *customizers.Version, err error) {
+func (d *deployer) upload(ctx context.Context, c *customizers.Customizer, content *content) (v *customizers.Version, err error) {
 	if err = content.Verify(ctx); err == nil { // it may have changed since it was opened
-		err = poll(ctx, limit, func() (bool, error) {
+		err = poll(ctx, d.delay, func() (bool, error) {
 			v, err = d.CreateVersion(ctx, c.ID, content.Reader())
 			return true, err
 		})
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			err = errors.Join(err, content.Verify(ctx))
 		}
 	}

@@ -565,7 +565,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 // countdown is a context that ends after some checks of its error.
 type countdown struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 
 	left int
 }

@@ -131,7 +131,7 @@ func TestRecordStaysTheSameFile(t *testing.T) {
 	}
 	dir, files := simple(t), folder(t, map[string]string{"kept.jsonl": ""})
 	record, link, hard := filepath.Join(files, "kept.jsonl"), filepath.Join(files, "link"), filepath.Join(files, "hard")
-	require.NoError(t, os.Chmod(record, 0o664)) //nolint:gosec // the mode to keep
+	require.NoError(t, os.Chmod(record, 0o664))
 	require.NoError(t, os.Symlink("kept.jsonl", link))
 	require.NoError(t, os.Link(record, hard))
 	before, err := os.Stat(record)

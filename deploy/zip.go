@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -51,9 +52,12 @@ func (c *content) zip(ctx context.Context, folder string, opts Options) error {
 	}
 	if err != nil {
 		_ = f.Close()
+		if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == f.Name() {
+			return inTemporary(err)
+		}
 		return fmt.Errorf("%s: %w", folder, err)
 	}
-	c.File, err = archive.New(ctx, f.File)
+	c.File, err = archive.New(ctx, f)
 	return err
 }
 
@@ -119,34 +123,15 @@ func addFile(ctx context.Context, z *zip.Writer, root *os.Root, name string) err
 	h.SetMode(0o644)
 	w, err := z.CreateHeader(h)
 	if err == nil {
-		_, err = io.Copy(w, readerFunc(func(p []byte) (int, error) {
-			if err := ctx.Err(); err != nil {
-				return 0, err
-			}
-			return f.Read(p)
-		}))
+		_, err = io.Copy(w, io.NewSectionReader(archive.Reader{Context: ctx, ReaderAt: f}, 0, math.MaxInt64))
 	}
 	return err
 }
 
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-// A temporaryFile returns errors that match errTemporary: the folder is not to blame.
-type temporaryFile struct{ *os.File }
-
-func (f temporaryFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	if err != nil {
-		err = temporaryError(err)
-	}
-	return n, err
-}
-
 var errTemporary = errors.New("the archive can't be written to the folder for temporary files")
 
-func temporaryError(err error) error {
+// inTemporary returns err as an error that matches errTemporary and names the variable to set.
+func inTemporary(err error) error {
 	variable := "TMPDIR"
 	if runtime.GOOS == "windows" {
 		variable = "TMP"
@@ -156,13 +141,13 @@ func temporaryError(err error) error {
 
 // createTemp creates a temporary file. If the system can remove an open file, it does so at
 // once, so that no file is left however the program ends.
-func (c *content) createTemp() (temporaryFile, error) {
+func (c *content) createTemp() (*os.File, error) {
 	f, err := os.CreateTemp("", "customizer-*.zip")
 	if err != nil {
-		return temporaryFile{}, temporaryError(err)
+		return nil, inTemporary(err)
 	}
 	if os.Remove(f.Name()) != nil { // Windows, where it must be closed first
 		c.temporary = f.Name()
 	}
-	return temporaryFile{f}, nil
+	return f, nil
 }

@@ -70,7 +70,7 @@ func New(ctx context.Context, f *os.File) (*File, error) {
 		a.sum, err = a.hash(ctx) // first, so that Verify detects a change during Digest
 	}
 	if err == nil {
-		a.Digest, err = Digest(reader{ctx, f}, a.size)
+		a.Digest, err = Digest(Reader{ctx, f}, a.size)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -79,14 +79,15 @@ func New(ctx context.Context, f *os.File) (*File, error) {
 	return a, nil
 }
 
-// A reader fails after its context has ended.
-type reader struct {
-	ctx context.Context //nolint:containedctx // io.ReaderAt has no parameter for it
+// A Reader fails after its context has ended.
+type Reader struct {
+	Context context.Context //nolint:containedctx // io.ReaderAt has no parameter for it
 	io.ReaderAt
 }
 
-func (r reader) ReadAt(p []byte, offset int64) (int, error) {
-	if err := r.ctx.Err(); err != nil {
+// ReadAt implements io.ReaderAt.
+func (r Reader) ReadAt(p []byte, offset int64) (int, error) {
+	if err := r.Context.Err(); err != nil {
 		return 0, err
 	}
 	return r.ReaderAt.ReadAt(p, offset)
@@ -126,8 +127,8 @@ func (a *File) Verify(ctx context.Context) (err error) {
 		sum, err = a.hash(ctx)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
+	case err != nil && ctx.Err() != nil: // the caller's next request fails
+		return nil
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrArchiveChanged, err)
 	case !bytes.Equal(sum, a.sum):
@@ -139,7 +140,7 @@ func (a *File) Verify(ctx context.Context) (err error) {
 // hash returns the SHA-256 of the file's current bytes.
 func (a *File) hash(ctx context.Context) ([]byte, error) {
 	sum := sha256.New()
-	_, err := io.Copy(sum, io.NewSectionReader(reader{ctx, a.file}, 0, a.size))
+	_, err := io.Copy(sum, io.NewSectionReader(Reader{ctx, a.file}, 0, a.size))
 	return sum.Sum(nil), err
 }
 
@@ -161,7 +162,7 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 			return "", fmt.Errorf("%q in the archive %s", f.Name, problem)
 		}
 		name, folder := path.Clean(f.Name), strings.HasSuffix(f.Name, "/")
-		if before, ok := seen[name]; ok && !(before && folder) {
+		if before, ok := seen[name]; ok && (!before || !folder) {
 			return "", fmt.Errorf("%q is in the archive twice", f.Name)
 		}
 		seen[name] = folder

@@ -55,39 +55,37 @@ func checkLayout(archive io.ReaderAt, size int64, files []*zip.File) error {
 		}
 		offset = skipDescriptor(archive, offset+int64(f.CompressedSize64)) //nolint:gosec // ReadAt fails at a negative offset
 	}
-	return checkDirectory(archive, offset, size, files)
+	return checkDirectory(archive, offset, size)
 }
 
-// checkDirectory returns an error unless the directory is at start and ends the archive.
-func checkDirectory(archive io.ReaderAt, start, size int64, files []*zip.File) error {
-	offset := start
-	for _, f := range files {
-		header := make([]byte, 46)
-		if _, err := archive.ReadAt(header, offset); err != nil || string(header[:4]) != "PK\x01\x02" {
-			return errHidden
-		}
-		field := func(i int) int { return int(binary.LittleEndian.Uint16(header[i:])) }
-		name := make([]byte, field(28))
-		if _, err := archive.ReadAt(name, offset+46); err != nil || string(name) != f.Name {
-			return errHidden
-		}
-		offset += int64(46 + len(name) + field(30) + field(32))
-	}
-	const zip64, plain, comment = 56 + 20, 22, 1<<16 - 1
-	end := make([]byte, min(size-offset, zip64+plain+comment+1))
-	if _, err := archive.ReadAt(end, offset); err != nil {
+// checkDirectory returns an error unless the directory is at offset and ends the archive.
+func checkDirectory(archive io.ReaderAt, offset, size int64) error {
+	const most = 64 << 20 // bytes of a directory, for a million files
+	if size-offset > most {
 		return errHidden
 	}
-	at := bytes.Index(end, []byte("PK\x05\x06"))
-	if at != 0 && at != zip64 || at != bytes.LastIndex(end, []byte("PK\x05\x06")) || len(end) < at+plain {
+	directory := make([]byte, max(0, size-offset))
+	if _, err := archive.ReadAt(directory, offset); err != nil || bytes.Count(directory, []byte("PK\x05\x06")) != 1 {
 		return errHidden
 	}
-	end = end[at:]
-	is := func(i int, want int64) bool {
-		got := int64(binary.LittleEndian.Uint32(end[i:]))
-		return got == want || got == 1<<32-1 && at == zip64
+	at := bytes.Index(directory, []byte("PK\x05\x06"))
+	end, length := directory[at:], at
+	if len(end) < 22 || len(end) != 22+int(binary.LittleEndian.Uint16(end[20:])) {
+		return errHidden
 	}
-	if !is(12, offset-start) || !is(16, start) || len(end) != plain+int(binary.LittleEndian.Uint16(end[20:])) {
+	large := at >= 76 && string(directory[at-20:at-16]) == "PK\x06\x07" // zip64 has 76 bytes more, with the same fields
+	if large {
+		length = at - 76
+		is := func(i, want int) bool { return binary.LittleEndian.Uint64(directory[length+i:]) == uint64(want) } //nolint:gosec // positive
+		if !is(40, length) || !is(48, int(offset)) || !is(64, int(offset)+length) {
+			return errHidden
+		}
+	}
+	is := func(i, want int) bool {
+		got := binary.LittleEndian.Uint32(end[i:])
+		return int64(got) == int64(want) || large && got == 1<<32-1
+	}
+	if !is(12, length) || !is(16, int(offset)) {
 		return errHidden
 	}
 	return nil

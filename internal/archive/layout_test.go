@@ -44,6 +44,11 @@ func TestDigestOfTwoFaces(t *testing.T) {
 		"Unicode name, second":     {entry(t, zip.FileHeader{Name: "index.js", Extra: slices.Concat([]byte{1, 0, 2, 0, 9, 9}, unicodePath("../evil"))}), `also named "../evil"`},
 		"Unicode name, local only": {local(entry(t, zip.FileHeader{Name: "index.js", Extra: unicodePath("index.js")}), "\x01\x00\x00\x00\x00index.js", "\x01\x00\x00\x00\x00other.js"), `also named "other.js"`},
 		"an archive in a comment":  {inComment(t, one, other), "data that its directory does not list"},
+		"a smaller directory":      {ended(t, 12, -1), "data that its directory does not list"},
+		"a directory elsewhere":    {ended(t, 16, -1), "data that its directory does not list"},
+		"zip64, elsewhere":         {large(t, 48), "data that its directory does not list"},
+		"zip64, smaller":           {large(t, 40), "data that its directory does not list"},
+		"zip64, another record":    {large(t, 64), "data that its directory does not list"},
 		"trailing bytes":           {append(slices.Clone(one), "\n"...), "data that its directory does not list"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +83,7 @@ func TestDigestOfCommonArchives(t *testing.T) {
 		if _, err := exec.LookPath(args[0]); err != nil {
 			continue
 		}
-		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...) //nolint:gosec // of the table
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 		cmd.Dir = t.TempDir()
 		write(t, cmd.Dir+"/index.js", []byte("1"))
 		write(t, cmd.Dir+"/ünï.js", []byte("2"))
@@ -108,7 +113,7 @@ func FuzzDigest(f *testing.F) {
 
 // unicodePath returns an Info-ZIP Unicode Path field.
 func unicodePath(name string) []byte {
-	field := binary.LittleEndian.AppendUint16([]byte("up"), uint16(5+len(name))) //nolint:gosec // short
+	field := binary.LittleEndian.AppendUint16([]byte("up"), uint16(5+len(name)))
 	return append(append(field, 1, 0, 0, 0, 0), name...)
 }
 
@@ -133,7 +138,7 @@ func unlisted(t *testing.T) []byte {
 	data := zipOf(t, zip.Store, "a.js", "1", "b.js", "2", "c.js", "3")
 	last := bytes.LastIndex(data, []byte("PK\x01\x02"))
 	end := bytes.LastIndex(data, []byte("PK\x05\x06"))
-	removed := uint32(end - last) //nolint:gosec // short
+	removed := uint32(end - last)
 	data = slices.Delete(data, last, end)
 	tail := data[last:]
 	tail[8], tail[10] = 2, 2
@@ -152,9 +157,9 @@ func overlapping(t *testing.T, n int) []byte {
 		copy(listed[46:], fmt.Sprintf("a%04d", i))
 		data = append(data, listed...)
 	}
-	binary.LittleEndian.PutUint16(tail[8:], uint16(n))              //nolint:gosec // small
-	binary.LittleEndian.PutUint16(tail[10:], uint16(n))             //nolint:gosec // small
-	binary.LittleEndian.PutUint32(tail[12:], uint32(n*len(listed))) //nolint:gosec // small
+	binary.LittleEndian.PutUint16(tail[8:], uint16(n))
+	binary.LittleEndian.PutUint16(tail[10:], uint16(n))
+	binary.LittleEndian.PutUint32(tail[12:], uint32(n*len(listed)))
 	return append(data, tail...)
 }
 
@@ -170,7 +175,7 @@ func reordered(t *testing.T) []byte {
 func inComment(t *testing.T, one, other []byte) []byte {
 	t.Helper()
 	data := slices.Clone(one)
-	binary.LittleEndian.PutUint16(data[len(data)-2:], uint16(len(other))) //nolint:gosec // short
+	binary.LittleEndian.PutUint16(data[len(data)-2:], uint16(len(other)))
 	return append(data, other...)
 }
 
@@ -180,6 +185,23 @@ func numbered(n int) (files [][]string) {
 		files = append(files, []string{fmt.Sprint(i), ""})
 	}
 	return files
+}
+
+// ended returns an archive of two files with a changed field at its end.
+func ended(t *testing.T, field int, change int32) []byte {
+	t.Helper()
+	data := zipOf(t, zip.Store, "a.js", "1", "b.js", "2")
+	end := data[len(data)-22:]
+	binary.LittleEndian.PutUint32(end[field:], binary.LittleEndian.Uint32(end[field:])+uint32(change))
+	return data
+}
+
+// large returns a zip64 archive with a changed field before its end.
+func large(t *testing.T, field int) []byte {
+	t.Helper()
+	data := zipOf(t, zip.Store, slices.Concat(numbered(1<<16)...)...)
+	data[len(data)-22-76+field]--
+	return data
 }
 
 func commented(t *testing.T) []byte {

@@ -58,7 +58,7 @@ func meant(names []string) string {
 // Look checks that the archive has the file that the service runs: index.js at the root. The
 // warning says why the service may not run it.
 func (a *File) Look(ctx context.Context, source string) (warning string, err error) {
-	z, err := zip.NewReader(reader{ctx, a.file}, a.size)
+	z, err := zip.NewReader(Reader{ctx, a.file}, a.size)
 	if err != nil {
 		return "", err
 	}

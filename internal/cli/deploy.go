@@ -56,10 +56,7 @@ func (a *app) uploadCommand() *cobra.Command {
 			}
 			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {
-				if cmd.Context().Err() == nil {
-					err = errors.Join(err, f.Verify(cmd.Context()))
-				}
-				return err
+				return errors.Join(err, f.Verify(cmd.Context()))
 			}
 			what := fmt.Sprintf("version %d of %s (%s) was uploaded", v.Version, c.Name, c.ID)
 			if err := f.Verify(cmd.Context()); err != nil {
@@ -89,7 +86,8 @@ func (a *app) deployCommand() *cobra.Command {
 			"duplicate names.\n\n" +
 			"The service does not return the content of a version, so deploy keeps a record of its\n" +
 			"uploads. If the newest version is in the record with the same content, it uploads\n" +
-			"nothing. Keep the record in your pipeline's cache.",
+			"nothing. Keep the record in your pipeline's cache. Deployments at the same time can\n" +
+			"share it.",
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --link 'HR production'\n" +
