@@ -69,23 +69,23 @@ func checkDirectory(archive io.ReaderAt, offset, size int64) error {
 		return errHidden
 	}
 	at := bytes.Index(directory, []byte("PK\x05\x06"))
-	end, length := directory[at:], at
+	end, length := directory[at:], int64(at)
 	if len(end) < 22 || len(end) != 22+int(binary.LittleEndian.Uint16(end[20:])) {
 		return errHidden
 	}
 	large := at >= 76 && string(directory[at-20:at-16]) == "PK\x06\x07" // zip64 has 76 bytes more, with the same fields
 	if large {
-		length = at - 76
-		is := func(i, want int) bool { return binary.LittleEndian.Uint64(directory[length+i:]) == uint64(want) } //nolint:gosec // positive
-		if !is(40, length) || !is(48, int(offset)) || !is(64, int(offset)+length) {
+		length -= 76
+		is := func(i int, want int64) bool { return binary.LittleEndian.Uint64(directory[at-76+i:]) == uint64(want) } //nolint:gosec // positive
+		if !is(40, length) || !is(48, offset) || !is(64, offset+length) {
 			return errHidden
 		}
 	}
-	is := func(i, want int) bool {
-		got := binary.LittleEndian.Uint32(end[i:])
-		return int64(got) == int64(want) || large && got == 1<<32-1
+	is := func(i int, want int64) bool {
+		got := int64(binary.LittleEndian.Uint32(end[i:]))
+		return got == want || large && got == 1<<32-1
 	}
-	if !is(12, length) || !is(16, int(offset)) {
+	if !is(12, length) || !is(16, offset) {
 		return errHidden
 	}
 	return nil
