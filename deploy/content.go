@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 
@@ -13,53 +12,43 @@ import (
 type content struct {
 	*archive.File
 
-	skipped []string // names at the top of the folder that are not in it
-	remove  func()   // removes the temporary file, if there is one
+	warning   string   // why the service may not run it
+	skipped   []string // names at the top of the folder that are not in it
+	temporary string   // the file to remove, if there is one
 }
 
-// open opens a zip file, or zips a folder without the record into a temporary file.
-func open(ctx context.Context, path, record string) (c *content, err error) {
-	c = &content{remove: func() {}}
+// open opens a zip file, or zips a folder into a temporary file.
+func open(ctx context.Context, path string, opts Options) (c *content, err error) {
+	c = &content{}
 	info, err := os.Stat(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !info.IsDir() {
-		c.File, err = archive.Open(path)
-		return c, err
-	}
-	f, remove, err := createTemp()
-	if err == nil {
-		c.remove = remove
-		c.skipped, err = zipFolder(ctx, f, path, record)
+	case info.IsDir():
+		err = c.zip(ctx, path, opts)
+	default:
+		c.File, err = archive.Open(ctx, path)
 	}
 	if err == nil {
-		c.File, err = archive.New(f)
+		c.warning, err = c.Look(ctx, path)
+		if opts.AllowMissingIndex {
+			err = ctx.Err()
+		}
 	}
 	if err != nil {
-		_ = f.Close()
-		c.remove()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		c.close()
+		return nil, err
 	}
 	return c, nil
 }
 
-// createTemp creates a temporary file. If the system can remove an open file, it does so at
-// once, so that no file is left however the program ends.
-func createTemp() (f *os.File, remove func(), err error) {
-	f, err = os.CreateTemp("", "customizer-*.zip")
-	if err != nil {
-		return nil, nil, err
-	}
-	if os.Remove(f.Name()) == nil {
-		return f, func() {}, nil
-	}
-	return f, func() { _ = os.Remove(f.Name()) }, nil // Windows, where it must be closed first
-}
-
 func (c *content) close() {
-	_ = c.Close()
-	c.remove()
+	if c.File != nil {
+		_ = c.Close()
+	}
+	if c.temporary != "" {
+		_ = os.Remove(c.temporary)
+	}
 }
 
 // Digest returns the SHA-256 of the names and contents of a zip archive's files, in
@@ -73,5 +62,6 @@ func (c *content) close() {
 //   - has an entry that is neither a file nor a folder;
 //   - has the same name twice; names that differ in case are different;
 //   - has an unsafe name: one that is absolute, begins with a drive letter, or contains "..",
-//     a backslash or control characters.
+//     a backslash or control characters;
+//   - has data that its directory does not list, or a file with two different names.
 func Digest(zip io.ReaderAt, size int64) (string, error) { return archive.Digest(zip, size) }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,9 +28,9 @@ type rewriter struct {
 	before, during, after func()
 }
 
-func (r *rewriter) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
+func (r *rewriter) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
 	r.before()
-	return r.Client.GetByName(ctx, name)
+	return r.Client.All(ctx, opts)
 }
 
 func (r *rewriter) CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error) {
@@ -60,7 +61,7 @@ func TestRunChangedArchive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			path, record := filepath.Join(dir, "a.zip"), filepath.Join(dir, "deployed.json")
+			path, record := filepath.Join(dir, "a.zip"), filepath.Join(dir, "deployed.jsonl")
 			write := func(data []byte) func() {
 				return func() {
 					if data != nil {

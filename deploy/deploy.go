@@ -2,10 +2,10 @@
 // merge. It creates the customizer if there is none, uploads the content as a new version,
 // and waits until the service shows that version.
 //
-//	result, err := deploy.Run(ctx, client, "hr-feed", "dist/", deploy.Options{Record: "deployed.json"})
+//	result, err := deploy.Run(ctx, client, "hr-feed", "dist/", deploy.Options{Record: "deployed.jsonl"})
 //
 // With a record, a second deployment of the same content uploads nothing. This command does
-// the same: customizers deploy hr-feed dist/ --record deployed.json.
+// the same: customizers deploy hr-feed dist/ --record deployed.jsonl.
 package deploy
 
 import (
@@ -14,10 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/instances"
@@ -28,7 +30,7 @@ import (
 // A Client has the methods of [*customizers.Client] that [Run] calls.
 type Client interface {
 	Get(ctx context.Context, id string) (*customizers.Customizer, error)
-	GetByName(ctx context.Context, name string) (*customizers.Customizer, error)
+	All(context.Context, customizers.ListOptions) iter.Seq2[customizers.Customizer, error]
 	Create(context.Context, customizers.CreateRequest) (*customizers.Customizer, error)
 	CreateVersion(ctx context.Context, id string, archive io.Reader) (*customizers.Version, error)
 	Do(*http.Request) (*http.Response, error) // for Options.Link
@@ -36,13 +38,16 @@ type Client interface {
 
 // Options configure [Run]. The zero value deploys without a record.
 type Options struct {
-	// Record is the path of a file with the digest of each customizer's last deployment. Run
-	// creates it. The service does not return the content of a version, so without a record
-	// every run uploads. In a pipeline, keep the file in the cache.
+	// Record is the path of a file with the ID and the digest of each deployment. Run creates
+	// it, and appends a line of JSON. Programs may share it. The service does not return the
+	// content of a version, so without a record every run uploads. If the file can't be read
+	// or written, Run continues; see Result.RecordError. In a pipeline, keep the file in the
+	// cache.
 	Record string
 
-	// Timeout limits the wait for the service to show the new version. The default is 2
-	// minutes. The context limits the whole run.
+	// Timeout limits each wait for the service to show what the run made: the customizer for
+	// the upload, the new version, and both for a link. The default is 2 minutes. The context
+	// limits the whole run.
 	Timeout time.Duration
 
 	// Link has the IDs or names of connector instances to link to the customizer after the
@@ -70,12 +75,12 @@ type Result struct {
 	ContentSHA256 string                 `json:"contentSHA256"`        // of the content, see Digest
 	Skipped       []string               `json:"skipped,omitzero"`     // names at the top of the folder that were left out
 	Warning       string                 `json:"warning,omitzero"`     // why the service may not run the content
-	RecordError   string                 `json:"recordError,omitzero"` // why Options.Record was not written after an upload
+	RecordError   string                 `json:"recordError,omitzero"` // why Options.Record was not read or written; then the next run uploads again
 
 	// In a dry run Created and Uploaded are false, and Linked has the instances to link.
-	DryRun      bool `json:"dryRun,omitzero"`
-	WouldCreate bool `json:"wouldCreate,omitzero"`
-	WouldUpload bool `json:"wouldUpload,omitzero"` // then NewVersion is that of the upload
+	DryRun      bool `json:"dryRun"`
+	WouldCreate bool `json:"wouldCreate"`
+	WouldUpload bool `json:"wouldUpload"` // then NewVersion is that of the upload
 }
 
 // The errors of this package, for [errors.Is].
@@ -83,10 +88,6 @@ var (
 	// ErrVersionNotVisible means that the version was uploaded, but the service did not show it within
 	// Options.Timeout. The version is not in the record, so the next run uploads again.
 	ErrVersionNotVisible = errors.New("the service does not show the new version")
-	// ErrNotRecorded means that the record can't be written. If Run also returns a result,
-	// the deployment is complete, and the next run uploads again. Otherwise nothing was sent,
-	// and the error matches [customizers.ErrInvalidArgument].
-	ErrNotRecorded = errors.New("the deployment can't be recorded")
 	// ErrArchiveChanged means that the zip file changed after it was checked. The error names the
 	// version if one was uploaded. The version is not in the record.
 	ErrArchiveChanged = archive.ErrArchiveChanged
@@ -101,15 +102,20 @@ var (
 // or 409, it looks once. If two programs deploy the same new name at the same time, they may
 // create two customizers.
 //
-// If the service gives the new customizer another name, Run returns an error with that name
-// and its ID, and uploads nothing. Then deploy to the ID: another run with the name would
-// create another customizer.
+// A name that another customizer has in another Unicode form, such as "Zürich" with a combining
+// diaeresis, is ambiguous. If the service gives the new customizer another name, Run returns an
+// error with that name and its ID, and uploads nothing. Then deploy to the ID: another run with
+// the name would create another customizer.
 //
 // The path is that of a zip file or a folder. Run zips a folder; with the same version of Go,
 // the same names and contents give the same bytes on every system. It leaves out zip files
 // and dot files at the top of the folder, and lists them in Result.Skipped. It returns an
 // error for a link to a folder or out of the folder, for every archive that [Digest] returns
-// an error for, and for one without index.js at its root: see Options.AllowMissingIndex.
+// an error for, and for one without index.js at its root, or with an empty one: see
+// Options.AllowMissingIndex.
+//
+// The service may show a new customizer or version after a delay. Run repeats a request of its
+// own for Options.Timeout while the response is a 404.
 //
 // Run returns an error that matches
 //
@@ -120,12 +126,12 @@ var (
 //     was uploaded;
 //   - [customizers.ErrOutcomeUnknown] if a create, an upload or a link may have succeeded;
 //   - [ErrVersionNotVisible] if the service does not show the uploaded version in time;
-//   - [ErrNotRecorded] if the record can't be written;
 //   - [ErrArchiveChanged] if the zip file changed during the run.
 //
-// Other errors are the client's. It is safe to run again after any error except the one about
-// another name. If the upload succeeded and a link failed, Run returns both the result and
-// the error.
+// Other errors are the client's, or those of the folder for temporary files. It is safe to run
+// again after any error except the one about another name: the record has the ID of a customizer
+// that the list does not show yet. Without a record, wait until the list shows it. If the upload
+// succeeded and a link failed, Run returns both the result and the error.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage. A dry run needs only
 // sp:connector:read. The client's retries apply to each request.
@@ -133,124 +139,141 @@ func Run(ctx context.Context, client Client, customizer, path string, opts Optio
 	if err := naming.CheckName(customizer); err != nil {
 		return nil, fmt.Errorf("%w: the customizer's name %w", customizers.ErrInvalidArgument, err)
 	}
+	if opts.Timeout < 0 {
+		return nil, fmt.Errorf("%w: the timeout %v is negative", customizers.ErrInvalidArgument, opts.Timeout)
+	}
+	opts.Timeout = cmp.Or(opts.Timeout, 2*time.Minute)
 	past, err := readRecord(opts.Record)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
-	if opts.Record != "" && !opts.DryRun {
-		if err := checkWritable(opts.Record); err != nil {
-			return nil, fmt.Errorf("%w: %w: %w", customizers.ErrInvalidArgument, ErrNotRecorded, err)
-		}
-	}
-	content, err := open(ctx, path, opts.Record)
+	content, err := open(ctx, path, opts)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, errTemporary):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
 	}
 	defer content.close()
-	warning, err := content.Look(path)
-	if err != nil && !opts.AllowMissingIndex {
-		return nil, fmt.Errorf("%w: %w", customizers.ErrInvalidArgument, err)
-	}
 	toLink, err := findInstances(ctx, client, opts.Link)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{ContentSHA256: content.Digest, Skipped: content.skipped, Warning: warning, DryRun: opts.DryRun}
-	if err = r.deploy(ctx, client, customizer, content, past, opts); err != nil && !errors.Is(err, ErrNotRecorded) {
+	d := &deployer{Client: client, Options: opts, record: past}
+	r := &Result{ContentSHA256: content.Digest, Skipped: content.skipped, Warning: content.warning, DryRun: opts.DryRun}
+	if err = d.deploy(ctx, r, customizer, content); err != nil {
 		return nil, err
 	}
-	linked, linkErr := link(ctx, client, toLink, &r.Customizer, opts.DryRun)
-	r.Linked = linked
-	if linkErr != nil {
-		return r, linkErr // RecordError has the other error
+	if past.unusable != nil {
+		r.RecordError = past.unusable.Error()
 	}
-	return r, err
+	r.Linked, err = link(ctx, client, toLink, &r.Customizer, d.delay, opts.DryRun)
+	if err != nil {
+		return r, err
+	}
+	return r, nil
+}
+
+// A deployer is a run.
+type deployer struct {
+	Client
+	Options
+
+	record *record
+	delay  time.Duration // for which the service may not know what this run made
 }
 
 // deploy finds or creates the customizer and uploads content, unless it was deployed before.
-func (r *Result) deploy(ctx context.Context, client Client, customizer string, content *content, past record, opts Options) error {
-	c, created, err := findOrCreate(ctx, client, customizer, opts.DryRun)
+func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, content *content) error {
+	c, created, err := d.findOrCreate(ctx, customizer)
 	if err != nil {
 		return err
 	}
 	r.Customizer, r.OldVersion, r.NewVersion = *c, c.ImageVersion, c.ImageVersion
-	r.Created, r.WouldCreate = created && !opts.DryRun, created && opts.DryRun
-	if past.has(c, content.Digest) {
+	r.Created, r.WouldCreate = created && !d.DryRun, created && d.DryRun
+	if d.record.has(c, content.Digest) {
 		return nil
 	}
-	if opts.DryRun {
+	if d.DryRun {
 		r.WouldUpload = true
 		r.NewVersion++
 		return nil
 	}
 	r.Uploaded = true
-	v, err := upload(ctx, client, c, content)
+	if created {
+		d.delay = d.Timeout
+	}
+	v, err := d.upload(ctx, c, content)
 	if err != nil {
 		return err
 	}
-	c, err = awaitVersion(ctx, client, c, max(v.Version, c.ImageVersion+1), opts.Timeout)
+	d.delay = d.Timeout
+	c, err = d.awaitVersion(ctx, c, max(v.Version, c.ImageVersion+1))
 	if err != nil {
 		return err
 	}
 	r.Customizer, r.NewVersion = *c, c.ImageVersion
-	switch {
-	case opts.Record == "":
-	case c.ImageVersion != v.Version || v.ImageID != "" && v.ImageID != c.ImageID:
+	if c.ImageVersion != v.Version || v.ImageID != "" && v.ImageID != c.ImageID {
 		r.RecordError = "the service does not show the uploaded version as the newest"
-	default:
-		if err = remember(opts.Record, c, content.Digest); err != nil {
-			r.RecordError = err.Error()
-		}
+		return nil
 	}
-	return err
+	d.record.add(c, content.Digest)
+	return nil
 }
 
 // upload makes content the next version of c.
-func upload(ctx context.Context, client Client, c *customizers.Customizer, content *content) (v *customizers.Version, err error) {
-	if err = content.Verify(); err == nil { // it may have changed since it was opened
-		if v, err = client.CreateVersion(ctx, c.ID, content.Reader()); err != nil {
-			err = errors.Join(err, content.Verify())
+func (d *deployer) upload(ctx context.Context, c *customizers.Customizer, content *content) (v *customizers.Version, err error) {
+	if err = content.Verify(ctx); err == nil { // it may have changed since it was opened
+		err = poll(ctx, d.delay, func() (bool, error) {
+			v, err = d.CreateVersion(ctx, c.ID, content.Reader())
+			return true, err
+		})
+		if err != nil {
+			err = errors.Join(err, content.Verify(ctx))
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
 	}
-	if err := content.Verify(); err != nil {
+	if err := content.Verify(ctx); err != nil {
 		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not the archive that was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)
 	}
 	return v, nil
 }
 
 // findOrCreate returns the customizer to deploy to, and reports whether it is new.
-func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bool) (_ *customizers.Customizer, created bool, err error) {
-	c, err := find(ctx, client, idOrName)
+func (d *deployer) findOrCreate(ctx context.Context, idOrName string) (_ *customizers.Customizer, created bool, err error) {
+	c, err := d.find(ctx, idOrName)
+	if c == nil && err == nil {
+		c, err = d.findRecorded(ctx, idOrName)
+	}
 	switch {
 	case err != nil || c != nil:
 		return c, false, err
 	case uuid.Validate(idOrName) == nil: // probably the ID of a deleted customizer, not a name
 		return nil, false, fmt.Errorf("%w: no customizer has the ID %s", customizers.ErrNotFound, idOrName)
-	case dryRun:
+	case d.DryRun:
 		return &customizers.Customizer{Name: idOrName}, true, nil
 	}
-	made, err := client.Create(ctx, customizers.CreateRequest{Name: idOrName})
+	made, err := d.Create(ctx, customizers.CreateRequest{Name: idOrName})
 	var refused *customizers.Error
 	switch {
 	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later
-		c, err = findAfter(ctx, client, idOrName, err, 30*time.Second)
+		c, err = d.findAfter(ctx, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
-		c, err = findAfter(ctx, client, idOrName, err, 0) // the name may exist by now
+		c, err = d.findAfter(ctx, idOrName, err, 0) // the name may exist by now
 		return c, false, err
 	case err != nil:
 		return nil, false, err
 	case made.Name != idOrName: // a second run would not find it and would create another
 		return nil, false, fmt.Errorf("the service created %q (%s), not %q, so nothing was uploaded: deploy to this ID, or delete it", made.Name, made.ID, idOrName)
 	}
+	d.record.add(made, "") // the list may not show it to the next run
 	// Another program may have created one with the name at the same time.
-	c, err = find(ctx, client, idOrName)
+	c, err = d.find(ctx, idOrName)
 	if err == nil && c != nil && c.ID != made.ID {
 		err = &customizers.AmbiguousError{Name: idOrName, Customizers: []customizers.Customizer{*made, *c}}
 	}
@@ -262,14 +285,16 @@ func findOrCreate(ctx context.Context, client Client, idOrName string, dryRun bo
 
 // findAfter looks for the customizer after a create failed with the error failed, repeatedly
 // for limit. If there is none, it returns failed.
-func findAfter(ctx context.Context, client Client, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
-	err = poll(ctx, time.Second, limit, func() (bool, error) {
-		c, err = find(ctx, client, name)
+func (d *deployer) findAfter(ctx context.Context, name string, failed error, limit time.Duration) (c *customizers.Customizer, err error) {
+	err = poll(ctx, limit, func() (bool, error) {
+		c, err = d.find(ctx, name)
 		return c != nil, err
 	})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w; looking for %s after that: %w", failed, name, err)
+	case c == nil && limit > 0:
+		return nil, fmt.Errorf("%w; %s did not appear within %v", failed, name, limit)
 	case c == nil:
 		return nil, failed
 	}
@@ -277,29 +302,78 @@ func findAfter(ctx context.Context, client Client, name string, failed error, li
 }
 
 // find returns the customizer with the given ID or name, or nil if there is none.
-func find(ctx context.Context, client Client, idOrName string) (*customizers.Customizer, error) {
+func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Customizer, error) {
 	if uuid.Validate(idOrName) == nil {
-		c, err := client.Get(ctx, idOrName)
+		c, err := d.Get(ctx, idOrName)
 		if !errors.Is(err, customizers.ErrNotFound) {
 			return c, err
 		}
 	}
-	c, err := client.GetByName(ctx, idOrName)
-	if errors.Is(err, customizers.ErrNotFound) {
-		return nil, nil
+	var found []customizers.Customizer
+	for c, err := range d.All(ctx, customizers.ListOptions{}) {
+		if err != nil {
+			return nil, err
+		}
+		if norm.NFC.String(c.Name) == norm.NFC.String(idOrName) {
+			found = append(found, c)
+		}
 	}
-	return c, err
+	return only(idOrName, found)
+}
+
+// findRecorded returns the customizer with the given name that an earlier run deployed to and
+// that the list does not show. It waits for one that was just created.
+func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.Customizer, error) {
+	var found []customizers.Customizer
+	for id, past := range d.record.past {
+		if past.Name != name {
+			continue
+		}
+		var limit time.Duration
+		if past.ImageVersion == 0 {
+			limit = d.Timeout - time.Since(past.Time)
+		}
+		var c *customizers.Customizer
+		err := poll(ctx, limit, func() (done bool, err error) {
+			c, err = d.Get(ctx, id)
+			return true, err
+		})
+		switch {
+		case errors.Is(err, customizers.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case c.Name == name:
+			found = append(found, *c)
+		}
+	}
+	return only(name, found)
+}
+
+// only returns the customizer in found, or nil if there is none. It returns an error if there
+// are several, or if its name is in another Unicode form.
+func only(name string, found []customizers.Customizer) (*customizers.Customizer, error) {
+	switch {
+	case len(found) == 0:
+		return nil, nil
+	case len(found) > 1:
+		return nil, &customizers.AmbiguousError{Name: name, Customizers: found}
+	case found[0].Name != name:
+		return nil, fmt.Errorf("%w: %+q is the name %+q of %s in another Unicode form", customizers.ErrAmbiguous, name, found[0].Name, found[0].ID)
+	}
+	return &found[0], nil
 }
 
 // awaitVersion waits until the service shows the given version of c, or a later one.
-func awaitVersion(ctx context.Context, client Client, c *customizers.Customizer, version int64, timeout time.Duration) (shown *customizers.Customizer, err error) {
-	timeout = cmp.Or(timeout, 2*time.Minute)
-	err = poll(ctx, 250*time.Millisecond, timeout, func() (bool, error) {
-		shown, err = client.Get(ctx, c.ID)
+func (d *deployer) awaitVersion(ctx context.Context, c *customizers.Customizer, version int64) (shown *customizers.Customizer, err error) {
+	err = poll(ctx, d.Timeout, func() (bool, error) {
+		shown, err = d.Get(ctx, c.ID)
 		return err == nil && shown.ImageVersion >= version, err
 	})
-	if err == nil && shown.ImageVersion < version {
-		err = fmt.Errorf("%w: still version %d after %v", ErrVersionNotVisible, shown.ImageVersion, timeout)
+	switch {
+	case errors.Is(err, customizers.ErrNotFound):
+		err = fmt.Errorf("%w: %w", ErrVersionNotVisible, err)
+	case err == nil && shown.ImageVersion < version:
+		err = fmt.Errorf("%w: still version %d after %v", ErrVersionNotVisible, shown.ImageVersion, d.Timeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but not confirmed: %w", version, c.Name, c.ID, err)
@@ -308,13 +382,17 @@ func awaitVersion(ctx context.Context, client Client, c *customizers.Customizer,
 }
 
 // poll calls check until it returns true or an error, or until limit has passed. The interval
-// doubles up to 5 seconds.
-func poll(ctx context.Context, interval, limit time.Duration, check func() (bool, error)) error {
-	end := time.Now().Add(limit)
+// doubles up to 5 seconds. Until then [customizers.ErrNotFound] is not an error: the service
+// may show later what this run made.
+func poll(ctx context.Context, limit time.Duration, check func() (bool, error)) error {
+	end, interval := time.Now().Add(limit), 250*time.Millisecond
 	for {
 		done, err := check()
-		left := time.Until(end)
-		if done || err != nil || left <= 0 {
+		missing, left := errors.Is(err, customizers.ErrNotFound), time.Until(end)
+		switch {
+		case missing && left <= 0 && limit > 0:
+			return fmt.Errorf("it did not appear within %v: %w", limit, err)
+		case err != nil && !missing, err == nil && done, left <= 0:
 			return err
 		}
 		select {

@@ -3,11 +3,11 @@ package deploy_test
 import (
 	"archive/zip"
 	"context"
-	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,39 +64,41 @@ func changes(srv *customizerstest.Server) []customizerstest.Operation {
 type stub struct {
 	deploy.Client
 
-	hides       func(customizers.Customizer) bool
-	shownAt     time.Time
-	rename      func(string) string // returns the service's name of a new customizer
-	afterCreate func()
+	hides        func(customizers.Customizer) bool
+	shownAt      time.Time
+	missingUntil time.Time           // Get, CreateVersion and the PATCH of an instance say 404 until then
+	image        string              // of the customizers that Get returns
+	rename       func(string) string // returns the service's name of a new customizer
+	afterCreate  func()
 }
 
-func (s *stub) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
-	c, err := s.Client.GetByName(ctx, name)
-	var found []customizers.Customizer
-	var ambiguous *customizers.AmbiguousError
-	switch {
-	case s.hides == nil:
-		return c, err
-	case errors.As(err, &ambiguous):
-		found = ambiguous.Customizers
-	case err != nil:
-		return nil, err
-	default:
-		found = append(found, *c)
+func (s *stub) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
+	return func(yield func(customizers.Customizer, error) bool) {
+		for c, err := range s.Client.All(ctx, opts) {
+			if (s.hides == nil || !s.hides(c)) && !yield(c, err) {
+				return
+			}
+		}
 	}
-	switch found = slices.DeleteFunc(found, s.hides); len(found) {
-	case 0:
-		return nil, customizers.ErrNotFound
-	case 1:
-		return &found[0], nil
+}
+
+func (s *stub) missing() error {
+	if time.Now().Before(s.missingUntil) {
+		return fmt.Errorf("%w: not yet", customizers.ErrNotFound)
 	}
-	return nil, err
+	return nil
 }
 
 func (s *stub) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
+	if err := s.missing(); err != nil {
+		return nil, err
+	}
 	c, err := s.Client.Get(ctx, id)
 	if err == nil && time.Now().Before(s.shownAt) {
 		c.ImageVersion--
+	}
+	if err == nil && s.image != "" {
+		c.ImageID = s.image
 	}
 	return c, err
 }
@@ -154,7 +156,7 @@ func TestRunWithAnID(t *testing.T) {
 
 func TestRunDry(t *testing.T) {
 	t.Parallel()
-	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		dry := deploy.Options{DryRun: true, Record: record}
 		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, dry)
@@ -303,13 +305,13 @@ func TestRunWithFaults(t *testing.T) {
 		"list is refused":                        {customizerstest.List, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but nothing was uploaded: "},
 		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrBadRequest, ", which was at version 0: "},
-		"upload finds it deleted":                {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, customizers.ErrNotFound, "uploading to hr-feed ("},
+		"upload does not find it yet":            {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, nil, ""},
 		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Reset: true, Apply: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
 		"the new version can't be read":          {customizerstest.Get, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "version 1 of hr-feed ("},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 				tt.fault.Operation = tt.operation
 				srv.Inject(tt.fault)
@@ -317,9 +319,9 @@ func TestRunWithFaults(t *testing.T) {
 				if tt.failed != nil {
 					require.ErrorIs(t, err, tt.failed)
 					require.ErrorContains(t, err, tt.says)
-					assert.NoFileExists(t, record)
 					r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
 					require.NoError(t, err)
+					assert.True(t, r.Uploaded)
 				} else {
 					require.NoError(t, err)
 					assert.True(t, r.Created)
@@ -343,9 +345,10 @@ func TestRunWaits(t *testing.T) {
 		timeout, cancelled time.Duration
 		least, most        time.Duration
 		failed             error
+		says               string
 	}{
 		"for a lost create":             {fault: lost, listed: 25 * time.Second, least: 25 * time.Second, most: 30 * time.Second},
-		"in vain for a lost create":     {fault: lost, listed: never, least: 30 * time.Second, most: 30 * time.Second, failed: customizers.ErrOutcomeUnknown},
+		"in vain for a lost create":     {fault: lost, listed: never, least: 30 * time.Second, most: 30 * time.Second, failed: customizers.ErrOutcomeUnknown, says: "hr-feed did not appear within 30s"},
 		"cancelled, for a lost create":  {fault: lost, listed: never, cancelled: 10 * time.Second, least: 10 * time.Second, most: 10 * time.Second, failed: customizers.ErrOutcomeUnknown},
 		"for the version":               {shown: 10 * time.Second, least: 10 * time.Second, most: 15 * time.Second},
 		"for a version without number":  {fault: noNumber, shown: time.Second, least: time.Second, most: 2 * time.Second},
@@ -380,6 +383,7 @@ func TestRunWaits(t *testing.T) {
 				}
 				if tt.failed != nil {
 					require.ErrorIs(t, err, tt.failed)
+					require.ErrorContains(t, err, tt.says)
 					return
 				}
 				require.NoError(t, err)
@@ -404,20 +408,25 @@ func TestRunCancelled(t *testing.T) {
 // Nothing is sent if an argument is invalid.
 func TestRunInvalidArguments(t *testing.T) {
 	t.Parallel()
-	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.json": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1"))})
+	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.jsonl": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1")),
+		"two.zip": strings.Repeat(string(zipOf(t, zip.Store, "index.js", "1")), 2)})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
 		"blank name":           {" ", simple(t), "", "name is blank"},
-		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has white space at its ends`},
+		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has white space or invisible characters at its ends`},
 		"control characters":   {"hr\x00feed", simple(t), "", `name "hr\x00feed" has control characters`},
 		"no such path":         {"a", filepath.Join(files, "none"), "", "none"},
 		"a device":             {"a", os.DevNull, "", "neither a file nor a folder"},
 		"no zip archive":       {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
 		"an unsafe archive":    {"a", filepath.Join(files, "unsafe.zip"), "", `unsafe.zip: "../evil.js" in the archive has an unsafe name`},
 		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
-		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.json"), "delete it to continue"},
+		"bidi control":         {"hr\u202efeed", simple(t), "", `name "hr\u202efeed" has invisible characters`},
+		"a byte order mark":    {"\ufeffhr-feed", simple(t), "", `name "\ufeffhr-feed" has white space or invisible characters at its ends`},
+		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.jsonl"), "deployed.jsonl is not a record of deployments (delete it, or name another file)"},
 		"a folder as a record": {"a", simple(t), files, "is not a file"},
 		"a device as a record": {"a", simple(t), os.DevNull, "is not a file"},
-		"a record in a file":   {"a", simple(t), filepath.Join(files, "broken.zip", "new", "deployed.json"), "can't be recorded"},
+		"an empty index.js":    {"a", folder(t, map[string]string{"index.js": ""}), "", "is empty"},
+		"index.js as a folder": {"a", folder(t, map[string]string{"index.js/a.js": "1"}), "", "no index.js at the root"},
+		"two archives in one":  {"a", filepath.Join(files, "two.zip"), "", "two.zip: the archive has data that its directory does not list"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -428,4 +437,142 @@ func TestRunInvalidArguments(t *testing.T) {
 			assert.Empty(t, srv.Requests())
 		})
 	}
+}
+
+func TestRunNegativeTimeout(t *testing.T) {
+	t.Parallel()
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", simple(t), deploy.Options{Timeout: -time.Second})
+	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+	require.ErrorContains(t, err, "the timeout -1s is negative")
+	assert.Empty(t, srv.Requests())
+}
+
+// Run never creates a customizer whose name looks like another's.
+func TestRunNamesInOtherForms(t *testing.T) {
+	t.Parallel()
+	const composed, decomposed = "Z\u00fcrich-feed", "Zu\u0308rich-feed"
+	for name, tt := range map[string]struct {
+		exist  []string
+		deploy string
+		says   string // of the error
+	}{
+		"composed exists":   {[]string{composed}, decomposed, `"Zu\u0308rich-feed" is the name "Z\u00fcrich-feed" of `},
+		"decomposed exists": {[]string{decomposed}, composed, `"Z\u00fcrich-feed" is the name "Zu\u0308rich-feed" of `},
+		"both exist":        {[]string{composed, decomposed}, composed, "ambiguous"},
+		"the same exists":   {[]string{decomposed}, decomposed, ""},
+		"another exists":    {[]string{"Zurich-feed"}, composed, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+			added := srv.Add(tt.exist...)
+			dir := simple(t)
+			_, err := deploy.Run(t.Context(), srv.Client(), tt.deploy, dir, deploy.Options{})
+			if tt.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, customizers.ErrAmbiguous)
+			require.ErrorContains(t, err, tt.says)
+			for _, c := range added {
+				require.ErrorContains(t, err, c.ID)
+				_, err := deploy.Run(t.Context(), srv.Client(), c.ID, dir, deploy.Options{})
+				require.NoError(t, err)
+			}
+			assert.Len(t, srv.Customizers(), len(tt.exist))
+		})
+	}
+}
+
+// The service may answer 404 for what the run has just made.
+func TestRunWaitsForItsOwn(t *testing.T) {
+	t.Parallel()
+	missing := func(of customizerstest.Operation, times int) customizerstest.Fault {
+		return customizerstest.Fault{Operation: of, Status: 404, Times: times}
+	}
+	for name, tt := range map[string]struct {
+		exists      bool
+		fault       customizerstest.Fault
+		least, most time.Duration
+		failed      error
+		says        string
+	}{
+		"upload":                 {fault: missing(customizerstest.CreateVersion, 3), least: time.Second, most: 2 * time.Second},
+		"upload, in vain":        {fault: missing(customizerstest.CreateVersion, -1), least: time.Minute, most: time.Minute, failed: customizers.ErrNotFound, says: "it did not appear within 1m0s"},
+		"upload to another's":    {exists: true, fault: missing(customizerstest.CreateVersion, -1), failed: customizers.ErrNotFound, says: "uploading to hr-feed"},
+		"version":                {fault: missing(customizerstest.Get, 3), least: time.Second, most: 2 * time.Second},
+		"version of another's":   {exists: true, fault: missing(customizerstest.Get, 3), least: time.Second, most: 2 * time.Second},
+		"version, in vain":       {fault: missing(customizerstest.Get, -1), least: time.Minute, most: time.Minute, failed: deploy.ErrVersionNotVisible, says: "it did not appear within 1m0s"},
+		"link":                   {fault: missing(customizerstest.UpdateInstance, 3), least: time.Second, most: 2 * time.Second},
+		"link, in vain":          {fault: missing(customizerstest.UpdateInstance, -1), least: time.Minute, most: time.Minute, failed: customizers.ErrNotFound, says: "linking instance-000001"},
+		"link, nothing uploaded": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				if tt.exists {
+					srv.Add("hr-feed")
+				}
+				if tt.fault.Operation != "" {
+					srv.Inject(tt.fault)
+				}
+				opts := deploy.Options{Record: record, Link: []string{"instance-000001"}, Timeout: time.Minute}
+				start := time.Now()
+				_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, opts)
+				assert.GreaterOrEqual(t, time.Since(start), tt.least)
+				assert.LessOrEqual(t, time.Since(start), tt.most)
+				assert.Len(t, srv.Customizers(), 1)
+				if tt.failed != nil {
+					require.ErrorIs(t, err, tt.failed)
+					require.ErrorContains(t, err, tt.says)
+					return
+				}
+				require.NoError(t, err)
+
+				// What another run made is not waited for.
+				start = time.Now()
+				srv.Inject(missing(customizerstest.UpdateInstance, -1))
+				opts.Link = []string{"instance-000002"}
+				_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, opts)
+				require.ErrorIs(t, err, customizers.ErrNotFound)
+				assert.Zero(t, time.Since(start))
+			}, customizerstest.WithInstanceCount(2))
+		})
+	}
+}
+
+// Run ends with its context while it reads an archive or a folder.
+func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("exports.connectorCustomizer = 1\n", 1<<15)
+	dir := folder(t, map[string]string{"index.js": large, "lib/a.js": large})
+	file := filepath.Join(t.TempDir(), "a.zip")
+	require.NoError(t, os.WriteFile(file, zipOf(t, zip.Store, "index.js", large), 0o600))
+	for _, path := range []string{dir, file} {
+		for left := 0; ; left++ {
+			srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+			_, err := deploy.Run(&countdown{t.Context(), left}, srv.Client(), "hr-feed", path, deploy.Options{})
+			require.ErrorIs(t, err, context.Canceled)
+			if len(srv.Requests()) > 0 {
+				assert.Greater(t, left, 100, "checks of the context")
+				break
+			}
+		}
+	}
+}
+
+// countdown is a context that ends after some checks of its error.
+type countdown struct {
+	context.Context //nolint:containedctx // it is one
+
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
 }

@@ -28,7 +28,7 @@ func ExampleRun() {
 		log.Fatal(err)
 	}
 
-	opts := deploy.Options{Record: filepath.Join(dir, "deployed.json")} // kept between runs
+	opts := deploy.Options{Record: filepath.Join(dir, "deployed.jsonl")} // kept between runs
 	for range 2 {
 		r, err := deploy.Run(context.Background(), srv.Client(), "hr-feed", dist, opts)
 		switch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/instances"
@@ -46,8 +47,9 @@ func findInstances(ctx context.Context, client Client, idsOrNames []string) ([]i
 	return found, nil
 }
 
-// link links the instances to c that are not linked to it yet, and returns them.
-func link(ctx context.Context, client Client, all []instances.Instance, c *customizers.Customizer, dryRun bool) (linked []instances.Instance, err error) {
+// link links the instances to c that are not linked to it yet, and returns them. It waits until
+// limit for a customizer that the service does not know yet.
+func link(ctx context.Context, client Client, all []instances.Instance, c *customizers.Customizer, limit time.Duration, dryRun bool) (linked []instances.Instance, err error) {
 	for _, i := range all {
 		switch {
 		case i.CustomizerID == c.ID && c.ID != "":
@@ -55,7 +57,11 @@ func link(ctx context.Context, client Client, all []instances.Instance, c *custo
 		case dryRun:
 			i.CustomizerID = c.ID
 		default:
-			changed, err := instances.Link(ctx, client, c.ID, i.ID)
+			var changed *instances.Instance
+			err := poll(ctx, limit, func() (bool, error) {
+				changed, err = instances.Link(ctx, client, c.ID, i.ID)
+				return true, err
+			})
 			if err != nil {
 				return linked, fmt.Errorf("linking %s (%s) to %s (%s), which is at version %d: %w", i.Name, i.ID, c.Name, c.ID, c.ImageVersion, err)
 			}

@@ -16,7 +16,7 @@ import (
 // A run links the instances after the upload. A second run changes nothing.
 func TestRunLinks(t *testing.T) {
 	t.Parallel()
-	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		all := srv.Instances()
 		opts := deploy.Options{Record: record, Link: []string{all[0].Name, all[1].ID}}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,24 +11,34 @@ import (
 	"time"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/internal/atomicfile"
 )
 
-// A record has the last deployment of each customizer, by the customizer's ID.
-type record map[string]deployment
-
-// A deployment is the version that was deployed, with the digest of its content.
-type deployment struct {
-	Name         string    `json:"name"`
-	ImageVersion int64     `json:"imageVersion"`
-	ImageID      string    `json:"imageID"`
-	SHA256       string    `json:"sha256"`
-	Time         time.Time `json:"time"`
+// A record has the last deployment of each customizer. Its file has a line for every
+// deployment, and the last one of a customizer counts. A line is appended with one write, so
+// programs that write at the same time lose nothing, and one that is killed leaves the lines
+// before.
+type record struct {
+	path     string                // empty if nothing is recorded
+	past     map[string]deployment // by the customizer's ID
+	unended  bool                  // the last line was cut off
+	unusable error                 // why the file was not read or written
 }
 
-// readRecord reads a record. If there is no file, the record is empty.
-func readRecord(path string) (record, error) {
-	r := record{}
+// A deployment is the version that was deployed, with the digest of its content. The version
+// is 0 if the customizer was created but nothing was uploaded.
+type deployment struct {
+	ID            string    `json:"id"`
+	Name          string    `json:"name"`
+	ImageVersion  int64     `json:"imageVersion"`
+	ImageID       string    `json:"imageID"`
+	ContentSHA256 string    `json:"contentSHA256"`
+	Time          time.Time `json:"time"`
+}
+
+// readRecord reads a record. If there is no file, the record is empty. It returns an error for
+// something that is not a record. If the file can't be read, a run does without it.
+func readRecord(path string) (*record, error) {
+	r := &record{path: path, past: map[string]deployment{}}
 	if path == "" {
 		return r, nil
 	}
@@ -35,74 +46,58 @@ func readRecord(path string) (record, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return r, nil
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNotRecorded, err)
-	case !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
-		return nil, fmt.Errorf("%w: %s is not a file", ErrNotRecorded, path)
+	case err == nil && !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
+		return nil, fmt.Errorf("the record %s is not a file", path)
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // the caller's own file
-	if err == nil && json.Unmarshal(data, &r) != nil {
-		err = errors.New("it is no record")
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path) //nolint:gosec // the caller's own file
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s can't be read (delete it to continue without it): %w", ErrNotRecorded, path, err)
+	r.unusable = err
+	r.unended = len(data) > 0 && data[len(data)-1] != '\n'
+	for line := range bytes.Lines(data) {
+		var d deployment
+		if json.Unmarshal(line, &d) == nil && d.ID != "" {
+			r.past[d.ID] = d
+		}
+	}
+	if len(r.past) == 0 && len(bytes.TrimSpace(data)) > 0 {
+		return nil, fmt.Errorf("%s is not a record of deployments (delete it, or name another file)", path)
 	}
 	return r, nil
 }
 
 // has reports whether the newest version of c has the content with the given digest, as far
 // as recorded.
-func (r record) has(c *customizers.Customizer, digest string) bool {
-	d, ok := r[c.ID]
-	return ok && d.SHA256 == digest && d.ImageVersion == c.ImageVersion && d.ImageID == c.ImageID
+func (r *record) has(c *customizers.Customizer, digest string) bool {
+	d, ok := r.past[c.ID]
+	return ok && d.ContentSHA256 == digest && d.ImageVersion == c.ImageVersion && d.ImageID == c.ImageID
 }
 
-// remember adds a deployment to the record file. If two programs do so at the same time, one
-// of the deployments may be lost.
-func remember(path string, c *customizers.Customizer, digest string) error {
-	r, err := readRecord(path)
-	if err == nil {
-		if r == nil {
-			r = record{} // the file holds null
-		}
-		r[c.ID] = deployment{Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, SHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
-		err = write(path, r)
+// add records that the newest version of c has the content with the given digest.
+func (r *record) add(c *customizers.Customizer, digest string) {
+	if r.path == "" || r.unusable != nil {
+		return
 	}
+	d := deployment{ID: c.ID, Name: c.Name, ImageVersion: c.ImageVersion, ImageID: c.ImageID, ContentSHA256: digest, Time: time.Now().UTC().Truncate(time.Second)}
+	line, err := json.Marshal(d)
+	if r.unended {
+		line = append([]byte("\n"), line...)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(r.path), 0o777) //nolint:gosec // less the umask: others may share the record
+	}
+	if err == nil {
+		err = appendTo(r.path, append(line, '\n'))
+	}
+	r.unended, r.unusable = false, err
+}
+
+func appendTo(path string, line []byte) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666) //nolint:gosec // as above
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRecorded, err)
-	}
-	return nil
-}
-
-// checkWritable returns an error if the record can't be written. It changes nothing.
-func checkWritable(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the caller's own file
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	dir := filepath.Dir(path)
-	for dir != filepath.Dir(dir) { // to the nearest folder that exists
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	if f, err = os.CreateTemp(dir, filepath.Base(path)+".*"); err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-func write(path string, r record) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = atomicfile.Write(path, append(data, '\n'))
-	}
-	return err
+	_, err = f.Write(line)
+	return errors.Join(err, f.Sync(), f.Close())
 }

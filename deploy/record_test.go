@@ -2,10 +2,14 @@ package deploy_test
 
 import (
 	"archive/zip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +24,7 @@ func TestRecord(t *testing.T) {
 	t.Parallel()
 	dir, other := simple(t), filepath.Join(t.TempDir(), "other.zip")
 	require.NoError(t, os.WriteFile(other, zipOf(t, zip.Store, "index.js", "exports.connectorCustomizer = 1\n"), 0o600))
-	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.json")}
+	opts := deploy.Options{Record: filepath.Join(t.TempDir(), "new", "deployed.jsonl")}
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		run := func(name, path string) *deploy.Result {
 			t.Helper()
@@ -65,50 +69,215 @@ func TestRecord(t *testing.T) {
 	assert.Len(t, files, 1, "no temporary file is left")
 }
 
-// If the record can't be written, nothing is sent, and no temporary file is left.
-func TestRecordCheckedFirst(t *testing.T) {
+// A record that can't be read or written is a warning, and the deployment is complete.
+func TestRecordNotUsable(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("folders have no permissions on Windows")
+	files := folder(t, map[string]string{"file": "", "readonly/deployed.jsonl": ""})
+	if runtime.GOOS != "windows" && os.Geteuid() != 0 {
+		require.NoError(t, os.Chmod(filepath.Join(files, "readonly", "deployed.jsonl"), 0o400))
+		require.NoError(t, os.Chmod(filepath.Join(files, "readonly"), 0o500))
+		t.Cleanup(func() { _ = os.Chmod(filepath.Join(files, "readonly"), 0o700) }) // so that it can be removed
 	}
-	locked := folder(t, map[string]string{"readonly.json": "{}"})
-	require.NoError(t, os.Chmod(filepath.Join(locked, "readonly.json"), 0o400))
-	require.NoError(t, os.Chmod(locked, 0o500))
-	t.Cleanup(func() { _ = os.Chmod(locked, 0o700) }) // so that it can be removed
-	records := []string{filepath.Join(locked, "readonly.json"), filepath.Join(locked, "deployed.json"), filepath.Join(locked, "new", "deployed.json")}
+	records := map[string]string{
+		"in a file":     filepath.Join(files, "file", "deployed.jsonl"),
+		"read-only":     filepath.Join(files, "readonly", "deployed.jsonl"),
+		"in nothing":    filepath.Join(files, "readonly", "new", "deployed.jsonl"),
+		"name too long": filepath.Join(files, strings.Repeat("x", 300)),
+	}
 	if os.Geteuid() == 0 { // root may write anywhere but here
-		records = []string{"/proc/deployed.json", "/proc/new/deployed.json"}
+		records["read-only"], records["in nothing"] = "/proc/deployed.jsonl", "/proc/new/deployed.jsonl"
 	}
-	for _, record := range records {
+	for name, record := range records {
+		dir := simple(t)
 		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
-		_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", simple(t), deploy.Options{Record: record})
-		require.ErrorIs(t, err, customizers.ErrInvalidArgument, record)
-		require.ErrorIs(t, err, deploy.ErrNotRecorded, record)
-		assert.Empty(t, srv.Requests())
+		for range 2 {
+			r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+			require.NoError(t, err, name)
+			assert.True(t, r.Uploaded, name)
+			assert.NotEmpty(t, r.RecordError, name)
+		}
+		assert.Len(t, srv.Customizers(), 1, name)
 	}
-	left, err := os.ReadDir(locked)
-	require.NoError(t, err)
-	assert.Len(t, left, 1)
 }
 
-// If the record can't be written after the upload, Run returns the result and the error.
-func TestRecordNotWritable(t *testing.T) {
+// Runs that share a record lose nothing.
+func TestRecordShared(t *testing.T) {
 	t.Parallel()
-	dir, parent := simple(t), filepath.Join(t.TempDir(), "parent")
-	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-		client := &stub{Client: srv.Client(), afterCreate: func() { _ = os.WriteFile(parent, nil, 0o600) }}
-		r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: filepath.Join(parent, "deployed.json")})
-		require.ErrorIs(t, err, deploy.ErrNotRecorded)
-		assert.EqualValues(t, 1, r.NewVersion)
-		assert.Equal(t, err.Error(), r.RecordError)
-	})
+	dir, record := simple(t), filepath.Join(t.TempDir(), "new", "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	client := srv.Client(customizers.WithoutRateLimit())
+	all := func(uploaded bool) {
+		var wg sync.WaitGroup
+		for i := range 30 {
+			wg.Go(func() {
+				r, err := deploy.Run(t.Context(), client, fmt.Sprint("feed-", i), dir, deploy.Options{Record: record})
+				if assert.NoError(t, err) {
+					assert.Equal(t, uploaded, r.Uploaded)
+					assert.Empty(t, r.RecordError)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	all(true)
+	all(false)
+}
+
+// The record is the file that it was: its mode, its links and its owner stay.
+func TestRecordStaysTheSameFile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("links need a privilege on Windows, and there are no modes")
+	}
+	dir, files := simple(t), folder(t, map[string]string{"kept.jsonl": ""})
+	record, link, hard := filepath.Join(files, "kept.jsonl"), filepath.Join(files, "link"), filepath.Join(files, "hard")
+	require.NoError(t, os.Chmod(record, 0o664))
+	require.NoError(t, os.Symlink("kept.jsonl", link))
+	require.NoError(t, os.Link(record, hard))
+	before, err := os.Stat(record)
+	require.NoError(t, err)
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	for i, path := range []string{link, record, hard} {
+		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: path})
+		require.NoError(t, err)
+		assert.Equal(t, i == 0, r.Uploaded)
+	}
+	after, err := os.Stat(hard)
+	require.NoError(t, err)
+	assert.True(t, os.SameFile(before, after))
+	assert.Equal(t, before.Mode(), after.Mode())
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSymlink, info.Mode().Type())
+	left, err := os.ReadDir(files)
+	require.NoError(t, err)
+	assert.Len(t, left, 3, "no temporary file")
+}
+
+// A new record has the mode that the umask leaves.
+func TestNewRecordHasTheUsualMode(t *testing.T) {
+	t.Parallel()
+	dir, files := simple(t), t.TempDir()
+	usual, err := os.Create(filepath.Join(files, "usual"))
+	require.NoError(t, err)
+	want, err := usual.Stat()
+	require.NoError(t, err)
+	require.NoError(t, usual.Close())
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	_, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: filepath.Join(files, "deployed.jsonl")})
+	require.NoError(t, err)
+	got, err := os.Stat(filepath.Join(files, "deployed.jsonl"))
+	require.NoError(t, err)
+	assert.Equal(t, want.Mode(), got.Mode())
+}
+
+// A run that is killed leaves at most a part of its own line.
+func TestRecordCutOff(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	run := func(name string) bool {
+		t.Helper()
+		r, err := deploy.Run(t.Context(), srv.Client(), name, dir, deploy.Options{Record: record})
+		require.NoError(t, err)
+		require.Empty(t, r.RecordError)
+		return r.Uploaded
+	}
+	require.True(t, run("one"))
+	first, err := os.ReadFile(record)
+	require.NoError(t, err)
+	require.True(t, run("two"))
+	both, err := os.ReadFile(record)
+	require.NoError(t, err)
+	for size := len(first); size < len(both); size += 20 {
+		require.NoError(t, os.WriteFile(record, both[:size], 0o600))
+		assert.False(t, run("one"), size)
+		run("two")
+		assert.False(t, run("two"), size)
+		assert.False(t, run("one"), size)
+	}
+}
+
+// The content of a version with another image is not known.
+func TestRecordOfAnotherImage(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	client := &stub{Client: srv.Client()}
+	r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	r, err = deploy.Run(t.Context(), client, r.Customizer.ID, dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	assert.False(t, r.Uploaded)
+	client.image = "0123456789abcdef0123456789abcdef"
+	r, err = deploy.Run(t.Context(), client, r.Customizer.ID, dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	assert.True(t, r.Uploaded)
+}
+
+// A customizer that the list does not show yet is found by its ID in the record.
+func TestRecordOfACreate(t *testing.T) {
+	t.Parallel()
+	never := time.Now().Add(1000 * time.Hour)
+	for name, tt := range map[string]struct {
+		uploadFails bool
+		missing     time.Duration // that Get says 404 after the first run
+		most        time.Duration
+		deleted     bool
+	}{
+		"after an upload":                       {},
+		"after an upload that failed":           {uploadFails: true},
+		"after an upload that failed, and late": {uploadFails: true, missing: 20 * time.Second, most: 30 * time.Second},
+		"deleted":                               {deleted: true},
+		"deleted after an upload that failed":   {uploadFails: true, deleted: true, most: 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+			bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+				client := &stub{Client: srv.Client(), hides: func(customizers.Customizer) bool { return time.Now().Before(never) }}
+				if tt.uploadFails {
+					srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 403})
+				}
+				_, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+				assert.Equal(t, tt.uploadFails, err != nil)
+				id := srv.Customizers()[0].ID
+				if tt.deleted {
+					require.NoError(t, srv.Client().Delete(t.Context(), id))
+				}
+				client.missingUntil = time.Now().Add(tt.missing)
+				start := time.Now()
+				r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+				require.NoError(t, err)
+				assert.LessOrEqual(t, time.Since(start), tt.most)
+				assert.Equal(t, tt.deleted, r.Created)
+				assert.Equal(t, tt.deleted || tt.uploadFails, r.Uploaded)
+				assert.Equal(t, tt.deleted, r.Customizer.ID != id)
+				assert.Len(t, srv.Customizers(), 1)
+			})
+		})
+	}
+}
+
+// Another customizer's ID in the record is not used.
+func TestRecordOfARename(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	first, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	_, err = srv.Client().Update(t.Context(), first.Customizer.ID, customizers.UpdateRequest{Name: "old-feed"})
+	require.NoError(t, err)
+	second, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	assert.True(t, second.Created)
 }
 
 // If another program uploads at the same time, the record is not written, because its version
 // may be the newest.
 func TestRecordOfAnotherUpload(t *testing.T) {
 	t.Parallel()
-	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.json")
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		client := &rewriter{Client: srv.Client(), before: func() {}, during: func() {}, after: func() {
 			_, err := srv.Client().CreateVersion(t.Context(), srv.Customizers()[0].ID, nil)
@@ -118,6 +287,8 @@ func TestRecordOfAnotherUpload(t *testing.T) {
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, r.NewVersion)
 		assert.Equal(t, "the service does not show the uploaded version as the newest", r.RecordError)
-		assert.NoFileExists(t, record)
+		r, err = deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Record: record})
+		require.NoError(t, err)
+		assert.True(t, r.Uploaded, "the version is not recorded")
 	})
 }

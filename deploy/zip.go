@@ -7,45 +7,86 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"runtime"
 	"strings"
 	"time"
+
+	"github.com/connector-customizers/customizers/internal/archive"
 )
 
-// zipFolder zips the files of a folder into f, and returns the names that it skipped. The same
-// names and contents give the same bytes: files are sorted, and all have the date 1980-01-01
-// and the mode 0644.
-func zipFolder(ctx context.Context, f io.Writer, folder, record string) (skipped []string, err error) {
+// zip zips the files of a folder into a temporary file. The same names and contents give the
+// same bytes: files are sorted, and all have the date 1980-01-01 and the mode 0644.
+func (c *content) zip(ctx context.Context, folder string, opts Options) error {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = root.Close() }()
-	names, skipped, err := list(root, record)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(names) == 0:
-		return nil, errors.New("no files to deploy (*.zip and dot files at the top of a folder are left out)")
+	if !opts.AllowMissingIndex {
+		if err := checkIndex(root, folder); err != nil { // before a project's node_modules is zipped
+			return err
+		}
+	}
+	names, skipped, err := list(ctx, root, opts.Record)
+	if err == nil && len(names) == 0 {
+		err = errors.New("no files to deploy (*.zip and dot files at the top of a folder are left out)")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", folder, err)
+	}
+	c.skipped = skipped
+	f, err := c.createTemp()
+	if err != nil {
+		return err
 	}
 	z := zip.NewWriter(f)
 	for _, name := range names {
-		if err := errors.Join(ctx.Err(), addFile(z, root, name)); err != nil {
-			return nil, err
+		if err = addFile(ctx, z, root, name); err != nil {
+			break
 		}
 	}
-	return skipped, z.Close()
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		_ = f.Close()
+		if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == f.Name() {
+			return inTemporary(err)
+		}
+		return fmt.Errorf("%s: %w", folder, err)
+	}
+	c.File, err = archive.New(ctx, f)
+	return err
+}
+
+// checkIndex returns an error if there is no file index.js at the top of a folder that has
+// files.
+func checkIndex(root *os.Root, folder string) error {
+	if info, err := root.Stat("index.js"); err == nil && info.Mode().IsRegular() {
+		return nil
+	}
+	var names []string
+	for _, pattern := range []string{"[^.]*", "[^.]*/index.js", "[^.]*/*.zip"} {
+		found, _ := fs.Glob(root.FS(), pattern)
+		names = append(names, found...)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return archive.NoIndex(folder, true, names)
 }
 
 // list returns the files to zip, and the names at the top of the folder that are left out: dot
 // files, and zip files, because npm run pack-zip writes one next to index.js.
-func list(root *os.Root, record string) (names, skipped []string, err error) {
+func list(ctx context.Context, root *os.Root, record string) (names, skipped []string, err error) {
 	recordInfo, _ := os.Stat(record) // the record may be in the folder
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		top := !strings.Contains(name, "/")
 		switch {
-		case err != nil || name == ".":
-			return err
+		case err != nil || ctx.Err() != nil || name == ".":
+			return errors.Join(err, ctx.Err())
 		case top && (strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".zip") && !d.IsDir()):
 			skipped = append(skipped, name)
 			if d.IsDir() {
@@ -72,7 +113,7 @@ func list(root *os.Root, record string) (names, skipped []string, err error) {
 	return names, skipped, err
 }
 
-func addFile(z *zip.Writer, root *os.Root, name string) error {
+func addFile(ctx context.Context, z *zip.Writer, root *os.Root, name string) error {
 	f, err := root.Open(name)
 	if err != nil {
 		return err
@@ -82,7 +123,31 @@ func addFile(z *zip.Writer, root *os.Root, name string) error {
 	h.SetMode(0o644)
 	w, err := z.CreateHeader(h)
 	if err == nil {
-		_, err = io.Copy(w, f)
+		_, err = io.Copy(w, io.NewSectionReader(archive.Reader{Context: ctx, ReaderAt: f}, 0, math.MaxInt64))
 	}
 	return err
+}
+
+var errTemporary = errors.New("the archive can't be written to the folder for temporary files")
+
+// inTemporary returns err as an error that matches errTemporary and names the variable to set.
+func inTemporary(err error) error {
+	variable := "TMPDIR"
+	if runtime.GOOS == "windows" {
+		variable = "TMP"
+	}
+	return fmt.Errorf("%w, %s (set %s to use another): %w", errTemporary, os.TempDir(), variable, err)
+}
+
+// createTemp creates a temporary file. If the system can remove an open file, it does so at
+// once, so that no file is left however the program ends.
+func (c *content) createTemp() (*os.File, error) {
+	f, err := os.CreateTemp("", "customizer-*.zip")
+	if err != nil {
+		return nil, inTemporary(err)
+	}
+	if os.Remove(f.Name()) != nil { // Windows, where it must be closed first
+		c.temporary = f.Name()
+	}
+	return f, nil
 }

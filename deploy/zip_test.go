@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,12 @@ func TestFolderIsZippedReproducibly(t *testing.T) {
 	second, _, err := deployFolder(t, other, "")
 	require.NoError(t, err)
 	assert.Equal(t, first, second)
+	z, err := zip.NewReader(bytes.NewReader(first), int64(len(first)))
+	require.NoError(t, err)
+	for _, f := range z.File {
+		assert.Equal(t, "1980-01-01T00:00:00Z", f.Modified.Format(time.RFC3339))
+		assert.EqualValues(t, 0o644, f.Mode())
+	}
 	names, got := contents(t, first)
 	assert.Equal(t, []string{"a.js", "b/a/deep.js", "b/z.js", "ünï.js"}, names)
 	assert.Equal(t, files, got)
@@ -81,7 +88,7 @@ func TestFolderSkips(t *testing.T) {
 		"lib/.hidden": "1", "lib/fixture.zip": "1", "folder.zip/a.js": "1",
 	}
 	dir, record := folder(t, files), ""
-	for _, record = range []string{"", filepath.Join(dir, "deployed.json")} {
+	for _, record = range []string{"", filepath.Join(dir, "deployed.jsonl")} {
 		archive, r, err := deployFolder(t, dir, record)
 		require.NoError(t, err)
 		names, _ := contents(t, archive)
@@ -92,7 +99,7 @@ func TestFolderSkips(t *testing.T) {
 	archive, _, err := deployFolder(t, dir, record)
 	require.NoError(t, err)
 	_, got := contents(t, archive)
-	assert.NotContains(t, got, "deployed.json", "the record is not content")
+	assert.NotContains(t, got, "deployed.jsonl", "the record is not content")
 
 	_, _, err = deployFolder(t, folder(t, map[string]string{"hr-feed-0.1.0.zip": "an archive"}), "")
 	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
@@ -129,6 +136,54 @@ func TestFolderWithLinks(t *testing.T) {
 			assert.Equal(t, "1", files["link"])
 		})
 	}
+}
+
+// A folder of a project, or one that holds the archive, is refused before anything is zipped:
+// the error names what to deploy.
+func TestFolderWithoutIndexJS(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		files map[string]string
+		says  string
+	}{
+		"a project":          {map[string]string{"package.json": "{}", "dist/index.js": "1", "node_modules/a/index.js": "1", ".git/HEAD": "1"}, "only dist, dist/index.js, node_modules, package.json (use DIR/dist)"},
+		"not built":          {map[string]string{"package.json": "{}", "src/index.ts": "1"}, "only package.json, src (run 'npm run build' and use its folder dist)"},
+		"an archive":         {map[string]string{"hr-feed-1.0.0.zip": "1"}, "only hr-feed-1.0.0.zip (use DIR/hr-feed-1.0.0.zip)"},
+		"an archive, a file": {map[string]string{"hr-feed-1.0.0.zip": "1", "a.txt": "1"}, "only a.txt, hr-feed-1.0.0.zip (use DIR/hr-feed-1.0.0.zip)"},
+		"an archive in dist": {map[string]string{"dist/hr-feed-1.0.0.zip": "1", "README.md": "1"}, "(use DIR/dist/hr-feed-1.0.0.zip)"},
+		"a file":             {map[string]string{"a.txt": "1"}, "only a.txt (want the folder or the zip file of a build)"},
+		"dot files":          {map[string]string{".env": "1"}, "no files to deploy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := folder(t, tt.files)
+			if runtime.GOOS != "windows" { // as of pnpm; zipping would fail at it
+				require.NoError(t, os.MkdirAll(filepath.Join(dir, ".pnpm"), 0o700))
+				if name == "a project" {
+					require.NoError(t, os.Symlink("../.pnpm", filepath.Join(dir, "node_modules", "link")))
+				}
+			}
+			srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+			_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+			require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+			require.ErrorContains(t, err, filepath.FromSlash(strings.ReplaceAll(tt.says, "DIR", dir)))
+			assert.Empty(t, srv.Requests())
+		})
+	}
+}
+
+// A missing folder for temporary files is not the caller's mistake.
+func TestFolderWithoutTemporaryFolder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows uses another variable")
+	}
+	dir, missing := simple(t), filepath.Join(t.TempDir(), "missing")
+	t.Setenv("TMPDIR", missing)
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+	require.ErrorContains(t, err, "can't be written to the folder for temporary files, "+missing+" (set TMPDIR to use another)")
+	require.NotErrorIs(t, err, customizers.ErrInvalidArgument)
+	assert.Empty(t, srv.Requests())
 }
 
 // The temporary archive is removed after success and failure. Except on Windows, it has no name

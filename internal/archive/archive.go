@@ -6,6 +6,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,7 +15,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,7 +40,7 @@ type File struct {
 
 // Open opens and checks the named archive. It refuses anything but a regular file: opening a
 // FIFO would block until it has a writer.
-func Open(name string) (*File, error) {
+func Open(ctx context.Context, name string) (*File, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
@@ -54,28 +54,43 @@ func Open(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := New(f)
+	a, err := New(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return a, nil
 }
 
-// New checks the archive in f. If it fails, it closes f.
-func New(f *os.File) (*File, error) {
+// New checks the archive in f. If it fails, it closes f. It ends with its context, because an
+// archive may take hours to unpack.
+func New(ctx context.Context, f *os.File) (*File, error) {
 	a := &File{file: f, read: sha256.New()}
 	var err error
 	if a.size, err = f.Seek(0, io.SeekEnd); err == nil {
-		a.sum, err = a.hash() // first, so that Verify detects a change during Digest
+		a.sum, err = a.hash(ctx) // first, so that Verify detects a change during Digest
 	}
 	if err == nil {
-		a.Digest, err = Digest(f, a.size)
+		a.Digest, err = Digest(Reader{ctx, f}, a.size)
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return a, nil
+}
+
+// A Reader fails after its context has ended.
+type Reader struct {
+	Context context.Context //nolint:containedctx // io.ReaderAt has no parameter for it
+	io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (r Reader) ReadAt(p []byte, offset int64) (int, error) {
+	if err := r.Context.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReaderAt.ReadAt(p, offset)
 }
 
 // Close closes the file.
@@ -83,88 +98,6 @@ func (a *File) Close() error { return a.file.Close() }
 
 // Reader returns a reader of the archive. It implements io.Seeker, so a retry can rewind it.
 func (a *File) Reader() io.Reader { return io.NewSectionReader(a, 0, a.size) }
-
-// ErrNoIndex reports that an archive lacks the file that the service runs.
-var ErrNoIndex = errors.New("no index.js at the root")
-
-// Look checks that the archive has the file that the service runs: index.js at the root.
-// Otherwise, the error is ErrNoIndex; it lists the files that were found and suggests another
-// path than source, the zip file or folder that the archive was made from. The warning is set
-// if index.js does not mention connectorCustomizer, which it must export.
-func (a *File) Look(source string) (warning string, err error) {
-	z, err := zip.NewReader(a.file, a.size)
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	for _, f := range z.File {
-		name := path.Clean(f.Name)
-		if name == "index.js" {
-			return checkIndex(f)
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	better := meant(names)
-	info, err := os.Stat(source)
-	advice := "want the folder or the zip file of a build"
-	switch {
-	case slices.Contains(names, "package.json") && better != "dist":
-		advice = "run 'npm run build' and use its folder dist"
-	case better != "" && err == nil && info.IsDir():
-		advice = "use " + filepath.Join(source, filepath.FromSlash(better))
-	case better != "":
-		advice = "unpack it and use " + better
-	}
-	const most = 5
-	if len(names) > most {
-		names = append(names[:most], fmt.Sprintf("and %d more", len(names)-most))
-	}
-	return "", fmt.Errorf("%s has %w, only %s (%s)", source, ErrNoIndex, strings.Join(names, ", "), advice)
-}
-
-// meant returns the folder or zip file in an archive that the user probably meant, or "".
-func meant(names []string) string {
-	if slices.Contains(names, "dist/index.js") {
-		return "dist"
-	}
-	for _, name := range names {
-		if path.Base(name) == "index.js" {
-			return path.Dir(name)
-		}
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".zip") {
-			return name
-		}
-	}
-	return ""
-}
-
-func checkIndex(f *zip.File) (warning string, err error) {
-	r, err := f.Open()
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = r.Close() }()
-	var tail []byte // of the previous chunk, as two chunks may share the word
-	const word = "connectorCustomizer"
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buf)
-		chunk := slices.Concat(tail, buf[:n])
-		if bytes.Contains(chunk, []byte(word)) {
-			return "", nil
-		}
-		tail = chunk[max(0, len(chunk)-len(word)):]
-		if err == io.EOF {
-			return "index.js does not mention connectorCustomizer, which the service runs", nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-}
 
 // ReadAt implements io.ReaderAt. A read at offset 0 starts a new pass. Verify checks the bytes
 // of the last pass.
@@ -186,14 +119,16 @@ func (a *File) ReadAt(p []byte, offset int64) (int, error) {
 // Verify compares the bytes of the last pass with the checked bytes. If that pass did not read
 // the whole archive, Verify compares the file's current bytes. The error of a difference
 // matches ErrArchiveChanged.
-func (a *File) Verify() (err error) {
+func (a *File) Verify(ctx context.Context) (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sum := a.read.Sum(nil)
 	if a.next != a.size {
-		sum, err = a.hash()
+		sum, err = a.hash(ctx)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil: // the caller's next request fails
+		return nil
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrArchiveChanged, err)
 	case !bytes.Equal(sum, a.sum):
@@ -203,9 +138,9 @@ func (a *File) Verify() (err error) {
 }
 
 // hash returns the SHA-256 of the file's current bytes.
-func (a *File) hash() ([]byte, error) {
+func (a *File) hash(ctx context.Context) ([]byte, error) {
 	sum := sha256.New()
-	_, err := io.Copy(sum, io.NewSectionReader(a.file, 0, a.size))
+	_, err := io.Copy(sum, io.NewSectionReader(Reader{ctx, a.file}, 0, a.size))
 	return sum.Sum(nil), err
 }
 
@@ -221,20 +156,22 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 		return "", err
 	}
 	var files []*zip.File
-	seen := map[string]bool{}
+	seen := map[string]bool{} // whether it is a folder
 	for _, f := range z.File {
 		if problem := checkEntry(f); problem != "" {
 			return "", fmt.Errorf("%q in the archive %s", f.Name, problem)
 		}
-		if strings.HasSuffix(f.Name, "/") {
-			continue
-		}
-		name := path.Clean(f.Name)
-		if seen[name] {
+		name, folder := path.Clean(f.Name), strings.HasSuffix(f.Name, "/")
+		if before, ok := seen[name]; ok && (!before || !folder) {
 			return "", fmt.Errorf("%q is in the archive twice", f.Name)
 		}
-		seen[name] = true
-		files = append(files, f)
+		seen[name] = folder
+		if !folder {
+			files = append(files, f)
+		}
+	}
+	if err := checkLayout(archive, size, z.File); err != nil {
+		return "", err
 	}
 	if len(files) == 0 {
 		return "", errors.New("the archive has no files")

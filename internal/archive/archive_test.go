@@ -3,6 +3,7 @@ package archive_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func open(t *testing.T, data []byte) (f *archive.File, name string) {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), "a.zip")
 	write(t, name, data)
-	f, err := archive.Open(name)
+	f, err := archive.Open(t.Context(), name)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
 	return f, name
@@ -90,7 +91,7 @@ func TestOpenErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := archive.Open(tt.path)
+			_, err := archive.Open(t.Context(), tt.path)
 			assert.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -100,46 +101,40 @@ func TestNewClosesTheFileOnError(t *testing.T) {
 	t.Parallel()
 	f, err := os.CreateTemp(t.TempDir(), "")
 	require.NoError(t, err)
-	_, err = archive.New(f)
+	_, err = archive.New(t.Context(), f)
 	require.ErrorContains(t, err, "not a zip archive")
 	assert.ErrorIs(t, f.Close(), os.ErrClosed)
 }
 
-func TestLook(t *testing.T) {
+// countdown is a context that ends after some checks of its error.
+type countdown struct {
+	context.Context //nolint:containedctx // it is one
+
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// The check of an archive ends with its context: at the start, while the file is hashed, while
+// its directory is read, and while a file is unpacked.
+func TestOpenEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	const word = "connectorCustomizer"
-	const chunk = 64 << 10
-	for name, tt := range map[string]struct {
-		files   []string
-		warning string
-		err     string
-	}{
-		"build":                {files: []string{"index.js", "exports.connectorCustomizer = 1"}},
-		"name with a dot":      {files: []string{"./", "", "./index.js", word}},
-		"word across chunks":   {files: []string{"index.js", strings.Repeat("x", chunk-9) + word}},
-		"word after a chunk":   {files: []string{"index.js", strings.Repeat("x", chunk) + word}},
-		"word cut in two":      {files: []string{"index.js", "connector Customizer"}, warning: "index.js does not mention connectorCustomizer"},
-		"another export":       {files: []string{"index.js", "exports.x = 1"}, warning: "does not mention connectorCustomizer"},
-		"empty file":           {files: []string{"index.js", ""}, warning: "does not mention connectorCustomizer"},
-		"project":              {files: []string{"package.json", "{}", "src/index.ts", "", "dist/index.js", ""}, err: "hr.zip has no index.js at the root, only dist/index.js, package.json, src/index.ts (unpack it and use dist)"},
-		"project, not built":   {files: []string{"package.json", "{}", "src/index.ts", ""}, err: "(run 'npm run build' and use its folder dist)"},
-		"archive in archive":   {files: []string{"hr-feed.zip", ""}, err: "only hr-feed.zip (unpack it and use hr-feed.zip)"},
-		"index.js in a folder": {files: []string{"lib/index.js", ""}, err: "only lib/index.js (unpack it and use lib)"},
-		"other files":          {files: []string{"f", "", "a", "", "b", "", "c", "", "d", "", "e", ""}, err: "only a, b, c, d, e, and 1 more (want the folder or the zip file of a build)"},
-		"another case":         {files: []string{"Index.js", ""}, err: "no index.js at the root"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f, _ := open(t, zipOf(t, zip.Deflate, tt.files...))
-			warning, err := f.Look("hr.zip")
-			if tt.err != "" {
-				require.ErrorContains(t, err, tt.err)
-				return
-			}
-			require.NoError(t, err)
-			assert.Contains(t, warning, tt.warning)
-			assert.Equal(t, tt.warning == "", warning == "")
-		})
+	name := filepath.Join(t.TempDir(), "a.zip")
+	write(t, name, zipOf(t, zip.Store, "index.js", strings.Repeat("x", 1<<20), "b.js", strings.Repeat("x", 1<<20)))
+	reads := &countdown{t.Context(), 1 << 30}
+	f, err := archive.Open(reads, name)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	all := 1<<30 - reads.left
+	require.Greater(t, all, 100)
+	for left := range all {
+		_, err := archive.Open(&countdown{t.Context(), left}, name)
+		require.ErrorIs(t, err, context.Canceled, left)
 	}
 }
 
@@ -190,9 +185,9 @@ func TestVerify(t *testing.T) {
 			f, name := open(t, first)
 			tt.do(t, f, name)
 			if tt.changed {
-				assert.ErrorIs(t, f.Verify(), archive.ErrArchiveChanged)
+				assert.ErrorIs(t, f.Verify(t.Context()), archive.ErrArchiveChanged)
 			} else {
-				assert.NoError(t, f.Verify())
+				assert.NoError(t, f.Verify(t.Context()))
 			}
 		})
 	}
@@ -253,6 +248,8 @@ func TestDigestErrors(t *testing.T) {
 		"no name":            {zipOf(t, zip.Store, "", "1"), "unsafe name"},
 		"twice":              {zipOf(t, zip.Store, "index.js", "1", "index.js", "2"), `"index.js" is in the archive twice`},
 		"twice, identical":   {zipOf(t, zip.Store, "index.js", "1", "index.js", "1"), "twice"},
+		"file and folder":    {zipOf(t, zip.Store, "index.js", "1", "index.js/", ""), `"index.js/" is in the archive twice`},
+		"folder and file":    {zipOf(t, zip.Store, "index.js/", "", "index.js", "1"), "twice"},
 		"twice, by a dot":    {zipOf(t, zip.Store, "a/index.js", "1", "./a//index.js", "2"), "twice"},
 		"link":               {entry(t, link), `"link" in the archive is neither a file nor a folder`},
 		"encrypted":          {entry(t, zip.FileHeader{Name: "index.js", Flags: 1}), `"index.js" in the archive is encrypted`},

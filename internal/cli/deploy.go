@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,12 +32,15 @@ func (a *app) uploadCommand() *cobra.Command {
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := archive.Open(args[1])
-			if err != nil {
+			f, err := archive.Open(cmd.Context(), args[1])
+			switch {
+			case err != nil && cmd.Context().Err() != nil:
+				return err
+			case err != nil:
 				return usageErrorf("the archive can't be read: %w", err)
 			}
 			defer func() { _ = f.Close() }()
-			switch warning, err := f.Look(args[1]); {
+			switch warning, err := f.Look(cmd.Context(), args[1]); {
 			case err != nil && !allowMissingIndex:
 				return &exitError{err: err, code: exitUsage, advice: missingIndexAdvice}
 			case warning != "":
@@ -52,10 +56,10 @@ func (a *app) uploadCommand() *cobra.Command {
 			}
 			v, err := client.CreateVersion(cmd.Context(), c.ID, f.Reader())
 			if err != nil {
-				return errors.Join(err, f.Verify())
+				return errors.Join(err, f.Verify(cmd.Context()))
 			}
 			what := fmt.Sprintf("version %d of %s (%s) was uploaded", v.Version, c.Name, c.ID)
-			if err := f.Verify(); err != nil {
+			if err := f.Verify(cmd.Context()); err != nil {
 				return fmt.Errorf("%s, but the file changed after the check: %w", what, err)
 			}
 			return outputError(one(a, versionView, *v), what)
@@ -82,11 +86,12 @@ func (a *app) deployCommand() *cobra.Command {
 			"duplicate names.\n\n" +
 			"The service does not return the content of a version, so deploy keeps a record of its\n" +
 			"uploads. If the newest version is in the record with the same content, it uploads\n" +
-			"nothing. Keep the record in your pipeline's cache.",
+			"nothing. Keep the record in your pipeline's cache. Deployments at the same time can\n" +
+			"share it.",
 		Example: "  customizers deploy hr-feed dist/\n" +
 			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
 			"  customizers deploy hr-feed dist/ --link 'HR production'\n" +
-			"  customizers deploy hr-feed dist/ --record .cache/deployed.json -o json",
+			"  customizers deploy hr-feed dist/ --record .cache/deployed.jsonl -o json",
 		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -97,14 +102,14 @@ func (a *app) deployCommand() *cobra.Command {
 				return usageErrorf("--timeout %v is not positive", opts.Timeout)
 			}
 			own := cmd.Flags().Changed("record")
-			var unrecorded error // why there is no default record
+			var noDefault error // why there is no default record
 			switch {
 			case own && noRecord:
 				return usageErrorf("--record and --no-record can't be used together")
 			case own && strings.TrimSpace(opts.Record) == "":
 				return usageErrorf("--record is empty")
 			case !own && !noRecord:
-				opts.Record, unrecorded = defaultRecord()
+				opts.Record, noDefault = defaultRecord()
 			}
 			client, err := a.client(cmd.Context())
 			if err != nil {
@@ -113,10 +118,6 @@ func (a *app) deployCommand() *cobra.Command {
 			steps := &deploySteps{Client: client, console: a.console, name: args[0]}
 			a.console.step("Reading %s", args[1])
 			r, err := deploy.Run(cmd.Context(), steps, args[0], args[1], opts)
-			if r == nil && !own && errors.Is(err, deploy.ErrNotRecorded) { // the default file need not be writable
-				unrecorded, opts.Record = err, ""
-				r, err = deploy.Run(cmd.Context(), steps, args[0], args[1], opts)
-			}
 			a.console.clear()
 			switch {
 			case r == nil && errors.Is(err, customizers.ErrInvalidArgument) && !errors.As(err, new(*customizers.Error)):
@@ -125,18 +126,22 @@ func (a *app) deployCommand() *cobra.Command {
 					bad.advice = missingIndexAdvice
 				}
 				return bad
-			case r == nil && errors.Is(err, customizers.ErrAmbiguous):
-				return &exitError{err: err, advice: "deploy to one of these IDs, or delete the others"}
-			case r == nil:
+			case errors.Is(err, customizers.ErrOutcomeUnknown):
+				err = &exitError{err: err, advice: "run 'customizers deploy' again: it continues from what the tenant shows"}
+			case errors.Is(err, deploy.ErrVersionNotVisible):
+				err = &exitError{err: err, advice: "run 'customizers deploy' again, or use a longer --timeout"}
+			case errors.Is(err, customizers.ErrAmbiguous):
+				err = &exitError{err: err, advice: "deploy to one of these IDs, or delete the others"}
+			}
+			if r == nil {
 				return err
-			case unrecorded != nil:
-				r.RecordError = messageOf(unrecorded)
-			case !own && errors.Is(err, deploy.ErrNotRecorded):
-				err = nil // the result has it
+			}
+			if noDefault != nil {
+				r.RecordError = messageOf(noDefault)
 			}
 			a.summarize(r)
-			if r.RecordError != "" && !errors.Is(err, deploy.ErrNotRecorded) {
-				a.console.note("Warning: the record was not written, so the next deployment will upload again: %s.", r.RecordError)
+			if r.RecordError != "" {
+				a.console.note("Warning: the record can't be used, so the next deployment will upload again: %s.", r.RecordError)
 			}
 			out := one(a, deploymentView, *r)
 			if r.Uploaded {
@@ -150,38 +155,49 @@ func (a *app) deployCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&opts.AllowMissingIndex, "allow-missing-index", false, "upload an archive even without index.js at its root")
 	cmd.Flags().StringVar(&opts.Record, "record", "", "`file` to keep the record of uploads in (default in the user's cache folder)")
 	cmd.Flags().BoolVar(&noRecord, "no-record", false, "keep no record, and always upload")
-	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows the new version")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "how long to wait until the service shows a new customizer or version")
 	a.addChangeFlags(cmd, &opts.DryRun)
 	return cmd
 }
 
 const missingIndexAdvice = "or use --allow-missing-index"
 
-// A deploySteps is a client that shows the steps of a deployment.
+// A deploySteps is a client that shows the steps of a deployment. If a request is repeated, the
+// deployment waits for the service.
 type deploySteps struct {
 	*customizers.Client
 
 	console  *console
 	name     string
+	last     string // the last request
 	uploaded bool
 }
 
-func (s *deploySteps) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
-	if s.uploaded {
-		s.console.step("Waiting until the service shows the new version")
-	} else {
-		s.console.step("Looking for %s", s.name)
+func (s *deploySteps) step(request, task string) {
+	if request == s.last {
+		task = "Waiting until the service shows " + s.name
 	}
+	s.last = request
+	s.console.step("%s", task)
+}
+
+func (s *deploySteps) Get(ctx context.Context, id string) (*customizers.Customizer, error) {
+	task := "Looking for " + s.name
+	if s.uploaded {
+		task = "Waiting until the service shows the new version"
+		s.last = ""
+	}
+	s.step("get "+id, task)
 	return s.Client.Get(ctx, id)
 }
 
-func (s *deploySteps) GetByName(ctx context.Context, name string) (*customizers.Customizer, error) {
-	s.console.step("Looking for %s", s.name)
-	return s.Client.GetByName(ctx, name)
+func (s *deploySteps) All(ctx context.Context, opts customizers.ListOptions) iter.Seq2[customizers.Customizer, error] {
+	s.step("list", "Looking for "+s.name)
+	return s.Client.All(ctx, opts)
 }
 
 func (s *deploySteps) Create(ctx context.Context, r customizers.CreateRequest) (*customizers.Customizer, error) {
-	s.console.step("Creating %s", s.name)
+	s.step("create", "Creating "+s.name)
 	return s.Client.Create(ctx, r)
 }
 
@@ -190,16 +206,17 @@ func (s *deploySteps) CreateVersion(ctx context.Context, id string, archive io.R
 	if sized, ok := archive.(interface{ Size() int64 }); ok {
 		size = " " + sizeText(sized.Size())
 	}
-	s.console.step("Uploading%s", size)
-	s.uploaded = true
-	return s.Client.CreateVersion(ctx, id, archive)
+	s.step("upload", "Uploading"+size)
+	v, err := s.Client.CreateVersion(ctx, id, archive)
+	s.uploaded = err == nil
+	return v, err
 }
 
 func (s *deploySteps) Do(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet {
-		s.console.step("Looking for the connector instances")
+		s.step("instances", "Looking for the connector instances")
 	} else {
-		s.console.step("Linking connector instances")
+		s.step("link "+req.URL.Path, "Linking connector instances")
 	}
 	return s.Client.Do(req)
 }
@@ -210,7 +227,7 @@ func defaultRecord() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, "customizers", "deployed.json"), nil
+	return filepath.Join(dir, "customizers", "deployed.jsonl"), nil
 }
 
 // summarize writes notes on a deployment.

@@ -25,6 +25,6 @@ Files:
     ~/.sailpoint/config.yaml    tenants and credentials of SailPoint's CLI, which keeps
                                 secrets in the system's keyring, under the environment's
                                 name in lower case
-    customizers/deployed.json   record of deploy, in $XDG_CACHE_HOME or ~/.cache on
+    customizers/deployed.jsonl  record of deploy, in $XDG_CACHE_HOME or ~/.cache on
                                 Linux, ~/Library/Caches on macOS and %LocalAppData% on
                                 Windows, unless --record names another file`

@@ -9,21 +9,33 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName refuses names that the service may change. If the service trims a name, the caller
-// does not find the new customizer. The error completes a sentence that starts with the
-// argument, for example "--name is blank".
+// CheckName refuses names that the service may change, and those that look like another. If
+// the service trims a name, the caller does not find the new customizer. The error completes a
+// sentence that starts with the argument, for example "--name is blank".
 func CheckName(name string) error {
+	trimmed := strings.TrimFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || invisible(r) || unicode.Is(unicode.Join_Control, r)
+	})
 	switch {
-	case strings.TrimSpace(name) == "":
+	case trimmed == "":
 		return errors.New("is blank")
-	case name != strings.TrimSpace(name):
-		return fmt.Errorf("%q has white space at its ends", name)
+	case name != trimmed:
+		return fmt.Errorf("%q has white space or invisible characters at its ends", name)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("%q has control characters", name)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("%q is not UTF-8", name)
+	case strings.ContainsFunc(name, invisible):
+		return fmt.Errorf("%q has invisible characters", name)
 	}
 	return nil
+}
+
+// invisible reports whether r has no width or changes the direction of the text. Emoji and
+// words of some languages need the joiners U+200C and U+200D.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) &&
+		!unicode.In(r, unicode.Join_Control, unicode.Prepended_Concatenation_Mark) || r == '\u2800'
 }
 
 // CheckID refuses IDs that would change the path of a request. For example, an empty ID would
