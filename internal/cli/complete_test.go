@@ -57,8 +57,7 @@ func TestCompleteHostileNames(t *testing.T) {
 		add(fmt.Sprintf("id-%d", i), name)
 		want = append(want, fmt.Sprintf("id-%d", i))
 	}
-	add("$(touch /tmp/x)", "hostile-id")
-	add("id\nb", "hostile-id-2")
+	add("$(id)", "hostile-id") // the SDK rejects a list with a worse one
 	srv := customizerstest.NewServer(customizerstest.WithCustomizers(all...), customizerstest.WithInstances(linked...))
 	t.Cleanup(srv.Close)
 	setEnvironment(t, srv)

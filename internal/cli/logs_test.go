@@ -87,7 +87,7 @@ func TestFollowLogsFails(t *testing.T) {
 				srv := customizerstest.NewServer(customizerstest.WithoutSocket())
 				defer srv.Close()
 				srv.Inject(tt.fault)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				a := &app{out: new(bytes.Buffer), console: newConsole(new(bytes.Buffer)), output: output{format: formatTable}}
 				require.ErrorIs(t, a.showLogs(ctx, srv.Client(), "a", instances.LogOptions{}, true), tt.is)
