@@ -78,6 +78,9 @@ var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 // It uses the transport, because an http.Client would follow redirects and keep cookies.
 func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 	return handlerFunc(func(c *Call) (*Response, error) {
+		if c.Context.Err() != nil { // it ended between the wait for a slot or a token and here
+			return nil, &ContextError{err: c.Context.Err(), cause: context.Cause(c.Context), notSent: true}
+		}
 		w := newWatchdog(c)
 		defer w.stop()
 		if timeout > 0 {

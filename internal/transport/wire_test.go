@@ -110,6 +110,18 @@ func newUploadCall(ctx context.Context, content io.Reader) *Call {
 	return c
 }
 
+// A context that ends just before the request is sent leaves nothing unknown.
+func TestContextEndsBeforeTheTransport(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := newCall(ctx, http.MethodPost)
+	_, err := wire(http.DefaultTransport, 0).Do(c)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.False(t, classify(false, 0, err).mayHaveActed)
+	assert.False(t, c.sent, "its slot is free again")
+}
+
 // A transport of the user's may return nil where net/http's does not.
 func TestTransportThatReturnsNil(t *testing.T) {
 	t.Parallel()
