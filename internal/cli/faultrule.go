@@ -15,18 +15,19 @@ import (
 
 const faultHelp = `A fault is OPERATION:EFFECT[,...]. Operations: list, create, get, update, delete, upload,
 instances, link, logs, token, info, or any for all except token and info. Effects:
+
 ` + faultEffects
 
-const faultEffects = `  status=503       respond with this status and the service's error for it
-  retry-after=7    add a Retry-After header, in seconds
-  body=TEXT        respond with the rest of the rule as the body; body= for no body
-  reset            reset the connection instead of responding
-  truncate=100     reset the connection after 100 bytes of the body
-  apply            carry out the request, then fail it
-  delay=2s         wait before anything else
-  expire-token     refuse the request's token from now on
-  times=2          fail 2 requests (default 1); times=always fails all
-  skip=1           let 1 request pass first`
+const faultEffects = `    status=503       respond with this status and the service's error for it
+    retry-after=7    add a Retry-After header, in seconds
+    body=TEXT        respond with the rest of the rule as the body; body= for no body
+    reset            reset the connection instead of responding
+    truncate=100     reset the connection after 100 bytes of the body
+    apply            carry out the request, then fail it
+    delay=2s         wait before anything else
+    expire-token     refuse the request's token from now on
+    times=2          fail 2 requests (default 1); times=always fails all
+    skip=1           let 1 request pass first`
 
 const anyOperation = "any"
 
