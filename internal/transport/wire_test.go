@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -198,6 +199,7 @@ func TestUploadIsNotReadAfterTheCall(t *testing.T) {
 		reads, closed := 0, 0
 		c := newUploadCall(t.Context(), nil)
 		c.Request.Body = &body{Reader: readerFunc(func(p []byte) (int, error) { reads++; return len(p), nil }), closed: &closed}
+		c.Request.GetBody = func() (io.ReadCloser, error) { panic("not called") }
 		var sent io.ReadCloser
 		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
 			assert.Nil(t, req.GetBody, "net/http would use it to send the request again")
@@ -336,6 +338,94 @@ func TestTimeoutsOfOthers(t *testing.T) {
 		require.EqualError(t, err, timeout.Error())
 		var op *net.OpError
 		assert.Equal(t, errors.As(timeout, &op), errors.As(err, &op))
+	}
+}
+
+// What a failed attempt proves depends on how far it got on the wire, and then not on the type
+// of the error.
+func TestProgressOnTheWire(t *testing.T) {
+	t.Parallel()
+	get := func(t *httptrace.ClientTrace) { t.GetConn("acme.example:443") }
+	got := func(t *httptrace.ClientTrace) { t.GotConn(httptrace.GotConnInfo{}) }
+	wrote := func(t *httptrace.ClientTrace) { t.WroteHeaders() }
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for name, tt := range map[string]struct {
+		steps []func(*httptrace.ClientTrace)
+		err   error // nil if the caller's context ends
+		sent  bool
+	}{
+		"no trace":                      {nil, io.EOF, true},
+		"no trace, dial":                {nil, dial, false},
+		"no connection":                 {[]func(*httptrace.ClientTrace){get}, io.EOF, false},
+		"nothing written":               {[]func(*httptrace.ClientTrace){get, got}, io.EOF, false},
+		"header written":                {[]func(*httptrace.ClientTrace){get, got, wrote}, io.EOF, true},
+		"header written, dial":          {[]func(*httptrace.ClientTrace){get, got, wrote}, dial, true},
+		"header written, no connection": {[]func(*httptrace.ClientTrace){get, got, wrote, get}, dial, true},
+		"nothing written, again":        {[]func(*httptrace.ClientTrace){get, got, get, got}, io.EOF, false},
+		"ended without a trace":         {nil, nil, true},
+		"ended without a connection":    {[]func(*httptrace.ClientTrace){get}, nil, false},
+		"ended, idle connection closed": {[]func(*httptrace.ClientTrace){get, got, get}, nil, false},
+		"ended with a connection":       {[]func(*httptrace.ClientTrace){get, got}, nil, true},
+		"ended after the header":        {[]func(*httptrace.ClientTrace){get, got, wrote, get}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				sent := 0
+				_, err := newChain(func(req *http.Request) (*http.Response, error) {
+					sent++
+					for _, step := range tt.steps {
+						step(httptrace.ContextClientTrace(req.Context()))
+					}
+					if tt.err == nil {
+						cancel()
+						return hang(req)
+					}
+					return nil, tt.err
+				}).Do(newCall(ctx, http.MethodPost))
+				assert.Equal(t, tt.sent, errorOf(t, err).OutcomeUnknown)
+				assert.Equal(t, !tt.sent && tt.err != nil, sent == 4, "retried")
+			})
+		})
+	}
+}
+
+// While a connection is made, and again from then on, a request may be silent for a minute. One
+// that net/http would send a third time is ended.
+func TestLimitsOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(req.Context())
+			trace.GetConn("acme.example:443")
+			time.Sleep(50 * time.Second)
+			trace.GotConn(httptrace.GotConnInfo{})
+			return hang(req)
+		}).Do(newCall(t.Context(), http.MethodGet))
+		require.EqualError(t, err, "no data was sent or received for 1m0s")
+		assert.Equal(t, 110*time.Second, time.Since(start))
+	})
+	for method, most := range map[string]int{http.MethodGet: 2, http.MethodPost: 1} {
+		writes := 0
+		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(req.Context())
+			for writes < 10 {
+				trace.GetConn("acme.example:443")
+				trace.GotConn(httptrace.GotConnInfo{})
+				if req.Context().Err() != nil {
+					return nil, req.Context().Err()
+				}
+				trace.WroteHeaders()
+				writes++
+			}
+			return nil, io.EOF
+		}).Do(newCall(t.Context(), method))
+		require.EqualError(t, err, "the connection failed after the request was sent")
+		assert.Equal(t, method == http.MethodPost, errorOf(t, err).OutcomeUnknown)
+		assert.Equal(t, most, writes, method)
 	}
 }
 
