@@ -262,7 +262,7 @@ func (w *watchdog) failure(err error) error {
 		f.err = foreignError{err}
 	}
 	var refused *ProxyError
-	if f.notSent && !w.got && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
+	if f.notSent && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
 		f.err = fmt.Errorf("no connection through the proxy %s: %w", w.addr, f.err)
 	}
 	return f

@@ -283,27 +283,38 @@ type oddReader struct{ io.Reader }
 
 func (r oddReader) Read(p []byte) (int, error) { return r.Reader.Read(p[:rand.IntN(len(p)+1)]) }
 
-// A body that can be read only once can be sent again if no attempt has read it.
+// A body that can be read only once can be sent again if no attempt has read it. Each body that
+// was opened is closed.
 func TestUnreadBodyIsSentAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		closed, sent := 0, 0
-		c := newUploadCall(t.Context(), nil)
-		c.Request.Body = &body{Reader: strings.NewReader("archive"), closed: &closed}
-		_, err := newChain(func(req *http.Request) (*http.Response, error) {
-			if sent++; sent < 3 {
-				_ = req.Body.Close()
-				return newResponse(429, ""), nil
+	for _, once := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			opened, closed, sent := 0, 0, 0
+			open := func() (io.ReadCloser, error) {
+				opened++
+				return &body{Reader: strings.NewReader("archive"), closed: &closed}, nil
 			}
-			got, err := io.ReadAll(req.Body)
+			c := newUploadCall(t.Context(), nil)
+			c.Request.Body, _ = open()
+			if !once {
+				c.Request.GetBody = open
+			}
+			_, err := newChain(func(req *http.Request) (*http.Response, error) {
+				if sent++; sent < 3 {
+					_ = req.Body.Close()
+					return newResponse(429, ""), nil
+				}
+				got, err := io.ReadAll(req.Body)
+				require.NoError(t, err)
+				assert.Equal(t, "archive", string(got))
+				return newResponse(200, ""), nil
+			}).Do(c)
 			require.NoError(t, err)
-			assert.Equal(t, "archive", string(got))
-			return newResponse(200, ""), nil
-		}).Do(c)
-		require.NoError(t, err)
-		assert.Equal(t, 3, sent)
-		assert.Equal(t, 1, closed)
-	})
+			assert.Equal(t, 3, sent)
+			assert.Equal(t, once, opened == 1)
+			assert.Equal(t, opened, closed)
+		})
+	}
 }
 
 // An error of the body is not one of the connection, whatever its type.
@@ -392,22 +403,37 @@ func TestProgressOnTheWire(t *testing.T) {
 	}
 }
 
-// While a connection is made, and again from then on, a request may be silent for a minute. One
-// that net/http would send a third time is ended.
+// While a connection is made, and again from then on, a request may be silent for a minute or
+// two. One that net/http would send a third time is ended.
 func TestLimitsOfAnAttempt(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
-			trace := httptrace.ContextClientTrace(req.Context())
-			trace.GetConn("acme.example:443")
-			time.Sleep(50 * time.Second)
-			trace.GotConn(httptrace.GotConnInfo{})
-			return hang(req)
-		}).Do(newCall(t.Context(), http.MethodGet))
-		require.EqualError(t, err, "no data was sent or received for 1m0s")
-		assert.Equal(t, 110*time.Second, time.Since(start))
-	})
+	for name, tt := range map[string]struct {
+		call  func(context.Context) *Call
+		limit time.Duration
+	}{
+		"get":    {func(ctx context.Context) *Call { return newCall(ctx, http.MethodGet) }, silentAfter},
+		"create": {func(ctx context.Context) *Call { return newCall(ctx, http.MethodPost) }, stallAfter},
+		"upload that can be repeated": {func(ctx context.Context) *Call {
+			c := newUploadCall(ctx, strings.NewReader("archive"))
+			c.Idempotent = true
+			return c
+		}, stallAfter},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			c := tt.call(t.Context())
+			_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(req.Context())
+				trace.GetConn("acme.example:443")
+				time.Sleep(50 * time.Second)
+				trace.GotConn(httptrace.GotConnInfo{})
+				return hang(req)
+			}).Do(c)
+			require.EqualError(t, err, stallError(tt.limit).Error(), name)
+			assert.Equal(t, 50*time.Second+tt.limit, time.Since(start), name)
+			assert.Equal(t, !c.Idempotent, errorOf(t, err).OutcomeUnknown, "net/http may not have noted yet what it wrote")
+		})
+	}
 	for method, most := range map[string]int{http.MethodGet: 2, http.MethodPost: 1} {
 		writes := 0
 		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
