@@ -133,12 +133,14 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 //
 // An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
 // [*bytes.Reader], is sent from its current offset to its end. Each attempt reads it again,
-// and the offset does not change. Any other reader is read once, so its request is not
-// retried. The archive is streamed, never held in memory, and not closed.
+// and the offset does not change. Any other reader is read once, so its request is retried
+// only if nothing was read yet. The archive is streamed, never held in memory, and not closed.
+// If the context ends during a read that blocks, CreateVersion returns and the read goes on.
 //
 // CreateVersion is retried like [Client.Create]. It returns
 //
-//   - [ErrInvalidArgument] for a folder, a closed file, or an offset at the archive's end;
+//   - [ErrInvalidArgument] for a folder, a closed file, an empty buffer, or an offset at the
+//     archive's end;
 //   - [ErrNotFound] if there is no such customizer;
 //   - [ErrOutcomeUnknown] if the service may have created the version. Then compare
 //     [Customizer.ImageVersion] with its earlier value.

@@ -23,7 +23,7 @@ import (
 //   - TLS 1.2 is the minimum version;
 //   - response headers are limited to 1 MiB;
 //   - all idle connections may be to one host;
-//   - idle connections are closed after 30 seconds, because a create on a connection that
+//   - idle connections are closed after at most 30 seconds, because a create on a connection that
 //     the service has just closed has an unknown outcome;
 //   - if a proxy refuses to connect, the error names the proxy and its status.
 //
@@ -42,12 +42,16 @@ func DefaultTransport() http.RoundTripper {
 	return c.(*http.Transport) //nolint:forcetypeassert // copies has no others
 }
 
+const maxIdle = 30 * time.Second
+
 var copies sync.Map // from each *http.Transport seen to its copy
 
 func copyTransport(t *http.Transport) *http.Transport {
 	t = t.Clone()
-	t.MaxIdleConnsPerHost = t.MaxIdleConns
-	t.IdleConnTimeout = 30 * time.Second
+	t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, t.MaxIdleConns)
+	if t.IdleConnTimeout == 0 || t.IdleConnTimeout > maxIdle {
+		t.IdleConnTimeout = maxIdle
+	}
 	t.MaxResponseHeaderBytes = 1 << 20
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{}

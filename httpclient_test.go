@@ -56,12 +56,14 @@ func TestDefaultTransportIsTheUsers(t *testing.T) { // not parallel: it changes 
 	require.NoError(t, list(t.Context(), newClient(t, "acme", customizers.TokenSource(static("t")))))
 	assert.Len(t, wire.requests, 1)
 
-	another := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, errors.New("its own proxy") }}
+	another := &http.Transport{IdleConnTimeout: time.Second, MaxIdleConnsPerHost: 7, Proxy: func(*http.Request) (*url.URL, error) { return nil, errors.New("its own proxy") }}
 	http.DefaultTransport = another
 	require.ErrorContains(t, list(t.Context(), newClient(t, "acme", customizers.TokenSource(static("t")), quick)), "its own proxy")
 	copied := customizers.DefaultTransport()
 	assert.NotSame(t, own, copied)
 	assert.Same(t, copied, customizers.DefaultTransport(), "shared")
+	assert.Equal(t, time.Second, copied.(*http.Transport).IdleConnTimeout)
+	assert.Equal(t, 7, copied.(*http.Transport).MaxIdleConnsPerHost)
 
 	http.DefaultTransport = original
 	assert.Same(t, own, customizers.DefaultTransport())
@@ -84,14 +86,16 @@ func TestDefaultTransportSpeaksHTTP1(t *testing.T) { // not parallel: it changes
 		users.TLSClientConfig = &tls.Config{RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 		t.Cleanup(users.CloseIdleConnections)
 		http.DefaultTransport, protocols = users, nil
-		want := []string{"HTTP/1.1"}
+		want := []string{"HTTP/1.1", "HTTP/1.1"}
 		if used {
 			resp, err := http.Get(srv.URL)
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
-			want = []string{"HTTP/2.0", "HTTP/1.1"}
+			want = append([]string{"HTTP/2.0"}, want...)
 		}
-		require.NoError(t, list(testContext(t), newClient(t, srv.URL, customizers.TokenSource(static("t")))))
+		for _, opt := range []customizers.Option{quick, customizers.WithHTTPClient(&http.Client{Timeout: time.Minute})} {
+			require.NoError(t, list(testContext(t), newClient(t, srv.URL, customizers.TokenSource(static("t")), opt)))
+		}
 		assert.Equal(t, want, protocols)
 		customizers.DefaultTransport().(*http.Transport).CloseIdleConnections()
 	}

@@ -75,12 +75,12 @@ func WithAPIVersion(v APIVersion) Option {
 	}
 }
 
-// WithHTTPClient sends all requests, including token requests, through the Transport of c. The
-// Timeout of c limits each attempt, including uploads; use contexts to limit whole calls. The
-// Jar and CheckRedirect of c are ignored: the client keeps no cookies and follows no
-// redirects. A custom [http.Transport] should set ExpectContinueTimeout, as
-// [http.DefaultTransport] does. Without it, a large upload doesn't wait for 100 Continue, and
-// an early refusal can be lost with the connection.
+// WithHTTPClient sends all requests, including token requests, through the Transport of c, or
+// through [DefaultTransport] if that is nil. The Timeout of c limits each attempt, including
+// uploads; use contexts to limit whole calls. The Jar and CheckRedirect of c are ignored: the
+// client keeps no cookies and follows no redirects. A custom [http.Transport] should set
+// ExpectContinueTimeout, as [http.DefaultTransport] does. Without it, a large upload doesn't
+// wait for 100 Continue, and an early refusal can be lost with the connection.
 //
 // The default is a client with [DefaultTransport] and no Timeout. Whatever the client, an
 // attempt is canceled if no data is sent or received for two minutes. An attempt that can be
@@ -103,7 +103,7 @@ func WithHTTPClient(c *http.Client) Option {
 		}
 		s.transport, s.timeout = c.Transport, c.Timeout
 		if c.Transport == nil {
-			s.transport = http.DefaultTransport
+			s.transport = DefaultTransport()
 		}
 		return nil
 	}

@@ -48,8 +48,6 @@ func classifyConnection(idempotent bool, err *ConnectionError) verdict {
 	var proxy *ProxyError
 	sent := err.sent || !err.notSent && !neverSent(err)
 	switch {
-	case err.archive:
-		return verdict{mayHaveActed: true}
 	case errors.As(err, &proxy):
 		return verdict{retry: proxy.Code >= 500, charged: true} // the tenant received nothing
 	case !err.sent && isCertificateError(err):

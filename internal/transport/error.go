@@ -81,7 +81,6 @@ type ConnectionError struct {
 	err     error
 	sent    bool // whether the header was written
 	notSent bool // whether the service has received nothing that it could act on
-	archive bool // whether the request's body could not be read
 }
 
 // Error returns the cause.

@@ -30,7 +30,6 @@ type upload struct {
 
 	mu      sync.Mutex
 	started bool
-	stopped bool
 	err     error // of the body, other than io.EOF
 }
 
@@ -46,9 +45,10 @@ func newUpload(body io.ReadCloser, once bool, w *watchdog) *upload {
 
 func (u *upload) Read(p []byte) (int, error) {
 	ctx := u.watchdog.ctx
-	if ctx.Err() != nil || !u.start() {
+	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	u.start()
 	if u.sent == len(u.current.data) {
 		if u.current.err != nil {
 			return 0, u.current.err
@@ -77,17 +77,16 @@ func (u *upload) Read(p []byte) (int, error) {
 // Close does nothing, because the body may be needed for a retry: see stop.
 func (u *upload) Close() error { return nil }
 
-// start starts the goroutine, unless it was started. It reports whether the upload may be read.
-func (u *upload) start() bool {
+// start starts the goroutine, unless it was started. After the attempt, that reads nothing.
+func (u *upload) start() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.started && !u.stopped {
+	if !u.started {
 		u.started = true
 		u.free <- make([]byte, chunkSize)
 		u.free <- make([]byte, chunkSize)
 		go u.readBody()
 	}
-	return !u.stopped
 }
 
 func (u *upload) readBody() {
@@ -122,7 +121,6 @@ func (u *upload) readBody() {
 func (u *upload) stop() bool {
 	u.mu.Lock()
 	started := u.started
-	u.stopped = true
 	u.mu.Unlock()
 	if started {
 		timer := time.NewTimer(maxReadWait)

@@ -256,7 +256,7 @@ func (w *watchdog) failure(err error) error {
 		}
 		err = cause
 	} else if readErr := w.upload.failure(); readErr != nil {
-		return &ConnectionError{err: fmt.Errorf("reading the request's body failed: %w", readErr), sent: true, archive: true}
+		return &ConnectionError{err: fmt.Errorf("reading the request's body failed: %w", readErr), sent: true}
 	}
 	f := &ConnectionError{err: err, sent: w.writes > 0}
 	// After the end of its context, net/http may return before it has noted that it wrote the header.
@@ -265,7 +265,7 @@ func (w *watchdog) failure(err error) error {
 		f.err = foreignError{err}
 	}
 	var refused *ProxyError
-	if f.notSent && !w.got && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
+	if f.notSent && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
 		f.err = fmt.Errorf("no connection through the proxy %s: %w", w.addr, f.err)
 	}
 	return f

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -210,6 +211,7 @@ func TestUploadIsNotReadAfterTheCall(t *testing.T) {
 		reads, closed := 0, 0
 		c := newUploadCall(t.Context(), nil)
 		c.Request.Body = &body{Reader: readerFunc(func(p []byte) (int, error) { reads++; return len(p), nil }), closed: &closed}
+		c.Request.GetBody = func() (io.ReadCloser, error) { panic("not called") }
 		var sent io.ReadCloser
 		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
 			assert.Nil(t, req.GetBody, "net/http would use it to send the request again")
@@ -293,27 +295,38 @@ type oddReader struct{ io.Reader }
 
 func (r oddReader) Read(p []byte) (int, error) { return r.Reader.Read(p[:rand.IntN(len(p)+1)]) }
 
-// A body that can be read only once can be sent again if no attempt has read it.
+// A body that can be read only once can be sent again if no attempt has read it. Each body that
+// was opened is closed.
 func TestUnreadBodyIsSentAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		closed, sent := 0, 0
-		c := newUploadCall(t.Context(), nil)
-		c.Request.Body = &body{Reader: strings.NewReader("archive"), closed: &closed}
-		_, err := newChain(func(req *http.Request) (*http.Response, error) {
-			if sent++; sent < 3 {
-				_ = req.Body.Close()
-				return newResponse(429, ""), nil
+	for _, once := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			opened, closed, sent := 0, 0, 0
+			open := func() (io.ReadCloser, error) {
+				opened++
+				return &body{Reader: strings.NewReader("archive"), closed: &closed}, nil
 			}
-			got, err := io.ReadAll(req.Body)
+			c := newUploadCall(t.Context(), nil)
+			c.Request.Body, _ = open()
+			if !once {
+				c.Request.GetBody = open
+			}
+			_, err := newChain(func(req *http.Request) (*http.Response, error) {
+				if sent++; sent < 3 {
+					_ = req.Body.Close()
+					return newResponse(429, ""), nil
+				}
+				got, err := io.ReadAll(req.Body)
+				require.NoError(t, err)
+				assert.Equal(t, "archive", string(got))
+				return newResponse(200, ""), nil
+			}).Do(c)
 			require.NoError(t, err)
-			assert.Equal(t, "archive", string(got))
-			return newResponse(200, ""), nil
-		}).Do(c)
-		require.NoError(t, err)
-		assert.Equal(t, 3, sent)
-		assert.Equal(t, 1, closed)
-	})
+			assert.Equal(t, 3, sent)
+			assert.Equal(t, once, opened == 1)
+			assert.Equal(t, opened, closed)
+		})
+	}
 }
 
 // An error of the body is not one of the connection, whatever its type.
@@ -348,6 +361,109 @@ func TestTimeoutsOfOthers(t *testing.T) {
 		require.EqualError(t, err, timeout.Error())
 		var op *net.OpError
 		assert.Equal(t, errors.As(timeout, &op), errors.As(err, &op))
+	}
+}
+
+// What a failed attempt proves depends on how far it got on the wire, and then not on the type
+// of the error.
+func TestProgressOnTheWire(t *testing.T) {
+	t.Parallel()
+	get := func(t *httptrace.ClientTrace) { t.GetConn("acme.example:443") }
+	got := func(t *httptrace.ClientTrace) { t.GotConn(httptrace.GotConnInfo{}) }
+	wrote := func(t *httptrace.ClientTrace) { t.WroteHeaders() }
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	for name, tt := range map[string]struct {
+		steps []func(*httptrace.ClientTrace)
+		err   error // nil if the caller's context ends
+		sent  bool
+	}{
+		"no trace":                      {nil, io.EOF, true},
+		"no trace, dial":                {nil, dial, false},
+		"no connection":                 {[]func(*httptrace.ClientTrace){get}, io.EOF, false},
+		"nothing written":               {[]func(*httptrace.ClientTrace){get, got}, io.EOF, false},
+		"header written":                {[]func(*httptrace.ClientTrace){get, got, wrote}, io.EOF, true},
+		"header written, dial":          {[]func(*httptrace.ClientTrace){get, got, wrote}, dial, true},
+		"header written, no connection": {[]func(*httptrace.ClientTrace){get, got, wrote, get}, dial, true},
+		"nothing written, again":        {[]func(*httptrace.ClientTrace){get, got, get, got}, io.EOF, false},
+		"ended without a trace":         {nil, nil, true},
+		"ended without a connection":    {[]func(*httptrace.ClientTrace){get}, nil, false},
+		"ended, idle connection closed": {[]func(*httptrace.ClientTrace){get, got, get}, nil, false},
+		"ended with a connection":       {[]func(*httptrace.ClientTrace){get, got}, nil, true},
+		"ended after the header":        {[]func(*httptrace.ClientTrace){get, got, wrote, get}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				sent := 0
+				_, err := newChain(func(req *http.Request) (*http.Response, error) {
+					sent++
+					for _, step := range tt.steps {
+						step(httptrace.ContextClientTrace(req.Context()))
+					}
+					if tt.err == nil {
+						cancel()
+						return hang(req)
+					}
+					return nil, tt.err
+				}).Do(newCall(ctx, http.MethodPost))
+				assert.Equal(t, tt.sent, errorOf(t, err).OutcomeUnknown)
+				assert.Equal(t, !tt.sent && tt.err != nil, sent == 4, "retried")
+			})
+		})
+	}
+}
+
+// While a connection is made, and again from then on, a request may be silent for a minute or
+// two. One that net/http would send a third time is ended.
+func TestLimitsOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call  func(context.Context) *Call
+		limit time.Duration
+	}{
+		"get":    {func(ctx context.Context) *Call { return newCall(ctx, http.MethodGet) }, silentAfter},
+		"create": {func(ctx context.Context) *Call { return newCall(ctx, http.MethodPost) }, stallAfter},
+		"upload that can be repeated": {func(ctx context.Context) *Call {
+			c := newUploadCall(ctx, strings.NewReader("archive"))
+			c.Idempotent = true
+			return c
+		}, stallAfter},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			c := tt.call(t.Context())
+			_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(req.Context())
+				trace.GetConn("acme.example:443")
+				time.Sleep(50 * time.Second)
+				trace.GotConn(httptrace.GotConnInfo{})
+				return hang(req)
+			}).Do(c)
+			require.EqualError(t, err, stallError(tt.limit).Error(), name)
+			assert.Equal(t, 50*time.Second+tt.limit, time.Since(start), name)
+			assert.Equal(t, !c.Idempotent, errorOf(t, err).OutcomeUnknown, "net/http may not have noted yet what it wrote")
+		})
+	}
+	for method, most := range map[string]int{http.MethodGet: 2, http.MethodPost: 1} {
+		writes := 0
+		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
+			trace := httptrace.ContextClientTrace(req.Context())
+			for writes < 10 {
+				trace.GetConn("acme.example:443")
+				trace.GotConn(httptrace.GotConnInfo{})
+				if req.Context().Err() != nil {
+					return nil, req.Context().Err()
+				}
+				trace.WroteHeaders()
+				writes++
+			}
+			return nil, io.EOF
+		}).Do(newCall(t.Context(), method))
+		require.EqualError(t, err, "the connection failed after the request was sent")
+		assert.Equal(t, method == http.MethodPost, errorOf(t, err).OutcomeUnknown)
+		assert.Equal(t, most, writes, method)
 	}
 }
 
