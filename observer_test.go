@@ -2,7 +2,6 @@ package customizers_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
