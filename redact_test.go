@@ -34,6 +34,7 @@ var encodings = map[string]func(string) string{
 	"query, upper":     func(s string) string { return eachByte("%%%02X")(s) },
 	"query twice":      func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
 	"path":             url.PathEscape,
+	"after a percent":  func(s string) string { return "%" + s },
 	"HTML":             stdhtml.EscapeString,
 	"HTML, decimal":    eachByte("&#%d;"),
 	"HTML, hex":        eachByte("&#x%X;"),
@@ -70,7 +71,7 @@ func assertNoPart(t *testing.T, text, secret string, msg ...any) {
 	}
 }
 
-const oddSecret = `s3cret+&/=%41<v>"al'ue\0123456789abcdef`
+const oddSecret = `41cret+&/=???~~~>>>%41<v>"al'ue\0123456789abcdef`
 
 // Wherever the service repeats the secret, in whatever encoding, no error and no log has it or
 // a part of it.
@@ -94,6 +95,7 @@ func TestRedaction(t *testing.T) {
 		"locale":            inField(`{"causes":[{"locale":"%s"}]}`),
 		"origin of locale":  inField(`{"messages":[{"localeOrigin":"%s"}]}`),
 		"error":             inField(`{"error":"%s"}`),
+		"error code":        inField(`{"error":"%s","error_description":"d"}`),
 		"error description": inField(`{"error":"e","error_description":"%s"}`),
 		"gateway":           inField(`{"message":{"a":"%s"}}`),
 		"other JSON":        inField(`{"%s":1}`),
@@ -200,6 +202,19 @@ func TestRedactionOfEarlierTokens(t *testing.T) {
 		_, err := c.Get(t.Context(), "x")
 		require.ErrorContains(t, err, "got Bearer [redacted]")
 		assert.NotContains(t, everyFormat(err), "token-number")
+	}
+}
+
+// The type of a body is quoted in lower case.
+func TestRedactionOfTypes(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 404} {
+		c := newClient(t, "acme", customizers.TokenSource(static("THE-TOKEN")), customizers.WithHTTPClient(&http.Client{
+			Transport: respond(status, "x", "Content-Type", "text/THE-TOKEN"),
+		}))
+		_, err := c.Get(t.Context(), "x")
+		require.ErrorContains(t, err, "1 byte of ")
+		assert.NotContains(t, strings.ToLower(everyFormat(err)), "the-token")
 	}
 }
 
