@@ -505,6 +505,7 @@ func TestRunWaitsForItsOwn(t *testing.T) {
 		"version of another's":   {exists: true, fault: missing(customizerstest.Get, 3), least: time.Second, most: 2 * time.Second},
 		"version, in vain":       {fault: missing(customizerstest.Get, -1), least: time.Minute, most: time.Minute, failed: deploy.ErrVersionNotVisible, says: "it did not appear within 1m0s"},
 		"link":                   {fault: missing(customizerstest.UpdateInstance, 3), least: time.Second, most: 2 * time.Second},
+		"link to another's":      {exists: true, fault: missing(customizerstest.UpdateInstance, 3), least: time.Second, most: 2 * time.Second},
 		"link, in vain":          {fault: missing(customizerstest.UpdateInstance, -1), least: time.Minute, most: time.Minute, failed: customizers.ErrNotFound, says: "linking instance-000001"},
 		"link, nothing uploaded": {},
 	} {

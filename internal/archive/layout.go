@@ -77,15 +77,11 @@ func checkDirectory(archive io.ReaderAt, offset, size int64) error {
 	if large {
 		length -= 76
 		is := func(i int, want int64) bool { return binary.LittleEndian.Uint64(directory[at-76+i:]) == uint64(want) } //nolint:gosec // positive
-		if !is(40, length) || !is(48, offset) || !is(64, offset+length) {
+		if !is(40, length) || !is(64, offset+length) {
 			return errHidden
 		}
 	}
-	is := func(i int, want int64) bool {
-		got := int64(binary.LittleEndian.Uint32(end[i:]))
-		return got == want || large && got == 1<<32-1
-	}
-	if !is(12, length) || !is(16, offset) {
+	if got := int64(binary.LittleEndian.Uint32(end[12:])); got != length && (!large || got != 1<<32-1) {
 		return errHidden
 	}
 	return nil
