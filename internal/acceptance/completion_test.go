@@ -28,7 +28,7 @@ func TestBashCompletion(t *testing.T) {
 		customizers.Customizer{ID: "1b", Name: hostile("a")},
 		customizers.Customizer{ID: "1c", Name: hostile("b")},
 		customizers.Customizer{ID: "2a", Name: "`touch executed`"},
-		customizers.Customizer{ID: "$(touch executed)", Name: "x"},
+		customizers.Customizer{ID: "$(>executed)", Name: "x"},
 	))
 	t.Cleanup(srv.Close)
 	env := environ(t.TempDir(), "SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret)
