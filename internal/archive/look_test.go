@@ -84,7 +84,7 @@ func TestLookWarns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, _ := open(t, zipOf(t, zip.Deflate, append([]string{"index.js", tt.index}, tt.more...)...))
+			f, _ := open(t, zipOf(t, zip.Store, append([]string{"index.js", tt.index}, tt.more...)...))
 			warning, err := f.Look(t.Context(), "hr.zip")
 			require.NoError(t, err)
 			assert.Contains(t, warning, tt.want)
