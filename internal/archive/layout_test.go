@@ -46,7 +46,6 @@ func TestDigestOfTwoFaces(t *testing.T) {
 		"an archive in a comment":  {inComment(t, one, other), "data that its directory does not list"},
 		"a smaller directory":      {ended(t, 12, -1), "data that its directory does not list"},
 		"a directory elsewhere":    {ended(t, 16, -1), "damaged"},
-		"zip64, smaller":           {large(t, 40), "data that its directory does not list"},
 		"trailing bytes":           {append(slices.Clone(one), "\n"...), "data that its directory does not list"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +67,6 @@ func TestDigestOfCommonArchives(t *testing.T) {
 		"sizes in the header":    sized(t, 1),
 		"sizes after the data":   zipOf(t, zip.Deflate, "index.js", strings.Repeat("x", 100), "d/", "", "a", ""),
 		"names in another order": reordered(t),
-		"zip64":                  zipOf(t, zip.Store, slices.Concat(numbered(1<<16)...)...),
 	} {
 		_, err := digest(data)
 		assert.NoError(t, err, name)
@@ -90,6 +88,23 @@ func TestDigestOfCommonArchives(t *testing.T) {
 		_, err = digest(data)
 		assert.NoError(t, err, args[0])
 	}
+}
+
+// An archive of more than 65,535 files is zip64.
+func TestDigestOfZip64(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := range 1 << 16 {
+		_, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprint(i)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	_, err := digest(b.Bytes())
+	require.NoError(t, err)
+	b.Bytes()[b.Len()-22-76+40]-- // the size of the directory
+	_, err = digest(b.Bytes())
+	assert.ErrorContains(t, err, "data that its directory does not list")
 }
 
 func FuzzDigest(f *testing.F) {
@@ -177,28 +192,12 @@ func inComment(t *testing.T, one, other []byte) []byte {
 	return append(data, other...)
 }
 
-// numbered returns n names, each with an empty content.
-func numbered(n int) (files [][]string) {
-	for i := range n {
-		files = append(files, []string{fmt.Sprint(i), ""})
-	}
-	return files
-}
-
 // ended returns an archive of two files with a changed field at its end.
 func ended(t *testing.T, field int, change int32) []byte {
 	t.Helper()
 	data := zipOf(t, zip.Store, "a.js", "1", "b.js", "2")
 	end := data[len(data)-22:]
 	binary.LittleEndian.PutUint32(end[field:], binary.LittleEndian.Uint32(end[field:])+uint32(change))
-	return data
-}
-
-// large returns a zip64 archive with a changed field before its end.
-func large(t *testing.T, field int) []byte {
-	t.Helper()
-	data := zipOf(t, zip.Store, slices.Concat(numbered(1<<16)...)...)
-	data[len(data)-22-76+field]--
 	return data
 }
 

@@ -115,10 +115,11 @@ var (
 
 // warningOn returns why the service may not run index.js, or "".
 func warningOn(index []byte, hasSDK, module bool) string {
+	if len(index) == lookAt { // the rest may have what is missing
+		return ""
+	}
 	exports := commonJS.Match(index) && !wrapped.Match(index)
 	switch {
-	case len(index) == lookAt: // the rest may have what is missing
-		return ""
 	case !hasSDK && importsSDK.Match(index):
 		return "index.js imports @sailpoint/connector-sdk, which is not in the archive: bundle it into index.js"
 	case !exports && !esModule.Match(index):
