@@ -55,10 +55,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		out.Header["Accept"] = acceptJSON
 	}
 	var f *transport.Error
-	key, keyed := out.Header["Idempotency-Key"]
-	if len(key) == 0 {
-		delete(out.Header, "Idempotency-Key") // net/http would not send it, but repeat the request itself
-	}
+	_, keyed := out.Header["Idempotency-Key"] // net/http does not send it if it is empty
 	resp, err := c.chain.Do(&transport.Call{
 		Context:    req.Context(),
 		Operation:  doOperation,

@@ -3,7 +3,6 @@ package instances
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -77,10 +76,7 @@ func Logs(ctx context.Context, doer Doer, name string, opts LogOptions) iter.Seq
 			var logs []Log
 			if err == nil {
 				err = send(ctx, doer, http.MethodPost, "/beta/platform-logs/query", body, &page, func() error {
-					if page.Logs == nil { // not even null, as an empty list of the service may be
-						return errors.New("no logs in it")
-					}
-					return json.Unmarshal(page.Logs, &logs)
+					return json.Unmarshal(page.Logs, &logs) // null is an empty list, but nothing is an error
 				})
 			}
 			if err != nil {
