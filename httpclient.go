@@ -35,9 +35,6 @@ func DefaultTransport() http.RoundTripper {
 	if !ok {
 		return http.DefaultTransport
 	}
-	if known, ok := copies.Load(t); ok {
-		return known.(*http.Transport) //nolint:forcetypeassert // copies has no others
-	}
 	c, _ := copies.LoadOrStore(t, copyTransport(t))
 	return c.(*http.Transport) //nolint:forcetypeassert // copies has no others
 }

@@ -133,6 +133,7 @@ func TestLateRefusal(t *testing.T) {
 				_, err := h.Do(newCall(t.Context(), method))
 				assert.NoError(t, err)
 			})
+			synctest.Wait() // both begin with the first token
 		}
 		wg.Wait()
 		assert.Equal(t, 2, fetches)
