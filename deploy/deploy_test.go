@@ -408,7 +408,7 @@ func TestRunCancelled(t *testing.T) {
 // Nothing is sent if an argument is invalid.
 func TestRunInvalidArguments(t *testing.T) {
 	t.Parallel()
-	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.jsonl": "{", "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1")),
+	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.jsonl": `{"x": 1}`, "unsafe.zip": string(zipOf(t, zip.Store, "../evil.js", "1")),
 		"two.zip": strings.Repeat(string(zipOf(t, zip.Store, "index.js", "1")), 2)})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
 		"blank name":           {" ", simple(t), "", "name is blank"},
