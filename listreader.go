@@ -37,6 +37,7 @@ type reader struct {
 	position int          // offset of the last customizer read
 	last     Customizer   // last customizer read
 	recent   []Customizer // the last customizers read
+	oldest   int          // index in recent of the one to forget next
 	forgot   bool         // whether recent lacks some that were read
 	count    int          // number of customizers read
 	shifted  bool         // whether the last customizer read was not at its position
@@ -56,7 +57,7 @@ func newReader(list func(context.Context, ListOptions) (*Page, error), opts List
 // are remembered. If the list has shifted, customizers may have moved to where they were read
 // already; so the list is read again until a pass finds nothing new, or often enough.
 func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
-	var yielded []string
+	yielded := map[string]bool{}
 	remembered := true
 	for range maxRequests {
 		found := false
@@ -69,11 +70,9 @@ func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 			}
 			if remembered {
 				items = slices.DeleteFunc(items, func(c Customizer) bool {
-					if slices.Contains(yielded, c.ID) {
-						return true
-					}
-					yielded = append(yielded, c.ID)
-					return false
+					known := yielded[c.ID]
+					yielded[c.ID] = true
+					return known
 				})
 				remembered = len(yielded) <= memory
 			}
@@ -93,7 +92,7 @@ func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 		if r.again = r.shifted && found && remembered; !r.again {
 			return
 		}
-		r.limit, r.position, r.recent, r.forgot, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, false, 0, false
+		r.limit, r.position, r.recent, r.oldest, r.forgot, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, 0, false, 0, false
 		if r.opts.Offset > 0 {
 			r.last, r.recent = r.before, []Customizer{r.before}
 		}
@@ -125,7 +124,11 @@ func (r *reader) next(ctx context.Context) (fresh []Customizer, more bool, err e
 		more := r.more(len(items), len(fresh))
 		switch lost := known < 0 && !after; {
 		case lost && offset > 0: // search backwards; two overlap, to show what follows
-			offset, r.limit = max(0, offset-max(1, r.longest-2)), maxLimit
+			step := max(1, r.longest-2)
+			if len(items) == 0 && r.total < 0 { // the end is nearer the start than this
+				step = maxLimit - 2
+			}
+			offset, r.limit = max(0, offset-step), maxLimit
 		case lost && len(items) > 0 && (r.opts.Offset > 0 || r.forgot && r.position >= r.longest):
 			if r.again { // the customizer before the offset is gone, so this pass can't check the first
 				return nil, false, nil
@@ -217,8 +220,12 @@ func (r *reader) more(n, fresh int) bool {
 
 // remember adds to the customizers read, and forgets the oldest ones beyond memory.
 func (r *reader) remember(items []Customizer) {
-	r.recent = append(r.recent, items...)
-	if over := len(r.recent) - memory; over > 0 {
-		r.recent, r.forgot = slices.Delete(r.recent, 0, over), true
+	for i := range items {
+		if len(r.recent) < memory {
+			r.recent = append(r.recent, items[i])
+			continue
+		}
+		r.recent[r.oldest], r.forgot = items[i], true
+		r.oldest = (r.oldest + 1) % memory
 	}
 }
