@@ -40,7 +40,7 @@ func TestArchiveRetries(t *testing.T) {
 			)
 			before, err := r.Seek(0, io.SeekCurrent)
 			require.NoError(t, err)
-			_, err = checkedClient(t, srv).CreateVersion(testContext(t), "one", r)
+			_, err = quickClient(t, srv).CreateVersion(testContext(t), "one", r)
 			require.NoError(t, err)
 			require.Len(t, srv.Versions("one"), 1)
 			assert.EqualValues(t, len(data), srv.Versions("one")[0].ArchiveSize)
@@ -60,7 +60,7 @@ func TestArchiveThatCanBeReadOnlyOnce(t *testing.T) {
 	t.Parallel()
 	data := zipArchive(t)
 	srv := newServer(t, withOne())
-	c := checkedClient(t, srv)
+	c := quickClient(t, srv)
 	for _, r := range []io.Reader{bytes.NewBuffer(bytes.Clone(data)), io.MultiReader(bytes.NewReader(data))} {
 		_, err := c.CreateVersion(testContext(t), "one", r)
 		require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestInvalidArchive(t *testing.T) {
 func TestNoArchive(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
-	_, err := checkedClient(t, srv).CreateVersion(testContext(t), "one", nil)
+	_, err := quickClient(t, srv).CreateVersion(testContext(t), "one", nil)
 	require.NoError(t, err)
 	r := srv.Requests(customizerstest.CreateVersion)[0]
 	assert.NotContains(t, r.Header, "Content-Type")

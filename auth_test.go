@@ -154,7 +154,7 @@ func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
 func TestTokenIsRenewedWithoutRetries(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
-	c := checkedClient(t, srv, noRetry)
+	c := quickClient(t, srv, noRetry)
 	for _, op := range operations[4:] {
 		require.NoError(t, op.call(testContext(t), c))
 		srv.ExpireTokens()

@@ -35,7 +35,7 @@ func TestAPIVersions(t *testing.T) {
 			if version != "" {
 				opts = append(opts, customizers.WithAPIVersion(version))
 			}
-			c := checkedClient(t, srv, opts...)
+			c := quickClient(t, srv, opts...)
 			want := map[customizerstest.Operation]string{customizerstest.Token: "POST /oauth/token"}
 			for _, op := range []int{0, 1, 2, 4, 5, 3} { // Delete last
 				require.NoError(t, operations[op].call(testContext(t), c))
@@ -64,7 +64,7 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201} {
 		srv := newServer(t, customizerstest.WithCreateStatus(status))
-		c := checkedClient(t, srv)
+		c := quickClient(t, srv)
 		ctx := testContext(t)
 		created, err := c.Create(ctx, customizers.CreateRequest{Name: "a"})
 		require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestUnusualIDs(t *testing.T) {
 	for _, id := range []string{"connector-customizers", "v1", "versions", "a?b", "a#b", "100%", "é", "a%2Fb", "a;b=c", "..."} {
 		for _, version := range []customizers.APIVersion{customizers.APIVersion2024, customizers.APIVersionV1} {
 			srv := newServer(t, customizerstest.WithCustomizers(customizers.Customizer{ID: id, Name: "odd"}))
-			c := checkedClient(t, srv, customizers.WithAPIVersion(version))
+			c := quickClient(t, srv, customizers.WithAPIVersion(version))
 			got, err := c.Get(testContext(t), id)
 			require.NoError(t, err, "%q by %s", id, version)
 			assert.Equal(t, id, got.ID)
@@ -135,7 +135,7 @@ func TestListQuery(t *testing.T) {
 		"count=true&limit=1&offset=2": {Offset: 2, Limit: 1, Count: true},
 	} {
 		srv := newServer(t, customizerstest.WithCustomizerCount(3))
-		page, err := checkedClient(t, srv).List(testContext(t), opts)
+		page, err := quickClient(t, srv).List(testContext(t), opts)
 		require.NoError(t, err)
 		sent, err := url.ParseQuery(srv.Requests(customizerstest.List)[0].Query)
 		require.NoError(t, err)

@@ -125,8 +125,8 @@ func withOne() customizerstest.Option {
 	return customizerstest.WithCustomizers(customizers.Customizer{ID: "one", Name: "one"})
 }
 
-// checkedClient returns a client of srv that retries quickly.
-func checkedClient(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
+// quickClient returns a client of srv that retries quickly.
+func quickClient(t testing.TB, srv *customizerstest.Server, opts ...customizers.Option) *customizers.Client {
 	t.Helper()
 	return srv.Client(append([]customizers.Option{quick}, opts...)...)
 }

@@ -40,7 +40,7 @@ func TestAllNumberOfRequests(t *testing.T) {
 			t.Parallel()
 			srv := newServer(t, customizerstest.WithCustomizerCount(tt.records))
 			seen := map[string]bool{}
-			for c, err := range checkedClient(t, srv).All(testContext(t), tt.opts) {
+			for c, err := range quickClient(t, srv).All(testContext(t), tt.opts) {
 				require.NoError(t, err)
 				seen[c.ID] = true
 			}
@@ -56,7 +56,7 @@ func TestAllNumberOfRequests(t *testing.T) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	type page struct{ offset, items, total int }
-	c := checkedClient(t, newServer(t, customizerstest.WithCustomizerCount(7)))
+	c := quickClient(t, newServer(t, customizerstest.WithCustomizerCount(7)))
 	for _, tt := range []struct {
 		opts customizers.ListOptions
 		want []page
@@ -110,7 +110,7 @@ func TestOffsetPastTheEnd(t *testing.T) {
 func TestPagesStopsAtBreak(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, customizerstest.WithCustomizerCount(600))
-	c := checkedClient(t, srv)
+	c := quickClient(t, srv)
 	n := 0
 	for _, err := range c.All(testContext(t), customizers.ListOptions{}) {
 		require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestGetByName(t *testing.T) {
 	srv := newServer(t, customizerstest.WithCustomizerCount(300), customizerstest.WithCustomizers(
 		customizers.Customizer{ID: "1", Name: "one"}, customizers.Customizer{ID: "2", Name: "two"}, customizers.Customizer{ID: "3", Name: "two"},
 	))
-	c := checkedClient(t, srv)
+	c := quickClient(t, srv)
 	got, err := c.GetByName(testContext(t), "one")
 	require.NoError(t, err)
 	assert.Equal(t, "1", got.ID)

@@ -667,8 +667,5 @@ func history(t *testing.T, seed uint64) error {
 	for id := range lasting {
 		require.True(t, failure != nil || seen[id] || moved && len(seen) > memory, "seed %d, %+v: %s was missed", seed, o, id)
 	}
-	if failure != nil && os.Getenv("DBG") != "" {
-		fmt.Println("LOST", o, "often", often, "loop", loop, "n", n, "maxPage", l.maxPage, "left", len(l.items), "byName", l.byName, seed, failure)
-	}
 	return failure
 }

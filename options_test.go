@@ -134,7 +134,7 @@ func TestUserAgent(t *testing.T) {
 		`^acme-sync/1\.4 connector-customizers-go/\S+ \(go\S+.*; \w+\)$`: {customizers.WithUserAgent(" acme-sync/1.4 ")},
 	} {
 		srv := newServer(t)
-		require.NoError(t, list(testContext(t), checkedClient(t, srv, opts...)))
+		require.NoError(t, list(testContext(t), quickClient(t, srv, opts...)))
 		require.Len(t, srv.Requests(), 2)
 		for _, r := range srv.Requests() {
 			assert.Regexp(t, want, r.Header.Get("User-Agent"), r.Path)

@@ -196,7 +196,7 @@ func TestRecordCutOff(t *testing.T) {
 		assert.False(t, run("two"), size)
 		assert.False(t, run("one"), size)
 	}
-	for size := range len(first) { // the only line
+	for size := range first { // the only line
 		require.NoError(t, os.WriteFile(record, first[:size], 0o600))
 		run("one")
 		assert.False(t, run("one"), size)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,7 +11,7 @@ import (
 func TestHelpIsMarkdown(t *testing.T) {
 	t.Parallel()
 	for _, c := range append(Command().Commands(), Command()) {
-		assert.NotRegexp(t, regexp.MustCompile(`(?m)^ {1,3}\S`), c.Long, c.Name())
-		assert.NotRegexp(t, regexp.MustCompile(`(?m)^\S.*\n {4}`), c.Long, c.Name())
+		assert.NotRegexp(t, `(?m)^ {1,3}\S`, c.Long, c.Name())
+		assert.NotRegexp(t, `(?m)^\S.*\n {4}`, c.Long, c.Name())
 	}
 }
