@@ -125,7 +125,7 @@ func (r *reader) next(ctx context.Context) (fresh []Customizer, more bool, err e
 		switch lost := known < 0 && !after; {
 		case lost && offset > 0: // search backwards; two overlap, to show what follows
 			step := max(1, r.longest-2)
-			if len(items) == 0 && r.total < 0 { // the end is nearer the start than this
+			if len(items) == 0 { // past the end; the size of the service's pages is not known
 				step = maxLimit - 2
 			}
 			offset, r.limit = max(0, offset-step), maxLimit
