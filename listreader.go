@@ -29,6 +29,7 @@ type reader struct {
 
 	before  Customizer // the customizer before the offset that the list is read from
 	again   bool       // whether the list was read before
+	forgot  bool       // whether recent lacked some that were read
 	longest int        // number of customizers on the longest page; -1 before the first page
 
 	rejected error // last error of this page that may mean an offset past the end
@@ -38,7 +39,6 @@ type reader struct {
 	last     Customizer   // last customizer read
 	recent   []Customizer // the last customizers read
 	oldest   int          // index in recent of the one to forget next
-	forgot   bool         // whether recent lacks some that were read
 	count    int          // number of customizers read
 	shifted  bool         // whether the last customizer read was not at its position
 }
@@ -92,7 +92,7 @@ func (r *reader) pages(ctx context.Context, yield func(*Page, error) bool) {
 		if r.again = r.shifted && found && remembered; !r.again {
 			return
 		}
-		r.limit, r.position, r.recent, r.oldest, r.forgot, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, 0, false, 0, false
+		r.limit, r.position, r.recent, r.oldest, r.count, r.shifted = maxLimit, r.opts.Offset-1, nil, 0, 0, false
 		if r.opts.Offset > 0 {
 			r.last, r.recent = r.before, []Customizer{r.before}
 		}
@@ -124,11 +124,7 @@ func (r *reader) next(ctx context.Context) (fresh []Customizer, more bool, err e
 		more := r.more(len(items), len(fresh))
 		switch lost := known < 0 && !after; {
 		case lost && offset > 0: // search backwards; two overlap, to show what follows
-			step := max(1, r.longest-2)
-			if len(items) == 0 { // past the end; the size of the service's pages is not known
-				step = maxLimit - 2
-			}
-			offset, r.limit = max(0, offset-step), maxLimit
+			offset, r.limit = max(0, offset-max(1, r.longest-2)), maxLimit
 		case lost && len(items) > 0 && (r.opts.Offset > 0 || r.forgot && r.position >= r.longest):
 			if r.again { // the customizer before the offset is gone, so this pass can't check the first
 				return nil, false, nil

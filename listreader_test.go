@@ -529,6 +529,21 @@ func TestReaderLoopRenames(t *testing.T) {
 	}
 }
 
+// The last one read may be at its position again though it has moved, because one before it was
+// deleted. Its name shows that the unread ones after it may be others.
+func TestReaderLastMoves(t *testing.T) {
+	t.Parallel()
+	l := newCollection(6)
+	l.byName = true
+	l.change = once(func(l *collection) {
+		l.rename(1, l.items[2].Name+"a")
+		l.remove(0, 1)
+	})
+	ids, err := l.read(t, ListOptions{Limit: 2})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"1", "2", "3", "4", "5", "6"}, ids)
+}
+
 // A reader remembers at most memory customizers, however long the list.
 func TestReaderMemory(t *testing.T) {
 	t.Parallel()
