@@ -156,9 +156,13 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 		s.issuer.serveToken(w, r, s.ClientID, s.ClientSecret)
 		return
 	case to.operation == Info:
+		base := "http://" + r.Host // not s.URL, which NewServer sets when requests may already arrive
+		if r.TLS != nil {
+			base = "https://" + r.Host
+		}
 		writeJSON(w, http.StatusOK, map[string]string{
-			"authorizeEndpoint": s.URL + "/oauth/authorize",
-			"tokenEndpoint":     s.URL + "/oauth/token",
+			"authorizeEndpoint": base + "/oauth/authorize",
+			"tokenEndpoint":     base + "/oauth/token",
 		})
 		return
 	case !to.known:
