@@ -222,7 +222,7 @@ func (c *Client) customizer(resp *transport.Response, err error) (*Customizer, e
 		return nil, err
 	}
 	if out.ID == "" {
-		return nil, c.unusable(resp, errors.New("it has no id"))
+		return nil, c.unusable(resp, errors.New("it has no ID"))
 	}
 	return &out, nil
 }
@@ -262,7 +262,7 @@ func (c *Client) unusable(resp *transport.Response, cause error) error {
 
 func checkID(id string) error {
 	if err := naming.CheckID(id); err != nil {
-		return fmt.Errorf("%w: the id %w", ErrInvalidArgument, err)
+		return fmt.Errorf("%w: the ID %w", ErrInvalidArgument, err)
 	}
 	return nil
 }

@@ -203,8 +203,8 @@ func (e *Error) Error() string {
 		}
 	}
 	note(e.DetailCode != "", "detail code %s", oneLine(e.DetailCode))
-	note(e.TrackingID != "", "tracking id %s", oneLine(e.TrackingID))
-	note(e.TrackingID == "" && e.RequestID != "", "request id %s", oneLine(e.RequestID))
+	note(e.TrackingID != "", "tracking ID %s", oneLine(e.TrackingID))
+	note(e.TrackingID == "" && e.RequestID != "", "request ID %s", oneLine(e.RequestID))
 	note(e.Attempts > 1, "after %d attempts", e.Attempts)
 	note(e.reason != "", "%s", oneLine(e.reason))
 	note(e.Intermediary && e.reason == "", "something in front of the tenant sent this response, such as a proxy, a firewall or an IP allow list")

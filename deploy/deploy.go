@@ -235,7 +235,7 @@ func (d *deployer) upload(ctx context.Context, c *customizers.Customizer, conten
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
+		return nil, fmt.Errorf("uploading to %s (%s, at version %d): %w", c.Name, c.ID, c.ImageVersion, err)
 	}
 	if err := content.Verify(ctx); err != nil {
 		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not the archive that was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)

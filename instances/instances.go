@@ -62,7 +62,7 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 			return errors.New("null instead of a list")
 		}
 		if i := slices.IndexFunc(all, func(i Instance) bool { return i.ID == "" }); i >= 0 {
-			return fmt.Errorf("record %d has no id", i)
+			return fmt.Errorf("instance %d has no ID", i)
 		}
 		return nil
 	})
@@ -90,7 +90,7 @@ func noEndpoint(what string, err error) error {
 // before it returns [customizers.ErrBadRequest]. It is safe to repeat Link.
 func Link(ctx context.Context, doer Doer, customizerID, instanceID string) (*Instance, error) {
 	if err := naming.CheckID(customizerID); err != nil {
-		return nil, fmt.Errorf("%w: the customizer's id %w", customizers.ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: the customizer's ID %w", customizers.ErrInvalidArgument, err)
 	}
 	return patch(ctx, doer, instanceID, customizerID, operation{Op: "replace", Path: "/connectorCustomizerId", Value: customizerID})
 }
@@ -111,7 +111,7 @@ type operation struct {
 // patch applies op to an instance, and checks that the given customizer is linked afterwards.
 func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op operation) (*Instance, error) {
 	if err := naming.CheckID(instanceID); err != nil {
-		return nil, fmt.Errorf("%w: the instance's id %w", customizers.ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: the instance's ID %w", customizers.ErrInvalidArgument, err)
 	}
 	done := func(i Instance) bool {
 		return strings.EqualFold(i.ID, instanceID) && strings.EqualFold(i.CustomizerID, customizerID)

@@ -20,7 +20,7 @@ func CheckName(name string) error {
 	case trimmed == "":
 		return errors.New("is blank")
 	case name != trimmed:
-		return fmt.Errorf("%q has white space or invisible characters at its ends", name)
+		return fmt.Errorf("%q has leading or trailing white space or invisible characters", name)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("%q has control characters", name)
 	case !utf8.ValidString(name):
@@ -40,13 +40,13 @@ func invisible(r rune) bool {
 
 // CheckID refuses IDs that would change the path of a request. For example, an empty ID would
 // address the collection instead of one customizer. The error completes a sentence that starts
-// with the argument, for example "the id is empty".
+// with the argument, for example "the ID is empty".
 func CheckID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("is empty")
 	case id == ".", id == "..":
-		return fmt.Errorf("%q is a path, not an id", id)
+		return fmt.Errorf("%q is a path, not an ID", id)
 	case strings.ContainsAny(id, `/\`):
 		return fmt.Errorf("%q has a slash", id)
 	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
