@@ -24,7 +24,7 @@ type Customizer struct {
 	// ID identifies the customizer.
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Name is the customizer's name; the service may have several of one name.
+	// Name is the customizer's name
 	Name string `json:"name,omitempty,omitzero"`
 
 	// ImageVersion is the number of the newest version; 0 before the first.

@@ -302,7 +302,7 @@ func WithCreateStatus(status int) Option { return func(c *config) { c.createStat
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }
 
 // WithTLS serves HTTPS, and offers HTTP/2 like the service. The clients of [Server.Client] trust
-// the certificate and speak HTTP/1.1, as a client of [customizers.New] does. Other clients must be
-// told to trust [Server.Certificate], which is for 127.0.0.1, ::1 and example.com. WithTLS has no
-// effect with [WithoutSocket].
+// the certificate and speak HTTP/1.1, as a client of [customizers.New] does. Other clients must
+// trust [Server.Certificate], which is for 127.0.0.1, ::1 and example.com. WithTLS has no effect
+// with [WithoutSocket].
 func WithTLS() Option { return func(c *config) { c.tls = true } }

@@ -232,7 +232,7 @@ func TestRunWithNormalizedName(t *testing.T) {
 	}
 }
 
-// A service may refuse the name of a customizer that the list did not show.
+// A service may reject the name of a customizer that the list did not show.
 func TestRunRefusedCreate(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -78,7 +78,7 @@ func checkIndex(root *os.Root, folder string) error {
 	return archive.NoIndex(folder, true, names)
 }
 
-// list returns the files to zip, and the names at the top of the folder that are left out: dot
+// list returns the files to zip, and the names at the top of the folder that are skipped: dot
 // files, and zip files, because npm run pack-zip writes one next to index.js.
 func list(ctx context.Context, root *os.Root, record string) (names, skipped []string, err error) {
 	recordInfo, _ := os.Stat(record) // the record may be in the folder

@@ -138,7 +138,7 @@ func TestFolderWithLinks(t *testing.T) {
 	}
 }
 
-// A folder of a project, or one that holds the archive, is refused before anything is zipped:
+// A folder of a project, or one that holds the archive, is rejected before anything is zipped:
 // the error names what to deploy.
 func TestFolderWithoutIndexJS(t *testing.T) {
 	t.Parallel()

@@ -145,7 +145,7 @@ func (a *app) find(ctx context.Context, s *settings) (err error) {
 	return s.fill(found)
 }
 
-// fill adds the settings that the flags left out.
+// fill adds the settings that the flags omit.
 func (s *settings) fill(found config.Settings) error {
 	flags := s.Settings
 	s.Settings = found

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName refuses names that the service may change, and those that look like another. If
+// CheckName rejects names that the service may change, and those that look like another. If
 // the service trims a name, the caller does not find the new customizer. The error completes a
 // sentence that starts with the argument, for example "--name is blank".
 func CheckName(name string) error {
@@ -38,7 +38,7 @@ func invisible(r rune) bool {
 		!unicode.In(r, unicode.Join_Control, unicode.Prepended_Concatenation_Mark) || r == '\u2800'
 }
 
-// CheckID refuses IDs that would change the path of a request. For example, an empty ID would
+// CheckID rejects IDs that would change the path of a request. For example, an empty ID would
 // address the collection instead of one customizer. The error completes a sentence that starts
 // with the argument, for example "the ID is empty".
 func CheckID(id string) error {
