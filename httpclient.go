@@ -16,7 +16,7 @@ import (
 //
 // It is a copy of [http.DefaultTransport] with these changes:
 //
-//   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http sends some requests again on its
+//   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http repeats some requests on its
 //     own, even a create that the service may have carried out, and keeps using a connection
 //     that has died silently. At the service's limit of ten requests a second, HTTP/2 would not
 //     be faster;
