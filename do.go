@@ -29,9 +29,9 @@ import (
 // in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
-// token reaches another host. Any other error is an [*Error]: no complete response was received,
-// the context ended, or the token request failed, which has the Operation Token. It matches
-// [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
+// token reaches another host. Any other error is an [*Error], which means that no complete
+// response was received, the context ended, or the token request failed (then its Operation is
+// Token). It matches [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)

@@ -54,9 +54,9 @@ var (
 )
 
 // An Error is the failure of a call with valid arguments. It matches the sentinel of its
-// Operation and StatusCode, and whatever Err matches. Some statuses, such as 409, have no
-// sentinel. A test can therefore make one: &Error{StatusCode: 404} matches [ErrNotFound], and
-// &Error{Err: ErrOutcomeUnknown} matches [ErrOutcomeUnknown].
+// Operation and StatusCode, although some statuses, such as 409, have none. It also matches
+// whatever Err matches, so a test can make any error: &Error{StatusCode: 404} matches
+// [ErrNotFound], and &Error{Err: ErrOutcomeUnknown} matches [ErrOutcomeUnknown].
 //
 // An Error of a client never contains a token, a client secret of at least four bytes, or
 // archive content. [redacted] replaces a secret, also one in JSON escapes, percent-encoding,
@@ -83,9 +83,9 @@ type Error struct {
 	RetryAfter time.Duration // wait that the service or the rate limit asks for; 0 if unknown
 	Attempts   int           // number of requests sent
 
-	// Err has the causes, such as the error of the connection or of the context, and those of
-	// ErrConnection, ErrOutcomeUnknown and ErrRateLimited that the status doesn't tell. It may
-	// be nil.
+	// Err wraps the causes: the error of the connection or of the context, and [ErrConnection],
+	// [ErrOutcomeUnknown] or [ErrRateLimited] if the status alone does not imply them. It may be
+	// nil.
 	Err error
 
 	problem string // empty if the status says it all

@@ -27,9 +27,9 @@ import (
 //     the service has just closed has an unknown outcome;
 //   - if a proxy refuses to connect, the error names the proxy and its status.
 //
-// Each call looks at [http.DefaultTransport] again, and so does [New]. While that is the same
-// [*http.Transport], they return the same copy, so clients share connections: do not change it.
-// If it is anything else, such as a test's mock, they return it as it is.
+// As long as [http.DefaultTransport] is the same [*http.Transport], every call returns the same
+// copy, which [New] uses too, so that clients share connections: do not change it. If
+// [http.DefaultTransport] is anything else, such as a test's mock, it is used unchanged.
 func DefaultTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {

@@ -86,10 +86,10 @@ func WithAPIVersion(v APIVersion) Option {
 // attempt is canceled if no data is sent or received for two minutes. An attempt that can be
 // repeated and is not an upload is canceled if it has no response after 60 seconds, and retried.
 //
-// The Transport gets no GetBody, so that it can't repeat a request on its own. Retries are
-// up to the client, which knows whether a create may be repeated. A failed connection proves
-// that nothing was sent only if the Transport supports [net/http/httptrace], as
-// [http.Transport] and wrappers of it do. The client goes by the type of the error otherwise.
+// The Transport gets no GetBody, so that it can't repeat a request on its own. Retries are up to
+// the client, which knows whether a create may be repeated. A failed connection proves that
+// nothing was sent only if the Transport supports [net/http/httptrace], as [http.Transport] and
+// wrappers of it do. With any other Transport, the client relies on the type of the error.
 //
 // [DefaultTransport] speaks HTTP/1.1 only, for the reasons given there. A Transport that speaks
 // HTTP/2 should detect dead connections with pings, for example with SendPingTimeout set to 30

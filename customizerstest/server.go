@@ -1,7 +1,6 @@
-// Package customizerstest provides a fake tenant of SailPoint Identity Security Cloud for
-// tests, as net/http/httptest provides a fake web server. It has the six operations on
-// connector customizers, connector instances and their logs, the token endpoint and
-// oauth/info.
+// Package customizerstest provides a fake SailPoint tenant for tests, as net/http/httptest
+// provides a fake web server. It has the six operations on connector customizers, connector
+// instances and their logs, the token endpoint and oauth/info.
 //
 //	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
 //	defer srv.Close()

@@ -128,10 +128,10 @@ var (
 //   - [ErrVersionNotVisible] if the service does not show the uploaded version in time;
 //   - [ErrArchiveChanged] if the zip file changed during the run.
 //
-// Other errors are the client's, or those of the folder for temporary files. It is safe to run
-// again after any error except the one about another name: the record has the ID of a customizer
-// that the list does not show yet. Without a record, wait until the list shows it. If the upload
-// succeeded and a link failed, Run returns both the result and the error.
+// Other errors come from the client, or from the folder for temporary files. It is safe to run
+// again after any error except the one about another name, because the record has the ID of a
+// customizer that the list does not show yet. Without a record, wait until the list shows it. If
+// the upload succeeded and a link failed, Run returns both the result and the error.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage. A dry run needs only
 // sp:connector:read. The client's retries apply to each request.

@@ -154,7 +154,7 @@ func TestRunWithAnID(t *testing.T) {
 	})
 }
 
-func TestRunDry(t *testing.T) {
+func TestDryRun(t *testing.T) {
 	t.Parallel()
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {

@@ -4,11 +4,10 @@
 //	all, err := instances.List(ctx, client)
 //	linked, err := instances.Link(ctx, client, customizer.ID, all[0].ID)
 //
-// SailPoint lists the endpoints, /beta/connector-instances and /beta/platform-logs, but
-// publishes no schema for them. Its CLI and its extension for VS Code use them, and this
-// package sends the same requests. SailPoint may change the endpoints without notice. The
-// scopes named here are those of the customizer endpoints, because the scopes of these are not
-// documented.
+// SailPoint lists the endpoints, /beta/connector-instances and /beta/platform-logs, but publishes
+// no schema for them. Its CLI and its extension for VS Code use them, and this package sends the
+// same requests. SailPoint may change the endpoints without notice. Their scopes are not
+// documented, so the scopes named here are those of the customizer endpoints.
 //
 // # Errors
 //
