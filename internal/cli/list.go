@@ -16,8 +16,8 @@ func (a *app) listCommand() *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
 		Long: "List all customizers. Pages are printed as they arrive, but a table on a terminal is printed\n" +
-			"at the end. If a page can't be read, the output ends there, still as valid JSON, and the\n" +
-			"exit code is non-zero.",
+			"at the end. If a page can't be read, the output ends there and the exit code is non-zero,\n" +
+			"but JSON output is still valid.",
 		Example: "  # List the customizers whose name contains hr\n  customizers list --filter hr\n\n" +
 			"  # Save all customizers, one JSON object per line\n  customizers list -o jsonl > customizers.jsonl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
