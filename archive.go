@@ -8,7 +8,7 @@ import (
 )
 
 // An upload of at least this size waits for 100 Continue before it sends the body. Otherwise
-// a service that refuses early (429, an expired token) closes the connection while the
+// a service that rejects it early (429, an expired token) closes the connection while the
 // client is still writing, and its response is lost.
 const expectContinueFrom = 1 << 20
 

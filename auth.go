@@ -10,7 +10,7 @@ import (
 	"github.com/connector-customizers/customizers/internal/transport"
 )
 
-const tokenPath = "/oauth/token" //nolint:gosec // an address
+const tokenPath = "/oauth/token" //nolint:gosec // a path
 
 // An Auth is a way to authenticate. [ClientCredentials] and [TokenSource] return one.
 type Auth struct {
@@ -26,7 +26,7 @@ type credentials struct {
 // ClientCredentials authenticates with a client ID and its secret, such as those of a
 // personal access token. The client requests access tokens with the OAuth 2.0
 // client-credentials grant at the tenant's /oauth/token. It renews a token shortly before it
-// expires. If the service refuses a token, the client renews it once.
+// expires. If the service rejects a token, the client renews it once.
 //
 // [New] returns [ErrInvalidArgument] if either is empty, or contains anything but printable
 // ASCII without spaces.
@@ -36,7 +36,7 @@ func ClientCredentials(clientID, clientSecret string) Auth {
 
 // TokenSource authenticates with the tokens of src. The client calls src.Token when it first
 // needs a token, shortly before the token's Expiry (never if that is zero), and once if the
-// service refuses a token.
+// service rejects a token.
 //
 // Token takes no context: if a call's context ends while src.Token runs, the call returns
 // and src.Token keeps running. [New] returns [ErrInvalidArgument] if src is nil.

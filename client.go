@@ -79,8 +79,8 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 }
 
 // Create creates a customizer without a version, and returns it. It returns
-// [ErrInvalidArgument] if the name is empty, begins or ends with white space, or contains
-// control characters. The service allows several customizers with the same name. Create
+// [ErrInvalidArgument] if the name is blank, has leading or trailing white space, has control or
+// invisible characters, or is not UTF-8. The service allows several customizers with the same name. Create
 // needs the scope sp:connector:manage.
 //
 // Create is retried only if the service cannot have acted on it: if no connection was made,
@@ -128,7 +128,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 
 // CreateVersion creates the next version of the customizer with the given ID from a zip
 // archive, or without a body if archive is nil. The published specification has no body;
-// clients in use send the archive as application/zip. The client does not check the archive.
+// existing clients send the archive as application/zip. The client does not check its contents.
 // CreateVersion needs the scope sp:connector:manage.
 //
 // An archive that is an [io.ReaderAt] and an [io.Seeker], such as [*os.File] or
@@ -222,7 +222,7 @@ func (c *Client) customizer(resp *transport.Response, err error) (*Customizer, e
 		return nil, err
 	}
 	if out.ID == "" {
-		return nil, c.unusable(resp, errors.New("it has no id"))
+		return nil, c.unusable(resp, errors.New("it has no ID"))
 	}
 	return &out, nil
 }
@@ -262,7 +262,7 @@ func (c *Client) unusable(resp *transport.Response, cause error) error {
 
 func checkID(id string) error {
 	if err := naming.CheckID(id); err != nil {
-		return fmt.Errorf("%w: the id %w", ErrInvalidArgument, err)
+		return fmt.Errorf("%w: the ID %w", ErrInvalidArgument, err)
 	}
 	return nil
 }

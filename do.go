@@ -23,15 +23,15 @@ import (
 // [CheckResponse] to turn the status into an error. It first makes the retries that the
 // method allows: POST and PATCH are retried like [Client.Create], other methods like
 // [Client.Get]. If a DELETE succeeds but its response is lost, the response is that of the next
-// attempt, usually a 404. If repeating a POST or a PATCH is safe, as for a search, say so as to
-// net/http: set the header Idempotency-Key, which is not sent if its list of values is empty. A
-// body that was read, and has no GetBody, is not sent again. The body of the response is in
-// memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
+// attempt, usually a 404. If repeating a POST or a PATCH is safe, as for a search, set the
+// header Idempotency-Key, as for net/http; it is not sent if its list of values is empty. A
+// request whose body was read, and has no GetBody, is not retried. The body of the response is
+// in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
-// token reaches another host. Any other error is an [*Error]: no complete response was received,
-// the context ended, or the token request failed, which has the Operation Token. It matches
-// [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
+// token reaches another host. Any other error is an [*Error], which means that no complete
+// response was received, the context ended, or the token request failed (then its Operation is
+// Token). It matches [ErrOutcomeUnknown] if the service may have carried out a POST or a PATCH.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil {
 		return nil, fmt.Errorf("%w: the request has no URL", ErrInvalidArgument)

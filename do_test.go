@@ -313,7 +313,7 @@ func TestDoEmptyMethod(t *testing.T) {
 	req.Method = ""
 	resp, err := c.Do(req)
 	require.NoError(t, err)
-	require.EqualError(t, customizers.CheckResponse(resp), "customizers: GET /x: 404 Not Found (tracking id t; after 2 attempts)")
+	require.EqualError(t, customizers.CheckResponse(resp), "customizers: GET /x: 404 Not Found (tracking ID t; after 2 attempts)")
 	for _, a := range r.attempts {
 		assert.Equal(t, http.MethodGet, a.Method)
 	}

@@ -1,5 +1,7 @@
-// Package customizers is a client for the connector customizers of SailPoint Identity
-// Security Cloud: list, create, get, update, delete, and create a version.
+// Package customizers is a client for SailPoint connector customizers: it lists, creates, gets,
+// updates and deletes them, and creates versions. A connector customizer is code that SailPoint
+// Human Fabric (formerly Identity Security Cloud) runs before and after the operations of a SaaS
+// connector.
 //
 //	client, err := customizers.NewFromEnv()
 //	if err != nil {
@@ -20,10 +22,12 @@
 // [New] takes [ClientCredentials], such as a personal access token, or any other
 // [TokenSource]; [NewFromEnv] reads the settings of SailPoint's own tools. The client
 // fetches a token when it first needs one, shares it between goroutines, and renews it
-// shortly before it expires. If the service refuses a token, the client fetches a new one
-// once. The token needs the scope sp:connector:read for [Client.List], [Client.Pages],
-// [Client.All], [Client.Get] and [Client.GetByName], and sp:connector:manage for the other
-// operations. Its user needs the level ORG_ADMIN.
+// shortly before it expires. If the service rejects a token, the client fetches a new one
+// once. The token's user needs the user level ORG_ADMIN, and the token needs the scopes
+//
+//   - sp:connector:read for [Client.List], [Client.Pages], [Client.All], [Client.Get] and
+//     [Client.GetByName];
+//   - sp:connector:manage for the other operations.
 //
 // # Errors
 //
@@ -44,17 +48,17 @@
 // connections, with at most 4 attempts in all: see [RetryPolicy]. A create, of a customizer
 // or a version, is retried only if the service cannot have acted on it. Otherwise the error
 // is [ErrOutcomeUnknown]. A budget keeps retries from making an outage worse: see
-// [WithRetry]. An attempt that stalls is cancelled: see [WithHTTPClient].
+// [WithRetry]. An attempt that stalls is canceled: see [WithHTTPClient].
 //
 // # Rate limit
 //
-// The service allows 100 requests in 10 seconds per client ID and API version. A client
-// stays within this limit, and sends nothing during the Retry-After of a 429. Programs with
-// the same client ID share its limit: see [WithRateLimit] and [WithRateLimiter].
+// By default, the service allows 100 requests in 10 seconds per client ID and API version. A
+// client stays within this limit, and sends nothing during the Retry-After of a 429. Programs
+// with the same client ID share its limit: see [WithRateLimit] and [WithRateLimiter].
 //
 // # Lists
 //
-// [Client.All] reads a list of any length in constant memory. It misses no record, even if
+// [Client.All] reads a list of any length in constant memory. It misses no customizer, even if
 // others are created and deleted meanwhile. [Client.Pages] does the same page by page, and
 // [Client.List] returns one page. [Client.GetByName] looks up a name.
 //
@@ -73,14 +77,14 @@
 //   - [github.com/connector-customizers/customizers/customizerstest] provides a fake tenant
 //     for tests.
 //   - [github.com/connector-customizers/customizers/api] holds the types, request builders and
-//     client that are generated from the contract. It follows the generator, without a promise
-//     of stability.
-//   - The command github.com/connector-customizers/customizers/cmd/customizers does all of it
-//     from a shell.
+//     client that are generated from the contract. It follows its generator, so any release may
+//     change it.
+//   - The command github.com/connector-customizers/customizers/cmd/customizers does all of
+//     this from a shell.
 //
 // # Sources
 //
 // Facts about the service come from SailPoint's published API specification and
-// documentation (https://developer.sailpoint.com/docs/api/). Where a comment says "seen in
-// use" or "clients in use", they come from other clients.
+// documentation (https://developer.sailpoint.com/docs/api/). Where a comment says
+// "observed" or "existing clients", they come from other clients.
 package customizers

@@ -54,9 +54,9 @@ var (
 )
 
 // An Error is the failure of a call with valid arguments. It matches the sentinel of its
-// Operation and StatusCode, and whatever Err matches. Some statuses, such as 409, have no
-// sentinel. A test can therefore make one: &Error{StatusCode: 404} matches [ErrNotFound], and
-// &Error{Err: ErrOutcomeUnknown} matches [ErrOutcomeUnknown].
+// Operation and StatusCode, although some statuses, such as 409, have none. It also matches
+// whatever Err matches, so a test can make any error: &Error{StatusCode: 404} matches
+// [ErrNotFound], and &Error{Err: ErrOutcomeUnknown} matches [ErrOutcomeUnknown].
 //
 // An Error of a client never contains a token, a client secret of at least four bytes, or
 // archive content. [redacted] replaces a secret, also one in JSON escapes, percent-encoding,
@@ -83,9 +83,9 @@ type Error struct {
 	RetryAfter time.Duration // wait that the service or the rate limit asks for; 0 if unknown
 	Attempts   int           // number of requests sent
 
-	// Err has the causes, such as the error of the connection or of the context, and those of
-	// ErrConnection, ErrOutcomeUnknown and ErrRateLimited that the status doesn't tell. It may
-	// be nil.
+	// Err wraps the causes: the error of the connection or of the context, and [ErrConnection],
+	// [ErrOutcomeUnknown] or [ErrRateLimited] if the status alone does not imply them. It may be
+	// nil.
 	Err error
 
 	problem string // empty if the status says it all
@@ -203,8 +203,8 @@ func (e *Error) Error() string {
 		}
 	}
 	note(e.DetailCode != "", "detail code %s", oneLine(e.DetailCode))
-	note(e.TrackingID != "", "tracking id %s", oneLine(e.TrackingID))
-	note(e.TrackingID == "" && e.RequestID != "", "request id %s", oneLine(e.RequestID))
+	note(e.TrackingID != "", "tracking ID %s", oneLine(e.TrackingID))
+	note(e.TrackingID == "" && e.RequestID != "", "request ID %s", oneLine(e.RequestID))
 	note(e.Attempts > 1, "after %d attempts", e.Attempts)
 	note(e.reason != "", "%s", oneLine(e.reason))
 	note(e.Intermediary && e.reason == "", "something in front of the tenant sent this response, such as a proxy, a firewall or an IP allow list")

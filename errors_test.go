@@ -65,14 +65,14 @@ func TestErrorBodies(t *testing.T) {
 				DetailCode: "404 Not found", TrackingID: "tr",
 				Messages: []customizers.Message{{Locale: "en-US", LocaleOrigin: "DEFAULT", Text: "Not there."}}, Causes: text("Deleted."),
 			},
-			"GET /v2024/connector-customizers/x: 404 Not Found: Not there.: Deleted. (detail code 404 Not found; tracking id tr)",
+			"GET /v2024/connector-customizers/x: 404 Not Found: Not there.: Deleted. (detail code 404 Not found; tracking ID tr)",
 		},
 		"unknown values": {
 			"", `{"messages":[{"localeOrigin":"MOON","text":"A"}],"new":{"a":1}}`,
 			customizers.Error{Messages: []customizers.Message{{LocaleOrigin: "MOON", Text: "A"}}}, "404 Not Found: A",
 		},
 		"a field of another type": {
-			"", `{"detailCode":404,"trackingId":"tr","messages":[{"text":"A"}]}`, customizers.Error{TrackingID: "tr", Messages: text("A")}, "A (tracking id tr)",
+			"", `{"detailCode":404,"trackingId":"tr","messages":[{"text":"A"}]}`, customizers.Error{TrackingID: "tr", Messages: text("A")}, "A (tracking ID tr)",
 		},
 		"gateway error":         {"", `{"error":"JWT validation failed"}`, customizers.Error{Messages: text("JWT validation failed")}, "JWT validation failed"},
 		"gateway error, object": {"", `{"error":{"reason":"odd"}}`, customizers.Error{Messages: text(`{"reason":"odd"}`)}, `{"reason":"odd"}`},
@@ -281,7 +281,7 @@ func TestErrorOfTheLastAttempt(t *testing.T) {
 			assert.ErrorContains(t, err, s)
 		}
 	}
-	require.ErrorContains(t, get(t, 409, "", "SLPT-Request-ID", "r-1"), "request id r-1", "without a tracking ID")
+	require.ErrorContains(t, get(t, 409, "", "SLPT-Request-ID", "r-1"), "request ID r-1", "without a tracking ID")
 }
 
 // If the body is truncated, the error still has the status.

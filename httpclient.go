@@ -16,7 +16,7 @@ import (
 //
 // It is a copy of [http.DefaultTransport] with these changes:
 //
-//   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http sends some requests again on its
+//   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http repeats some requests on its
 //     own, even a create that the service may have carried out, and keeps using a connection
 //     that has died silently. At the service's limit of ten requests a second, HTTP/2 would not
 //     be faster;
@@ -27,9 +27,9 @@ import (
 //     the service has just closed has an unknown outcome;
 //   - if a proxy refuses to connect, the error names the proxy and its status.
 //
-// Each call looks at [http.DefaultTransport] again, and so does [New]. While that is the same
-// [*http.Transport], they return the same copy, so clients share connections: do not change it.
-// If it is anything else, such as a test's mock, they return it as it is.
+// As long as [http.DefaultTransport] is the same [*http.Transport], every call returns the same
+// copy, which [New] uses too, so that clients share connections: do not change it. If
+// [http.DefaultTransport] is anything else, such as a test's mock, it is used unchanged.
 func DefaultTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {

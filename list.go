@@ -134,7 +134,7 @@ func (p *page) decode(data []byte) error {
 
 func (p page) check(i int) error {
 	if err := naming.CheckID(p[i].ID); err != nil {
-		return fmt.Errorf("customizer %d: the id %w", i, err)
+		return fmt.Errorf("customizer %d: the ID %w", i, err)
 	}
 	return nil
 }

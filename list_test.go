@@ -149,13 +149,13 @@ func TestListBody(t *testing.T) {
 	for name, tt := range map[string]struct{ body, want string }{
 		"null":                {"null", "null instead of a list"},
 		"object":              {`{"id":"1"}`, "it is a JSON object"},
-		"no id":               {`[{"id":"1"},{"name":"n"}]`, "customizer 1: the id is empty"},
-		"null element":        {`[null]`, "customizer 0: the id is empty"},
-		"line break in an id": {`[{"id":"1"},{"id":"2\n3"}]`, `customizer 1: the id "2\n3" has white space or control characters`},
-		"control character":   {`[{"id":"\u009b2J"}]`, `customizer 0: the id "\u009b2J" has white space or control characters`},
-		"slash in an id":      {`[{"id":"../x"}]`, `customizer 0: the id "../x" has a slash`},
+		"no id":               {`[{"id":"1"},{"name":"n"}]`, "customizer 1: the ID is empty"},
+		"null element":        {`[null]`, "customizer 0: the ID is empty"},
+		"line break in an id": {`[{"id":"1"},{"id":"2\n3"}]`, `customizer 1: the ID "2\n3" has white space or control characters`},
+		"control character":   {`[{"id":"\u009b2J"}]`, `customizer 0: the ID "\u009b2J" has white space or control characters`},
+		"slash in an id":      {`[{"id":"../x"}]`, `customizer 0: the ID "../x" has a slash`},
 		"number for a name":   {`[{"id":"1","name":5}]`, "name is a JSON number"},
-		"long id":             {`[{"id":"` + strings.Repeat("x ", 1<<20) + `"}]`, "customizer 0: the id"},
+		"long id":             {`[{"id":"` + strings.Repeat("x ", 1<<20) + `"}]`, "customizer 0: the ID"},
 	} {
 		for size, body := range map[string]string{"small": tt.body, "large": large + tt.body} {
 			_, err := clientOver(t, respond(200, body)).List(t.Context(), customizers.ListOptions{})

@@ -80,16 +80,16 @@ func WithAPIVersion(v APIVersion) Option {
 // uploads; use contexts to limit whole calls. The Jar and CheckRedirect of c are ignored: the
 // client keeps no cookies and follows no redirects. A custom [http.Transport] should set
 // ExpectContinueTimeout, as [http.DefaultTransport] does. Without it, a large upload doesn't
-// wait for 100 Continue, and an early refusal can be lost with the connection.
+// wait for 100 Continue, and an early rejection can be lost with the connection.
 //
 // The default is a client with [DefaultTransport] and no Timeout. Whatever the client, an
 // attempt is canceled if no data is sent or received for two minutes. An attempt that can be
 // repeated and is not an upload is canceled if it has no response after 60 seconds, and retried.
 //
-// The Transport gets no GetBody, so that it can't send a request again on its own. Retries are
-// up to the client, which knows whether a create may be repeated. A failed connection proves
-// that nothing was sent only if the Transport supports [net/http/httptrace], as
-// [http.Transport] and wrappers of it do. The client goes by the type of the error otherwise.
+// The Transport gets no GetBody, so that it can't repeat a request on its own. Retries are up to
+// the client, which knows whether a create may be repeated. A failed connection proves that
+// nothing was sent only if the Transport supports [net/http/httptrace], as [http.Transport] and
+// wrappers of it do. With any other Transport, the client relies on the type of the error.
 //
 // [DefaultTransport] speaks HTTP/1.1 only, for the reasons given there. A Transport that speaks
 // HTTP/2 should detect dead connections with pings, for example with SendPingTimeout set to 30
@@ -172,7 +172,8 @@ func WithRateLimiter(l RateLimiter) Option {
 //   - "customizers: request will be retried", at level Warn: operation, method, path,
 //     attempt, wait and error;
 //   - "customizers: endpoint is deprecated; see WithAPIVersion", at level Warn, once per
-//     operation after a response with X-Deprecated: operation, method and path.
+//     operation after a response that reports a deprecation: operation, method, path, and if
+//     sent x_deprecated, deprecation, sunset and link.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error {
 		if l == nil {

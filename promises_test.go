@@ -317,7 +317,7 @@ func TestPromiseRateLimit(t *testing.T) {
 	}
 }
 
-func TestPromiseIDIsCheckedFirst(t *testing.T) {
+func TestPromiseIDsAreValidatedFirst(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
 	c := srv.Client()
@@ -375,7 +375,7 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 	}
 }
 
-func TestPromiseErrorIsNotTheEnd(t *testing.T) {
+func TestPromiseListErrorsAreReported(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
 		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},

@@ -2,7 +2,7 @@
 
 package customizers
 
-// Version is a version of a customizer. A field that the service left out is zero,
+// Version is a version of a customizer. A field that the service omits is zero,
 // except for CustomizerID, which [Client.CreateVersion] always sets.
 type Version struct {
 	// CustomizerID identifies the customizer.
@@ -18,13 +18,13 @@ type Version struct {
 	Created Timestamp `json:"created,omitempty,omitzero"`
 }
 
-// Customizer is a connector customizer. A field that the service left out is zero.
+// Customizer is a connector customizer. A field that the service omits is zero.
 // [encoding/json] reads and writes the service's own form; see [Timestamp].
 type Customizer struct {
 	// ID identifies the customizer.
 	ID string `json:"id,omitempty,omitzero"`
 
-	// Name is the customizer's name; the service may have several of one name.
+	// Name is the customizer's name
 	Name string `json:"name,omitempty,omitzero"`
 
 	// ImageVersion is the number of the newest version; 0 before the first.

@@ -14,7 +14,7 @@ type CreateRequest struct {
 // An UpdateRequest describes a change to a customizer.
 type UpdateRequest struct {
 	// Name is the new name; it is required. The published specification calls the name
-	// immutable, yet it is the only field of an update, and clients in use rename customizers
+	// immutable, yet it is the only field of an update, and existing clients rename customizers
 	// with it. Some tenants ignore the change, so compare it with the name in the response.
 	Name string
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/connector-customizers/customizers"
@@ -41,4 +43,26 @@ func Example() {
 	// GET /v2024/connector-customizers 200
 	// GET /v2024/connector-customizers 200
 	// GET /v2024/connector-customizers 200
+}
+
+// In a bubble of testing/synctest, the clock jumps ahead as soon as every goroutine waits, so a
+// Retry-After of 50 seconds takes no time.
+func ExampleWithoutSocket() {
+	var t *testing.T // the test's
+	synctest.Test(t, func(t *testing.T) {
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket(), customizerstest.WithCustomizerCount(1))
+		defer srv.Close()
+		srv.Inject(customizerstest.Fault{
+			Status: http.StatusTooManyRequests,
+			Header: http.Header{"Retry-After": {"50"}},
+		})
+
+		start := time.Now()
+		if _, err := srv.Client().List(t.Context(), customizers.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 50*time.Second {
+			t.Errorf("List took %v, less than the Retry-After", took)
+		}
+	})
 }

@@ -41,7 +41,7 @@ type Fault struct {
 	Times     int       // number of requests to fail; 0 means 1, negative means all
 
 	Delay       time.Duration // wait before anything else
-	ExpireToken bool          // refuse the request's token from now on
+	ExpireToken bool          // reject the request's token from now on
 
 	Apply      bool        // carry out the request, then fail it
 	Status     int         // response status

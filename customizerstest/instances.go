@@ -105,7 +105,7 @@ type patchOperation struct {
 	Value    *string
 }
 
-// apply applies op to c, or returns the reason to refuse it. It accepts a replace if nothing is
+// apply applies op to c, or returns the reason to reject it. It accepts a replace if nothing is
 // linked yet, as SailPoint's clients send one.
 func (t *tenant) apply(op patchOperation, c *Instance) (problem string) {
 	switch {

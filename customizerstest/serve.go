@@ -269,7 +269,7 @@ func (r *response) Header() http.Header         { return r.header }
 func (r *response) WriteHeader(status int)      { r.status = status }
 func (r *response) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// truncate returns the bytes of the body to send, and reports whether some are left out.
+// truncate returns the bytes of the body to send, and reports whether some are omitted.
 func (r *response) truncate() (body []byte, truncated bool) {
 	if r.truncateAt > 0 && r.truncateAt < r.body.Len() {
 		return r.body.Bytes()[:r.truncateAt], true
@@ -341,7 +341,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// serviceErrors holds the detail codes and texts that the service documents.
+// serviceErrors holds the detail codes and messages that the service documents.
 var serviceErrors = map[int][2]string{
 	http.StatusBadRequest:          {"400.1 Bad Request Content", "The request was syntactically correct but its content is semantically invalid."},
 	http.StatusForbidden:           {"403 Forbidden", "The server understood the request but refuses to authorize it."},

@@ -1,7 +1,6 @@
-// Package customizerstest provides a fake tenant of SailPoint Identity Security Cloud for
-// tests, as net/http/httptest provides a fake web server. It has the six operations on
-// connector customizers, connector instances and their logs, the token endpoint and
-// oauth/info.
+// Package customizerstest provides a fake SailPoint tenant for tests, as net/http/httptest
+// provides a fake web server. It has the six operations on connector customizers, connector
+// instances and their logs, the token endpoint and oauth/info.
 //
 //	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
 //	defer srv.Close()
@@ -302,7 +301,7 @@ func WithCreateStatus(status int) Option { return func(c *config) { c.createStat
 func WithListener(l net.Listener) Option { return func(c *config) { c.listener = l } }
 
 // WithTLS serves HTTPS, and offers HTTP/2 like the service. The clients of [Server.Client] trust
-// the certificate and speak HTTP/1.1, as a client of [customizers.New] does. Other clients must be
-// told to trust [Server.Certificate], which is for 127.0.0.1, ::1 and example.com. WithTLS has no
-// effect with [WithoutSocket].
+// the certificate and speak HTTP/1.1, as a client of [customizers.New] does. Other clients must
+// trust [Server.Certificate], which is for 127.0.0.1, ::1 and example.com. WithTLS has no effect
+// with [WithoutSocket].
 func WithTLS() Option { return func(c *config) { c.tls = true } }

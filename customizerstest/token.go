@@ -131,7 +131,7 @@ func (i *issuer) issue(clientID string) string {
 	return raw
 }
 
-// check returns the token raw, or the reason to refuse it.
+// check returns the token raw, or the reason to reject it.
 func (i *issuer) check(raw string) (t token, problem string) {
 	if raw == "" {
 		return token{}, "JWT is missing"

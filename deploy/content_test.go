@@ -49,14 +49,14 @@ func TestRunChangedArchive(t *testing.T) {
 		says                  string
 		version               int64
 	}{
-		"before the upload":         {before: second, says: "), which was at version 1: the archive changed", version: 1},
+		"before the upload":         {before: second, says: ", at version 1): the archive changed", version: 1},
 		"during the upload":         {during: second, says: "version 2 of hr-feed (", version: 2},
 		"and back":                  {during: second, after: first, says: "version 2 of hr-feed (", version: 2},
-		"truncated":                 {during: first[:10], says: "), which was at version 1: ", version: 1},
+		"truncated":                 {during: first[:10], says: ", at version 1): ", version: 1},
 		"after the upload":          {after: second, version: 2},
 		"to the same, with a retry": {during: first, version: 2},
 		"to another, with a retry":  {during: second, says: "version 2 of hr-feed (", version: 2},
-		"to nothing, before":        {before: []byte{}, says: "), which was at version 1: ", version: 1},
+		"to nothing, before":        {before: []byte{}, says: ", at version 1): ", version: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

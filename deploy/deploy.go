@@ -55,8 +55,8 @@ type Options struct {
 	// for the endpoints.
 	Link []string
 
-	// AllowMissingIndex allows an archive without index.js at its root. The service would not run
-	// it.
+	// AllowMissingIndex allows an archive without index.js at its root, for example one that
+	// holds only a .jar for a JDBC source. The other checks still apply.
 	AllowMissingIndex bool
 
 	// DryRun makes Run change nothing. The result reports what a run would do.
@@ -68,12 +68,12 @@ type Options struct {
 type Result struct {
 	Customizer    customizers.Customizer `json:"customizer"`           // after the run
 	Created       bool                   `json:"created"`              // whether the customizer is new
-	Uploaded      bool                   `json:"uploaded"`             // false if the newest version has this content
+	Uploaded      bool                   `json:"uploaded"`             // false if the newest version already had this content
 	Linked        []instances.Instance   `json:"linked,omitzero"`      // instances that were not linked to the customizer before
 	OldVersion    int64                  `json:"oldVersion"`           // 0 if there was no version
 	NewVersion    int64                  `json:"newVersion"`           // OldVersion if nothing was uploaded
 	ContentSHA256 string                 `json:"contentSHA256"`        // of the content, see Digest
-	Skipped       []string               `json:"skipped,omitzero"`     // names at the top of the folder that were left out
+	Skipped       []string               `json:"skipped,omitzero"`     // names at the top of the folder that were skipped
 	Warning       string                 `json:"warning,omitzero"`     // why the service may not run the content
 	RecordError   string                 `json:"recordError,omitzero"` // why Options.Record was not read or written; then the next run uploads again
 
@@ -97,9 +97,9 @@ var (
 //
 // The customizer is the ID of an existing one, or a name. If no customizer has the name, Run
 // creates one. The name must be one that [customizers.Client.Create] accepts. If Create would
-// refuse the name of an existing customizer, use its ID. Run never deletes anything, and sends at most one
-// create. If its outcome is unknown, Run looks for the customizer for 30 seconds; after a 400
-// or 409, it looks once. If two programs deploy the same new name at the same time, they may
+// reject the name of an existing customizer, use its ID. Run never deletes anything, and sends
+// at most one create. If its outcome is unknown, Run looks for the customizer for 30 seconds;
+// after a 400 or 409, it looks once. If two programs deploy the same new name at the same time, they may
 // create two customizers.
 //
 // A name that another customizer has in another Unicode form, such as "Zürich" with a combining
@@ -108,14 +108,14 @@ var (
 // the name would create another customizer.
 //
 // The path is that of a zip file or a folder. Run zips a folder; with the same version of Go,
-// the same names and contents give the same bytes on every system. It leaves out zip files
-// and dot files at the top of the folder, and lists them in Result.Skipped. It returns an
+// the same names and contents give the same bytes on every system. It skips zip files and
+// dot files at the top of the folder, and lists them in Result.Skipped. It returns an
 // error for a link to a folder or out of the folder, for every archive that [Digest] returns
 // an error for, and for one without index.js at its root, or with an empty one: see
 // Options.AllowMissingIndex.
 //
-// The service may show a new customizer or version after a delay. Run repeats a request of its
-// own for Options.Timeout while the response is a 404.
+// The service may show a new customizer or version after a delay. While a
+// request gets a 404 because of that, Run repeats it for up to Options.Timeout.
 //
 // Run returns an error that matches
 //
@@ -128,10 +128,10 @@ var (
 //   - [ErrVersionNotVisible] if the service does not show the uploaded version in time;
 //   - [ErrArchiveChanged] if the zip file changed during the run.
 //
-// Other errors are the client's, or those of the folder for temporary files. It is safe to run
-// again after any error except the one about another name: the record has the ID of a customizer
-// that the list does not show yet. Without a record, wait until the list shows it. If the upload
-// succeeded and a link failed, Run returns both the result and the error.
+// Other errors come from the client, or from the folder for temporary files. It is safe to run
+// again after any error except the one about another name, because the record has the ID of a
+// customizer that the list does not show yet. Without a record, wait until the list shows it. If
+// the upload succeeded and a link failed, Run returns both the result and the error.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage. A dry run needs only
 // sp:connector:read. The client's retries apply to each request.
@@ -235,7 +235,7 @@ func (d *deployer) upload(ctx context.Context, c *customizers.Customizer, conten
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("uploading to %s (%s), which was at version %d: %w", c.Name, c.ID, c.ImageVersion, err)
+		return nil, fmt.Errorf("uploading to %s (%s, at version %d): %w", c.Name, c.ID, c.ImageVersion, err)
 	}
 	if err := content.Verify(ctx); err != nil {
 		return nil, fmt.Errorf("version %d of %s (%s) was uploaded, but is not the archive that was checked: %w", max(v.Version, c.ImageVersion+1), c.Name, c.ID, err)

@@ -154,7 +154,7 @@ func TestRunWithAnID(t *testing.T) {
 	})
 }
 
-func TestRunDry(t *testing.T) {
+func TestDryRun(t *testing.T) {
 	t.Parallel()
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
@@ -232,7 +232,7 @@ func TestRunWithNormalizedName(t *testing.T) {
 	}
 }
 
-// A service may refuse the name of a customizer that the list did not show.
+// A service may reject the name of a customizer that the list did not show.
 func TestRunRefusedCreate(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -304,7 +304,7 @@ func TestRunWithFaults(t *testing.T) {
 		"create is refused":                      {customizerstest.Create, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused":                        {customizerstest.List, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
 		"list is refused after the create":       {customizerstest.List, customizerstest.Fault{Skip: 1, Status: 403}, customizers.ErrForbidden, ") was created, but nothing was uploaded: "},
-		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrBadRequest, ", which was at version 0: "},
+		"upload is refused":                      {customizerstest.CreateVersion, customizerstest.Fault{Status: 400}, customizers.ErrBadRequest, ", at version 0): "},
 		"upload does not find it yet":            {customizerstest.CreateVersion, customizerstest.Fault{Status: 404}, nil, ""},
 		"upload is cut after the service acted":  {customizerstest.CreateVersion, customizerstest.Fault{Reset: true, Apply: true}, customizers.ErrOutcomeUnknown, "uploading to hr-feed ("},
 		"the new version can't be read":          {customizerstest.Get, customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "version 1 of hr-feed ("},
@@ -412,7 +412,7 @@ func TestRunInvalidArguments(t *testing.T) {
 		"two.zip": strings.Repeat(string(zipOf(t, zip.Store, "index.js", "1")), 2)})
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
 		"blank name":           {" ", simple(t), "", "name is blank"},
-		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has white space or invisible characters at its ends`},
+		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has leading or trailing white space or invisible characters`},
 		"control characters":   {"hr\x00feed", simple(t), "", `name "hr\x00feed" has control characters`},
 		"no such path":         {"a", filepath.Join(files, "none"), "", "none"},
 		"a device":             {"a", os.DevNull, "", "neither a file nor a folder"},
@@ -420,8 +420,8 @@ func TestRunInvalidArguments(t *testing.T) {
 		"an unsafe archive":    {"a", filepath.Join(files, "unsafe.zip"), "", `unsafe.zip: "../evil.js" in the archive has an unsafe name`},
 		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
 		"bidi control":         {"hr\u202efeed", simple(t), "", `name "hr\u202efeed" has invisible characters`},
-		"a byte order mark":    {"\ufeffhr-feed", simple(t), "", `name "\ufeffhr-feed" has white space or invisible characters at its ends`},
-		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.jsonl"), "deployed.jsonl is not a record of deployments (delete it, or name another file)"},
+		"a byte order mark":    {"\ufeffhr-feed", simple(t), "", `name "\ufeffhr-feed" has leading or trailing white space or invisible characters`},
+		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.jsonl"), "deployed.jsonl is not a deployment record (delete it, or name another file)"},
 		"a folder as a record": {"a", simple(t), files, "is not a file"},
 		"a device as a record": {"a", simple(t), os.DevNull, "is not a file"},
 		"an empty index.js":    {"a", folder(t, map[string]string{"index.js": ""}), "", "is empty"},

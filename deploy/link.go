@@ -63,7 +63,7 @@ func link(ctx context.Context, client Client, all []instances.Instance, c *custo
 				return true, err
 			})
 			if err != nil {
-				return linked, fmt.Errorf("linking %s (%s) to %s (%s), which is at version %d: %w", i.Name, i.ID, c.Name, c.ID, c.ImageVersion, err)
+				return linked, fmt.Errorf("linking %s (%s) to %s (%s, at version %d): %w", i.Name, i.ID, c.Name, c.ID, c.ImageVersion, err)
 			}
 			i = *changed
 		}

@@ -63,7 +63,7 @@ func readRecord(path string) (*record, error) {
 	}
 	cutOff := r.unended && bytes.HasPrefix(data, []byte(`{"id":`)[:min(len(data), 6)]) && !bytes.Contains(data, []byte("\n")) // the first line
 	if len(r.past) == 0 && len(bytes.TrimSpace(data)) > 0 && !cutOff {
-		return nil, fmt.Errorf("%s is not a record of deployments (delete it, or name another file)", path)
+		return nil, fmt.Errorf("%s is not a deployment record (delete it, or name another file)", path)
 	}
 	return r, nil
 }

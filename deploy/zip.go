@@ -31,7 +31,7 @@ func (c *content) zip(ctx context.Context, folder string, opts Options) error {
 	}
 	names, skipped, err := list(ctx, root, opts.Record)
 	if err == nil && len(names) == 0 {
-		err = errors.New("no files to deploy (*.zip and dot files at the top of a folder are left out)")
+		err = errors.New("no files to deploy (*.zip and dot files at the top of a folder are skipped)")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", folder, err)
@@ -78,7 +78,7 @@ func checkIndex(root *os.Root, folder string) error {
 	return archive.NoIndex(folder, true, names)
 }
 
-// list returns the files to zip, and the names at the top of the folder that are left out: dot
+// list returns the files to zip, and the names at the top of the folder that are skipped: dot
 // files, and zip files, because npm run pack-zip writes one next to index.js.
 func list(ctx context.Context, root *os.Root, record string) (names, skipped []string, err error) {
 	recordInfo, _ := os.Stat(record) // the record may be in the folder
@@ -99,13 +99,13 @@ func list(ctx context.Context, root *os.Root, record string) (names, skipped []s
 		info, err := root.Stat(name) // fails for a link out of the folder
 		switch {
 		case err != nil && d.Type()&fs.ModeSymlink != 0:
-			return fmt.Errorf("%s links to nothing, or out of the folder", name)
+			return fmt.Errorf("the symbolic link %s is broken or leads out of the folder", name)
 		case err != nil:
 			return err
 		case os.SameFile(info, recordInfo):
 			return nil
 		case !info.Mode().IsRegular():
-			return fmt.Errorf("%s is not a file, or links to a folder", name)
+			return fmt.Errorf("%s is not a regular file, or is a link to a folder", name)
 		}
 		names = append(names, name)
 		return nil

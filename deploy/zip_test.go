@@ -103,7 +103,7 @@ func TestFolderSkips(t *testing.T) {
 
 	_, _, err = deployFolder(t, folder(t, map[string]string{"hr-feed-0.1.0.zip": "an archive"}), "")
 	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
-	assert.ErrorContains(t, err, "no files to deploy (*.zip and dot files at the top of a folder are left out)")
+	assert.ErrorContains(t, err, "no files to deploy (*.zip and dot files at the top of a folder are skipped)")
 }
 
 func TestFolderWithLinks(t *testing.T) {
@@ -115,11 +115,11 @@ func TestFolderWithLinks(t *testing.T) {
 	for name, tt := range map[string]struct{ target, says string }{
 		"to a file inside":   {"index.js", ""},
 		"inside, through ..": {"lib/../index.js", ""},
-		"to a file outside":  {filepath.Join(outside, "secret"), "link links to nothing, or out of the folder"},
-		"upwards":            {"../" + filepath.Base(outside) + "/secret", "link links to nothing, or out of the folder"},
-		"to nothing":         {"none", "link links to nothing, or out of the folder"},
+		"to a file outside":  {filepath.Join(outside, "secret"), "the symbolic link link is broken or leads out of the folder"},
+		"upwards":            {"../" + filepath.Base(outside) + "/secret", "the symbolic link link is broken or leads out of the folder"},
+		"to nothing":         {"none", "the symbolic link link is broken or leads out of the folder"},
 		"to itself":          {"link", "link"},
-		"to a folder inside": {"lib", "link is not a file, or links to a folder"},
+		"to a folder inside": {"lib", "link is not a regular file, or is a link to a folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +138,7 @@ func TestFolderWithLinks(t *testing.T) {
 	}
 }
 
-// A folder of a project, or one that holds the archive, is refused before anything is zipped:
+// A folder of a project, or one that holds the archive, is rejected before anything is zipped:
 // the error names what to deploy.
 func TestFolderWithoutIndexJS(t *testing.T) {
 	t.Parallel()

@@ -4,11 +4,10 @@
 //	all, err := instances.List(ctx, client)
 //	linked, err := instances.Link(ctx, client, customizer.ID, all[0].ID)
 //
-// SailPoint lists the endpoints, /beta/connector-instances and /beta/platform-logs, but
-// publishes no schema for them. Its CLI and its extension for VS Code use them, and this
-// package sends the same requests. SailPoint may change the endpoints without notice. The
-// scopes named here are those of the customizer endpoints, because the scopes of these are not
-// documented.
+// SailPoint lists the endpoints, /beta/connector-instances and /beta/platform-logs, but publishes
+// no schema for them. Its CLI and its extension for VS Code use them, and this package sends the
+// same requests. SailPoint may change the endpoints without notice. Their scopes are not
+// documented, so the scopes named here are those of the customizer endpoints.
 //
 // # Errors
 //
@@ -62,7 +61,7 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 			return errors.New("null instead of a list")
 		}
 		if i := slices.IndexFunc(all, func(i Instance) bool { return i.ID == "" }); i >= 0 {
-			return fmt.Errorf("record %d has no id", i)
+			return fmt.Errorf("instance %d has no ID", i)
 		}
 		return nil
 	})
@@ -90,7 +89,7 @@ func noEndpoint(what string, err error) error {
 // before it returns [customizers.ErrBadRequest]. It is safe to repeat Link.
 func Link(ctx context.Context, doer Doer, customizerID, instanceID string) (*Instance, error) {
 	if err := naming.CheckID(customizerID); err != nil {
-		return nil, fmt.Errorf("%w: the customizer's id %w", customizers.ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: the customizer's ID %w", customizers.ErrInvalidArgument, err)
 	}
 	return patch(ctx, doer, instanceID, customizerID, operation{Op: "replace", Path: "/connectorCustomizerId", Value: customizerID})
 }
@@ -111,7 +110,7 @@ type operation struct {
 // patch applies op to an instance, and checks that the given customizer is linked afterwards.
 func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op operation) (*Instance, error) {
 	if err := naming.CheckID(instanceID); err != nil {
-		return nil, fmt.Errorf("%w: the instance's id %w", customizers.ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: the instance's ID %w", customizers.ErrInvalidArgument, err)
 	}
 	done := func(i Instance) bool {
 		return strings.EqualFold(i.ID, instanceID) && strings.EqualFold(i.CustomizerID, customizerID)

@@ -119,7 +119,7 @@ func TestListFails(t *testing.T) {
 		"no body":          {customizerstest.Fault{Status: 200}, nil, "unexpected body (0 bytes"},
 		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "null instead of a list"},
 		"object":           {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
-		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "record 1 has no id"},
+		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "instance 1 has no ID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +200,7 @@ func TestInvalidArguments(t *testing.T) {
 			got, err := call(t.Context(), doer)
 			assert.Nil(t, got)
 			require.ErrorIs(t, err, customizers.ErrInvalidArgument, "%q", id)
-			assert.ErrorContains(t, err, []string{"the instance's id", "the instance's id", "the customizer's id"}[i], "%q", id)
+			assert.ErrorContains(t, err, []string{"the instance's ID", "the instance's ID", "the customizer's ID"}[i], "%q", id)
 		}
 	}
 	_, err := instances.List(nil, doer) //nolint:staticcheck // a nil context

@@ -1,6 +1,5 @@
-// Command customizers lists, creates, changes and deploys the connector customizers of
-// SailPoint Identity Security Cloud. It also serves a sandbox tenant. See customizers
-// --help.
+// Command customizers lists, creates, changes and deploys SailPoint connector customizers, and
+// serves a sandbox tenant. See customizers --help.
 package main
 
 import "github.com/connector-customizers/customizers/internal/cli"

@@ -38,7 +38,7 @@ type File struct {
 	next int64
 }
 
-// Open opens and checks the named archive. It refuses anything but a regular file: opening a
+// Open opens and checks the named archive. It rejects anything but a regular file: opening a
 // FIFO would block until it has a writer.
 func Open(ctx context.Context, name string) (*File, error) {
 	info, err := os.Stat(name)
@@ -190,7 +190,7 @@ func Digest(archive io.ReaderAt, size int64) (string, error) {
 
 var drive = regexp.MustCompile(`^[A-Za-z]:`)
 
-// checkEntry returns the reason to refuse an entry, or "". It accepts names that differ only
+// checkEntry returns the reason to reject an entry, or "". It accepts names that differ only
 // in case: they are two files on the service's system.
 func checkEntry(f *zip.File) string {
 	methods := map[uint16]string{9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}

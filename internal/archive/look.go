@@ -127,7 +127,7 @@ func warningOn(index []byte, hasSDK, module bool) string {
 	case !exports && !module:
 		return `index.js is an ES module, but the archive has no package.json with "type": "module"`
 	case !bytes.Contains(index, []byte("connectorCustomizer")) && !importsLocal.Match(index):
-		return "index.js does not mention connectorCustomizer, which the service runs"
+		return "index.js does not mention connectorCustomizer, the export that the service calls"
 	}
 	return ""
 }

@@ -106,7 +106,7 @@ func certificateAdvice(err error) string {
 	)
 	switch {
 	case strings.Contains(err.Error(), "x509: negative serial number"): // it has no type
-		return "set GODEBUG=x509negativeserial=1, or renew the certificate with a valid serial number; it is probably made by a proxy that inspects TLS"
+		return "set GODEBUG=x509negativeserial=1, or renew the certificate with a valid serial number; a proxy that inspects TLS probably made it"
 	case errors.As(err, &authority), errors.As(err, &roots):
 		return cmp.Or(certFileAdvice(), "add the CA certificate that signed the server's certificate to the system's store, or on Linux set SSL_CERT_FILE to its file; a proxy that inspects TLS has its own CA")
 	case errors.As(err, &hostname):

@@ -20,7 +20,7 @@ func (a *app) createCommand() *cobra.Command {
 		Short:      "Create a customizer",
 		SuggestFor: []string{"add", "new"},
 		Long: "Create a customizer, even if another one has the same name. 'customizers deploy' creates a\n" +
-			"customizer only if none has the name.",
+			"customizer only if no customizer has the name.",
 		Example: "  # Create a customizer and keep its ID\n  id=$(customizers create hr-feed -o id)",
 		Args:    arguments("<name>"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -27,7 +27,7 @@ const configurationHelp = `The tenant and the credentials come from the first of
 2. ./config.json
 3. ~/.sailpoint/config.yaml and the system's keyring, as SailPoint's CLI stores them
 
-Flags override the source. A flag and a source can be combined only if the source names no
+Flags override these settings. A flag and a source can be combined only if the source names no
 other tenant. 'customizers doctor' shows the source of each setting.`
 
 // A connection holds the flags that select a tenant and credentials.
@@ -145,7 +145,7 @@ func (a *app) find(ctx context.Context, s *settings) (err error) {
 	return s.fill(found)
 }
 
-// fill adds the settings that the flags left out.
+// fill adds the settings that the flags omit.
 func (s *settings) fill(found config.Settings) error {
 	flags := s.Settings
 	s.Settings = found

@@ -26,9 +26,11 @@ func (a *app) uploadCommand() *cobra.Command {
 		Use:        "upload <id|name> <file.zip>",
 		Short:      "Upload a zip archive as the next version of a customizer",
 		SuggestFor: []string{"push", "create-version"},
-		Long: "Uploads a zip archive as the next version of a customizer. 'customizers deploy' also\n" +
-			"creates the customizer, zips a folder, and uploads only new content.",
-		Example:           "  customizers upload hr-feed dist/hr-feed.zip",
+		Long: "Upload a zip archive as the next version of a customizer. The archive must have index.js at\n" +
+			"its root. 'customizers deploy' also creates the customizer, zips a folder, and skips the\n" +
+			"upload if the newest version has the same content.",
+		Example: "  # Upload an archive\n" +
+			"  customizers upload hr-feed dist/hr-feed.zip",
 		Args:              arguments("<id|name>", "<file.zip>"),
 		ValidArgsFunction: a.complete(1, zipFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,21 +78,22 @@ func (a *app) deployCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deploy <id|name> <file.zip|folder>",
 		Short: "Create a customizer if it does not exist, and upload new content",
-		Long: "Makes the content of a zip archive or a folder the newest version of a customizer.\n" +
-			"Creates the customizer if none has the name, uploads the content, and waits until the\n" +
-			"service shows the new version. Writes the version before and after.\n\n" +
-			"The archive must have index.js at its root. With --link, links connector instances to the\n" +
-			"customizer afterwards.\n\n" +
-			"Zips a folder; the same content gives the same bytes. Leaves out *.zip and dot files at\n" +
-			"the top of the folder. Refuses links out of the folder, and archives with unsafe or\n" +
-			"duplicate names.\n\n" +
-			"The service does not return the content of a version, so deploy keeps a record of its\n" +
-			"uploads. If the newest version is in the record with the same content, it uploads\n" +
-			"nothing. Keep the record in your pipeline's cache. Deployments at the same time can\n" +
-			"share it.",
-		Example: "  customizers deploy hr-feed dist/\n" +
-			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n" +
-			"  customizers deploy hr-feed dist/ --link 'HR production'\n" +
+		Long: "Make a zip archive or a folder the newest version of a customizer. Deploy creates the\n" +
+			"customizer if no customizer has that name, uploads the content, waits until the service\n" +
+			"shows the new version, and prints the old and new version numbers.\n\n" +
+			"A folder is zipped first, without *.zip and dot files at its top level. The archive must\n" +
+			"have index.js at its root. Links that lead out of the folder, and unsafe or duplicate\n" +
+			"names, are rejected.\n\n" +
+			"The service does not return the content of a version, so deploy keeps a record of what it\n" +
+			"uploads, and skips the upload if the newest version already has the same content. In a\n" +
+			"pipeline, keep the record in the cache. Deployments that run at the same time can share it.",
+		Example: "  # Deploy a folder\n" +
+			"  customizers deploy hr-feed dist/\n\n" +
+			"  # Show what deploying an archive would change\n" +
+			"  customizers deploy hr-feed dist/hr-feed.zip --dry-run\n\n" +
+			"  # Deploy a folder, and link the customizer to an instance\n" +
+			"  customizers deploy hr-feed dist/ --link 'HR production'\n\n" +
+			"  # Deploy from a pipeline, which keeps .cache between its runs\n" +
 			"  customizers deploy hr-feed dist/ --record .cache/deployed.jsonl -o json",
 		Args:              arguments("<id|name>", "<file.zip|folder>"),
 		ValidArgsFunction: a.complete(1, filePaths),
@@ -232,24 +235,24 @@ func defaultRecord() (string, error) {
 
 // summarize writes notes on a deployment.
 func (a *app) summarize(r *deploy.Result) {
-	name, digest := r.Customizer.Name, "content "+r.ContentSHA256[:12] // enough to tell archives apart
+	name, digest := r.Customizer.Name, r.ContentSHA256[:12] // enough to tell archives apart
 	if len(r.Skipped) > 0 {
-		a.console.note("Left out %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
+		a.console.note("Skipped %s: *.zip and dot files at the top of a folder are not deployed.", strings.Join(r.Skipped, ", "))
 	}
 	if r.Warning != "" {
 		a.console.note("Warning: %s.", r.Warning)
 	}
 	switch {
 	case r.WouldCreate:
-		a.console.note("Would create %s in %s and upload its first version (%s).", name, a.tenant, digest)
+		a.console.note("Would create %s in %s and upload its first version (content %s).", name, a.tenant, digest)
 	case r.WouldUpload:
-		a.console.note("Would upload version %d of %s to %s (%s).", r.NewVersion, name, a.tenant, digest)
+		a.console.note("Would upload version %d of %s to %s (content %s).", r.NewVersion, name, a.tenant, digest)
 	case !r.Uploaded:
-		a.console.note("%s has this content already, as version %d (%s).", name, r.NewVersion, digest)
+		a.console.note("%s is up to date: version %d has the same content (%s).", name, r.NewVersion, digest)
 	case r.Created:
-		a.console.note("Created %s, and uploaded version %d (%s).", name, r.NewVersion, digest)
+		a.console.note("Created %s and uploaded version %d (content %s).", name, r.NewVersion, digest)
 	default:
-		a.console.note("Uploaded version %d of %s (%s).", r.NewVersion, name, digest)
+		a.console.note("Uploaded version %d of %s (content %s).", r.NewVersion, name, digest)
 	}
 	for _, i := range r.Linked {
 		if r.DryRun {

@@ -35,8 +35,8 @@ var exitCodes = []struct {
 	meaning string
 }{
 	{exitOK, "done"},
-	{exitFailure, "failed, or the confirmation was declined"},
-	{exitUsage, "the command line is invalid (but problems of --tenant and --env exit with 4)"},
+	{exitFailure, "any other failure, or the confirmation was declined"},
+	{exitUsage, "the command line is invalid (but an invalid --tenant or --env exits with 4)"},
 	{exitNotFound, "no such customizer or connector instance"},
 	{exitDenied, "a setting or credential is missing or wrong, or permission is denied"},
 	{exitRateLimited, "rate limited; the requested wait exceeds --max-wait"},
@@ -70,7 +70,7 @@ var errorKinds = []struct {
 
 func exitHelp() string {
 	var b strings.Builder
-	b.WriteString("Exit codes, each with the kinds of errors in JSON:\n")
+	b.WriteString("Exit codes, each with the kinds of its errors in JSON:\n")
 	for _, e := range exitCodes {
 		fmt.Fprintf(&b, "\n    %-3d  %s", e.code, e.meaning)
 		var kinds []string

@@ -25,7 +25,7 @@ const faultEffects = `    status=503       respond with this status and the serv
     truncate=100     reset the connection after 100 bytes of the body
     apply            carry out the request, then fail it
     delay=2s         wait before anything else
-    expire-token     refuse the request's token from now on
+    expire-token     reject the request's token from now on
     times=2          fail 2 requests (default 1); times=always fails all
     skip=1           let 1 request pass first`
 

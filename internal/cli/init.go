@@ -25,14 +25,14 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init <name> [folder]",
 		Short: "Create a customizer project in TypeScript",
 		Long: "Create a customizer project in TypeScript, with two hooks, their tests, and a build that\n" +
-			"writes one file to deploy. The folder defaults to the name. Files that are already there,\n" +
-			"such as .git, stay as they are, but the folder must have no other content.\n\n" +
+			"writes one file to deploy. The folder defaults to the name. It must be empty, except for\n" +
+			"files and folders whose names begin with a dot, such as .git.\n\n" +
 			"GitHub and GitLab read pipelines only at the root of a repository. If the folder is inside\n" +
 			"one, --github and --gitlab write the pipeline there, with the folder in its paths.\n\n" +
 			"The project needs Node.js 20 or later and npm.",
-		Example: "  # A project in a new folder\n" +
+		Example: "  # Create a project in a new folder\n" +
 			"  customizers init hr-feed\n\n" +
-			"  # A project in a folder of a repository, with a GitLab pipeline at its root\n" +
+			"  # Create a project in a folder of a repository, with a GitLab pipeline at its root\n" +
 			"  customizers init hr-feed customizers/hr-feed --gitlab",
 		Args: arguments("<name>", "[folder]"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -90,10 +90,10 @@ var projectFileView = view[projectFile]{
 
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,213}$`)
 
-// checkPackageName refuses names that npm refuses, and names with a scope.
+// checkPackageName rejects names that npm rejects, and names with a scope.
 func checkPackageName(name string) error {
 	if !packageName.MatchString(name) || name == "node_modules" || name == "favicon.ico" {
-		return usageErrorf("the name %q is not an npm package name (want lower-case letters, digits, \".\", \"_\" and \"-\", a letter or digit first, at most 214)", name)
+		return usageErrorf("the name %q is not an npm package name (want at most 214 lower-case letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit)", name)
 	}
 	return nil
 }

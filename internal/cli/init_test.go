@@ -59,7 +59,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-func TestInitRefuses(t *testing.T) {
+func TestInitRejects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ name, folder, says string }{
 		"upper case":          {"HR", "new", `"HR" is not an npm package name`},

@@ -18,8 +18,9 @@ func (a *app) instancesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "instances",
 		Short: "List connector instances, and the customizer of each",
-		Long: "List all connector instances, each with its linked customizer. A table also has the version\n" +
-			"that runs. SailPoint publishes no schema for the endpoint, but its CLI uses it.",
+		Long: "List all connector instances, each with its linked customizer. A table also has the newest\n" +
+			"version of that customizer. SailPoint publishes no schema for this endpoint, which its own\n" +
+			"CLI uses too, and may change it without notice.",
 		Example: "  # List the instances without a customizer\n  customizers instances -o json | jq -r '.[] | select(.connectorCustomizerId == null).name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.client(cmd.Context())
@@ -57,8 +58,9 @@ func (a *app) linkCommand() *cobra.Command {
 		Use:   "link <customizer> <instance>...",
 		Short: "Link a customizer to connector instances",
 		Long: "Link a customizer to connector instances, each given by its ID or name, and print the updated\n" +
-			"instances. A customizer runs only in linked instances. A new link replaces an existing one.\n" +
-			"If an argument matches nothing, nothing is changed.",
+			"instances. A customizer runs only in the instances that it is linked to, and an instance\n" +
+			"has at most one, so a new link replaces an existing one. If an argument matches nothing,\n" +
+			"nothing is changed.",
 		Example:           "  # Link a customizer to two instances\n  customizers link hr-feed 'HR production' 'HR test'",
 		Args:              arguments("<customizer>", "<instance>..."),
 		ValidArgsFunction: a.complete(1, a.completeInstances(1)),
@@ -76,8 +78,8 @@ func (a *app) unlinkCommand() *cobra.Command {
 		Use:   "unlink <instance>...",
 		Short: "Unlink connector instances from their customizers",
 		Long: "Unlink connector instances, each given by its ID or name, from their customizers, and print\n" +
-			"the updated instances. The customizers are not changed. If an argument matches nothing,\n" +
-			"nothing is changed.",
+			"the updated instances. The customizers themselves stay as they are. If an argument matches\n" +
+			"nothing, nothing is changed.",
 		Example:           "  # Stop the customizer of an instance\n  customizers unlink 'HR test'",
 		Args:              arguments("<instance>..."),
 		ValidArgsFunction: a.completeInstances(0),

@@ -15,9 +15,9 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all customizers",
-		Long: "List all customizers. Pages are printed as they arrive; a table on a terminal is printed at\n" +
-			"the end. If a page can't be read, the output stops there and the exit code is non-zero.\n" +
-			"JSON output is still valid.",
+		Long: "List all customizers. Pages are printed as they arrive, but a table on a terminal is printed\n" +
+			"at the end. If a page can't be read, the output ends there and the exit code is non-zero,\n" +
+			"but JSON output is still valid.",
 		Example: "  # List the customizers whose name contains hr\n  customizers list --filter hr\n\n" +
 			"  # Save all customizers, one JSON object per line\n  customizers list -o jsonl > customizers.jsonl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,7 +75,7 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "get <id|name>",
 		Short:             "Show a customizer",
-		Long:              "Show all fields of a customizer. A name that several customizers have is an error that\nnames their IDs.",
+		Long:              "Show all fields of a customizer. If several customizers have the name, the command fails\nand lists their IDs.",
 		SuggestFor:        []string{"show", "describe", "view"},
 		Example:           "  # Show a customizer\n  customizers get hr-feed\n\n  # Print the number of its newest version\n  customizers get hr-feed -o json | jq .imageVersion",
 		Args:              arguments("<id|name>"),

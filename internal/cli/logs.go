@@ -20,10 +20,10 @@ func (a *app) logsCommand() *cobra.Command {
 		Use:   "logs <instance>",
 		Short: "Show the log of a connector instance",
 		Long: "Show the log of a connector instance, given by its ID or name: what its connector and its\n" +
-			"customizer logged, with the oldest entry first. SailPoint publishes no schema for the\n" +
-			"endpoint, but its CLI uses it.",
+			"customizer logged, with the oldest entry first. SailPoint publishes no schema for this\n" +
+			"endpoint, which its own CLI uses too, and may change it without notice.",
 		Example: "  # Follow the log after a deployment\n  customizers logs 'HR production' --follow\n\n" +
-			"  # Write the errors of the last day as JSON, one entry a line\n  customizers logs 'HR production' --since 24h --level ERROR -o jsonl",
+			"  # Write the errors of the last day as JSON, one entry per line\n  customizers logs 'HR production' --since 24h --level ERROR -o jsonl",
 		Args:              arguments("<instance>"),
 		ValidArgsFunction: a.completeInstances(0),
 		RunE: func(cmd *cobra.Command, args []string) error {

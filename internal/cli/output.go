@@ -33,17 +33,17 @@ an error is a single line of JSON on standard error, as in
 
     {"error": {"kind": "not_found", "exitCode": 3, "message": "..."}}
 
-These three keys are always there, and the others if they are known:
+These three keys are always present; the others appear if they are known:
 
-    kind               kind of the failure: see the exit codes
+    kind               kind of failure: see the exit codes
     exitCode           exit code of the program
     message            what failed and why, in one line
     advice             what to do
     method, path       method and URL path of the request that failed
     status             HTTP status of its last response
-    detailCode         the service's code of the error
-    trackingId         ID of the error in SailPoint's logs, for their support
-    messages           the service's texts, an array
+    detailCode         SailPoint's error code
+    trackingId         ID of the error in SailPoint's logs, for its support
+    messages           SailPoint's messages, an array of strings
     attempts           number of requests that were sent
     retryAfterSeconds  wait that the service or the rate limit asks for`
 

@@ -32,7 +32,7 @@ func (s *sandbox) handler() http.Handler {
 	return mux
 }
 
-// onLoopback refuses requests whose Host is not a loopback address. Otherwise another site
+// onLoopback rejects requests whose Host is not a loopback address. Otherwise another site
 // could read the credentials through a DNS name that resolves to this machine.
 func onLoopback(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -139,7 +139,7 @@ func TestPageFaults(t *testing.T) {
 }
 
 // Other sites can neither read the page nor change the sandbox.
-func TestPageRefusesOtherSites(t *testing.T) {
+func TestPageRejectsOtherSites(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--quiet", "--fault", "list:reset")
 	const rule = "list:reset,times=1"

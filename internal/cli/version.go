@@ -28,7 +28,7 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Show the version of this program",
-		Long:    "Show the version of this program, of the Go that built it, and of its source.",
+		Long:    "Show the version of this program, the version of Go that built it, and the commit of its\nsource.",
 		Example: "  # Print the version alone\n  customizers version -o id",
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())

@@ -104,7 +104,7 @@ func (e *NotFoundError) Error() string {
 
 // Advice says where to get credentials, and how to do without.
 func (e *NotFoundError) Advice() string {
-	return "create a personal access token in Identity Security Cloud, under Preferences > Personal Access Tokens; " +
+	return "create a personal access token in SailPoint, under Preferences > Personal Access Tokens; " +
 		"to try without an account, run 'customizers sandbox' and paste the lines that it prints"
 }
 

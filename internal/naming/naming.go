@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// CheckName refuses names that the service may change, and those that look like another. If
+// CheckName rejects names that the service may change, and those that look like another. If
 // the service trims a name, the caller does not find the new customizer. The error completes a
 // sentence that starts with the argument, for example "--name is blank".
 func CheckName(name string) error {
@@ -20,7 +20,7 @@ func CheckName(name string) error {
 	case trimmed == "":
 		return errors.New("is blank")
 	case name != trimmed:
-		return fmt.Errorf("%q has white space or invisible characters at its ends", name)
+		return fmt.Errorf("%q has leading or trailing white space or invisible characters", name)
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("%q has control characters", name)
 	case !utf8.ValidString(name):
@@ -38,15 +38,15 @@ func invisible(r rune) bool {
 		!unicode.In(r, unicode.Join_Control, unicode.Prepended_Concatenation_Mark) || r == '\u2800'
 }
 
-// CheckID refuses IDs that would change the path of a request. For example, an empty ID would
+// CheckID rejects IDs that would change the path of a request. For example, an empty ID would
 // address the collection instead of one customizer. The error completes a sentence that starts
-// with the argument, for example "the id is empty".
+// with the argument, for example "the ID is empty".
 func CheckID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("is empty")
 	case id == ".", id == "..":
-		return fmt.Errorf("%q is a path, not an id", id)
+		return fmt.Errorf("%q is a path, not an ID", id)
 	case strings.ContainsAny(id, `/\`):
 		return fmt.Errorf("%q has a slash", id)
 	case strings.ContainsFunc(id, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):

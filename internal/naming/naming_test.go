@@ -12,7 +12,7 @@ func TestCheckName(t *testing.T) {
 	t.Parallel()
 	const (
 		blank   = "is blank"
-		ends    = "has white space or invisible characters at its ends"
+		ends    = "has leading or trailing white space or invisible characters"
 		control = "has control characters"
 		unseen  = "has invisible characters"
 	)
