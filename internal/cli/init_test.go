@@ -118,3 +118,26 @@ func TestInitPipelines(t *testing.T) {
 		assert.Equal(t, want, string(got), file)
 	}
 }
+
+// GitHub shares concurrency groups and caches between the workflows of a repository, and a group
+// cancels all but the newest of the jobs that wait.
+func TestInitWorkflowsOfOneRepository(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, ".git"), 0o700))
+	owner := map[string]string{}
+	for _, name := range []string{"hr-feed", "badge-sync"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 0, run(t.Context(), []string{"init", name, filepath.Join(root, name), "--github"}, nil, &stdout, &stderr), &stderr)
+		text, err := os.ReadFile(filepath.Join(root, ".github", "workflows", "deploy-"+name+".yml"))
+		require.NoError(t, err)
+		values := regexp.MustCompile(`(?m)^ +(?:group|key|restore-keys): (.*)$`).FindAllSubmatch(text, -1)
+		require.NotEmpty(t, values)
+		for _, v := range values {
+			other, taken := owner[string(v[1])]
+			assert.False(t, taken && other != name, "%s and %s share %s", name, other, v[1])
+			owner[string(v[1])] = name
+		}
+		assert.Regexp(t, `if: always\(\)\n +uses: actions/cache/save@`, string(text), "a failed deployment keeps the ID of what it created")
+	}
+}
