@@ -172,7 +172,8 @@ func WithRateLimiter(l RateLimiter) Option {
 //   - "customizers: request will be retried", at level Warn: operation, method, path,
 //     attempt, wait and error;
 //   - "customizers: endpoint is deprecated; see WithAPIVersion", at level Warn, once per
-//     operation after a response with X-Deprecated: operation, method and path.
+//     operation after a response with such a header (see [Attempt.Deprecated]): operation,
+//     method, path and, for each of the headers, x_deprecated, deprecation, sunset or link.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error {
 		if l == nil {
