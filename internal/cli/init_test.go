@@ -74,7 +74,7 @@ func TestInitRefuses(t *testing.T) {
 		"reserved":            {"node_modules", "new", "npm package name"},
 		"folder not empty":    {"hr", "full", "is not empty (it has file)"},
 		"file of the project": {"hr", "ours", ".gitignore already exists (move it away"},
-		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (add the project's jobs to it by hand"},
+		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (leave out its flag, and add the project's jobs by hand"},
 		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
 		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
 		"folder without name": {"hr", "", "[folder] is empty"},
