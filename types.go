@@ -2,8 +2,9 @@ package customizers
 
 import "github.com/connector-customizers/customizers/api"
 
-// Timestamp is a [time.Time] that json.Unmarshal reads in every format that the service is
-// known to send. json.Marshal writes it in RFC 3339.
+// Timestamp is a struct that embeds a [time.Time], so its methods work, as in
+// c.Created.Before(t), and Timestamp{Time: t} makes one. json.Unmarshal reads every format that
+// the service is known to send. json.Marshal writes RFC 3339.
 type Timestamp = api.Timestamp
 
 // A CreateRequest describes a customizer to create.

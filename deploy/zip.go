@@ -61,10 +61,9 @@ func (c *content) zip(ctx context.Context, folder string, opts Options) error {
 	return err
 }
 
-// checkIndex returns an error if there is no file index.js at the top of a folder that has
-// files.
+// checkIndex returns an error if there is no index.js at the top of a folder that has files.
 func checkIndex(root *os.Root, folder string) error {
-	if info, err := root.Stat("index.js"); err == nil && info.Mode().IsRegular() {
+	if _, err := root.Lstat("index.js"); err == nil { // list rejects a link that leads nowhere
 		return nil
 	}
 	var names []string

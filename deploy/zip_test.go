@@ -138,6 +138,25 @@ func TestFolderWithLinks(t *testing.T) {
 	}
 }
 
+// The error of an index.js that can't be deployed does not say that there is none.
+func TestFolderWithLinkAsIndexJS(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("links need a privilege on Windows")
+	}
+	for target, says := range map[string]string{
+		"none": "index.js is broken or leads out of the folder",
+		"lib":  "index.js is not a regular file",
+	} {
+		dir := folder(t, map[string]string{"lib/a.js": "2"})
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, "index.js")))
+		srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+		_, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{})
+		require.ErrorIs(t, err, customizers.ErrInvalidArgument)
+		require.ErrorContains(t, err, says)
+	}
+}
+
 // A folder of a project, or one that holds the archive, is rejected before anything is zipped:
 // the error names what to deploy.
 func TestFolderWithoutIndexJS(t *testing.T) {

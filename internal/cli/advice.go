@@ -90,7 +90,7 @@ func connectionAdvice(err error, base string) string {
 		return certificate
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "check the tenant's URL and port: the server does not speak TLS"
-	case errors.As(err, &dns):
+	case errors.As(err, &dns) && dns.IsNotFound:
 		return "check the tenant's name and DNS: the host of " + base + " is unknown"
 	}
 	return "check the network, the firewall and the proxy (" + proxyOf(base) + ") between here and " + base

@@ -47,6 +47,7 @@ func TestConnectionAdvice(t *testing.T) {
 		"check this machine's clock":                        &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
 		"does not speak TLS":                                tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
 		"name and DNS: the host of " + base + " is unknown": &net.DNSError{Err: "no such host", IsNotFound: true},
+		"check the network, the firewall and the proxy (":   &net.DNSError{Err: "dial udp: connect: network is unreachable", IsTemporary: true},
 		"check the network, the firewall and the proxy":     &net.OpError{Op: "dial", Err: errors.New("connection refused")},
 	} {
 		advice := connectionAdvice(fmt.Errorf("wrapped: %w", err), base)

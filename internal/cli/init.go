@@ -150,7 +150,7 @@ func newProject(name, folder string, pipelines []string) ([]projectFile, error) 
 			target = filepath.Join(filepath.Dir(target), "deploy-"+name+".yml")
 		}
 		if err == nil {
-			err = add("template/pipelines/"+path.Base(p), target, "add the project's jobs to it by hand", data)
+			err = add("template/pipelines/"+path.Base(p), target, "leave out its flag, and add the project's jobs by hand, as in https://github.com/connector-customizers/customizers/blob/main/docs/pipelines.md", data)
 		}
 	}
 	return files, err

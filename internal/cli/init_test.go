@@ -74,7 +74,7 @@ func TestInitRejects(t *testing.T) {
 		"reserved":            {"node_modules", "new", "npm package name"},
 		"folder not empty":    {"hr", "full", "is not empty (it has file)"},
 		"file of the project": {"hr", "ours", ".gitignore already exists (move it away"},
-		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (add the project's jobs to it by hand"},
+		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (leave out its flag, and add the project's jobs by hand"},
 		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
 		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
 		"folder without name": {"hr", "", "[folder] is empty"},
@@ -116,5 +116,28 @@ func TestInitPipelines(t *testing.T) {
 		got, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(file)))
 		require.NoError(t, err)
 		assert.Equal(t, want, string(got), file)
+	}
+}
+
+// GitHub shares concurrency groups and caches between the workflows of a repository, and a group
+// cancels all but the newest of the jobs that wait.
+func TestInitWorkflowsOfOneRepository(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, ".git"), 0o700))
+	owner := map[string]string{}
+	for _, name := range []string{"hr-feed", "badge-sync"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 0, run(t.Context(), []string{"init", name, filepath.Join(root, name), "--github"}, nil, &stdout, &stderr), &stderr)
+		text, err := os.ReadFile(filepath.Join(root, ".github", "workflows", "deploy-"+name+".yml"))
+		require.NoError(t, err)
+		values := regexp.MustCompile(`(?m)^ +(?:group|key|restore-keys): (.*)$`).FindAllSubmatch(text, -1)
+		require.NotEmpty(t, values)
+		for _, v := range values {
+			other, taken := owner[string(v[1])]
+			assert.False(t, taken && other != name, "%s and %s share %s", name, other, v[1])
+			owner[string(v[1])] = name
+		}
+		assert.Regexp(t, `if: always\(\)\n +uses: actions/cache/save@`, string(text), "a failed deployment keeps the ID of what it created")
 	}
 }
