@@ -2,13 +2,10 @@ package customizers_test
 
 import (
 	"bytes"
-	"context"
-	"io"
-	"net"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,64 +198,6 @@ func TestVersionFields(t *testing.T) {
 	}
 }
 
-// Every body is closed, whatever its status and size.
-func TestBodiesAreClosed(t *testing.T) {
-	t.Parallel()
-	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
-		for _, status := range []int{200, 400, 503} {
-			opened, closed := 0, 0
-			_ = list(t.Context(), clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
-				resp, _ := respond(status, body)(req)
-				resp.Body = closeFunc{resp.Body, func() { closed++ }}
-				opened++
-				return resp, nil
-			})))
-			assert.Equal(t, opened, closed)
-		}
-	}
-}
-
-type closeFunc struct {
-	io.Reader
-	f func()
-}
-
-func (c closeFunc) Close() error {
-	c.f()
-	return nil
-}
-
-// A request and its body are one write, and so usually one packet. For other bodies than those
-// in memory, net/http writes the header first.
-func TestRequestIsOneWrite(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, withOne())
-	srv.Inject(fault{Operation: customizerstest.Update, Status: http.StatusBadGateway})
-	var writes atomic.Int64
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return countedConn{conn, &writes}, err
-	}}
-	t.Cleanup(transport.CloseIdleConnections)
-	c := srv.Client(quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
-	for _, op := range operations {
-		if op.name != customizerstest.CreateVersion { // deleted before
-			require.NoError(t, op.call(testContext(t), c))
-		}
-	}
-	assert.EqualValues(t, len(srv.Requests()), writes.Load())
-}
-
-type countedConn struct {
-	net.Conn
-	writes *atomic.Int64
-}
-
-func (c countedConn) Write(p []byte) (int, error) {
-	c.writes.Add(1)
-	return c.Conn.Write(p)
-}
-
 // A delete has succeeded if the service responds to its retry that nothing is there, whatever
 // the body says.
 func TestDeleteAfterALostResponse(t *testing.T) {
@@ -269,4 +208,36 @@ func TestDeleteAfterALostResponse(t *testing.T) {
 		assert.Len(t, wire.requests, 2)
 	}
 	require.ErrorContains(t, clientOver(t, respond(200, "<html>")).Delete(t.Context(), "x"), "unexpected body (6 bytes of application/json)")
+}
+
+// A Customizer can be stored as JSON: it has the service's field names and can be read again.
+func TestCustomizerJSON(t *testing.T) {
+	t.Parallel()
+	const text = `{"id":"1","name":"n","imageVersion":3,"imageID":"i","tenantID":"t","created":"2021-05-11T22:23:16Z"}`
+	want := customizers.Customizer{
+		ID: "1", Name: "n", ImageVersion: 3, ImageID: "i", TenantID: "t",
+		Created: customizers.Timestamp{Time: time.Date(2021, 5, 11, 22, 23, 16, 0, time.UTC)},
+	}
+	var got customizers.Customizer
+	require.NoError(t, json.Unmarshal([]byte(text), &got))
+	assert.Equal(t, want, got)
+	written, err := json.Marshal(got)
+	require.NoError(t, err)
+	assert.JSONEq(t, text, string(written))
+	written, err = json.Marshal(customizers.Customizer{})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{}`, string(written), "empty fields are omitted")
+}
+
+// The tests of package api have every format of a date.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2009, 11, 10, 23, 0, 0, 0, time.UTC)
+	for _, created := range []string{"2009-11-10T23:00:00Z", "2009-11-10 23:00:00 +0000 UTC", "2009-11-11T00:00+01:00"} {
+		got, err := clientOver(t, respond(200, `{"id":"1","created":"`+created+`"}`)).Get(t.Context(), "1")
+		require.NoError(t, err)
+		assert.True(t, got.Created.Equal(want), created)
+	}
+	_, err := clientOver(t, respond(200, `{"id":"1","created":"yesterday"}`)).Get(t.Context(), "1")
+	require.ErrorContains(t, err, `"yesterday" is not a date`)
 }
