@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -41,7 +40,7 @@ func adviceOn(err error) string {
 		case ok && e.StatusCode == 0 && proxyErr != nil:
 			return "the proxy is not used because " + proxyErr.Error()
 		case errors.Is(err, customizers.ErrServer):
-			return "try again; if it fails again, check the service's status page"
+			return serverAdvice
 		case ok && e.StatusCode == 0:
 			return "run 'customizers doctor' to check the connection"
 		}
@@ -62,6 +61,30 @@ func adviceOn(err error) string {
 	}
 	return ""
 }
+
+// requestAdvice returns advice on a failed request to base, for a token or a list.
+func requestAdvice(err error, base string) string {
+	e, ok := errors.AsType[*customizers.Error](err)
+	switch forToken := ok && e.Path == "/oauth/token"; {
+	case fromIntermediary(err):
+		return intermediaryAdvice
+	case errors.Is(err, customizers.ErrConnection):
+		return connectionAdvice(err, base)
+	case errors.Is(err, customizers.ErrUnauthorized) && forToken:
+		return "check the client ID and the secret, or create a new personal access token"
+	case errors.Is(err, customizers.ErrUnauthorized):
+		return "check that the token belongs to this tenant and has not expired"
+	case errors.Is(err, customizers.ErrForbidden) && !forToken:
+		return "give the token's user the user level ORG_ADMIN, and the token the scope sp:connector:read"
+	case ok && e.StatusCode == http.StatusNotFound:
+		return "check the tenant's URL and --api-version: this URL does not serve connector customizers"
+	case errors.Is(err, customizers.ErrRateLimited):
+		return "the rate limit of this client ID is used up, probably by another program: wait, or use a separate client ID"
+	}
+	return serverAdvice
+}
+
+const serverAdvice = "try again; if it fails again, check the service's status page, and give SailPoint's support the tracking ID"
 
 const intermediaryAdvice = "check for a proxy, a firewall or an IP allow list in front of the tenant: the credentials are not the cause"
 
@@ -123,20 +146,12 @@ func certFileAdvice() string {
 	if file == "" || runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which don't use it
 		return ""
 	}
-	info, err := os.Stat(file) //nolint:gosec // the file that the user names
-	var data []byte
-	if err == nil && info.Mode().IsRegular() {
-		data, err = os.ReadFile(file) //nolint:gosec // as above
-	}
+	data, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	_, derErr := x509.ParseCertificates(data)
 	fault := "has no certificate in PEM form"
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		fault = "does not exist"
 	case err != nil:
-		fault = "can't be read: " + messageOf(err)
-	case info.IsDir():
-		fault = "is a folder: set SSL_CERT_DIR for a folder of certificates"
+		fault = "can't be read: " + strings.TrimPrefix(messageOf(err), file+": ")
 	case len(data) == 0:
 		fault = "is empty"
 	case x509.NewCertPool().AppendCertsFromPEM(data):

@@ -79,8 +79,8 @@ func TestCertFileAdvice(t *testing.T) {
 		"key":         {key, "has no certificate in PEM form"},
 		"text":        {[]byte("<html>"), "has no certificate in PEM form"},
 		"cut off":     {block[:len(block)/2], "has no certificate in PEM form"},
-		".":           {nil, "is a folder: set SSL_CERT_DIR"},
-		"missing":     {nil, "does not exist"},
+		".":           {nil, "can't be read: is a directory"},
+		"missing":     {nil, "can't be read: no such file"},
 		"":            {nil, ""},
 	} {
 		path := filepath.Join(dir, name)
@@ -134,18 +134,11 @@ func TestIntermediary(t *testing.T) {
 		status           int
 		front            bool
 	}{
-		"page for a token":       {"/oauth/token", "text/html", page, 403, true},
-		"page for a list":        {"/v2024/connector-customizers", "text/html", page, 403, true},
-		"page for the info":      {"/oauth/info", "text/html", page, 403, true},
-		"401 page for a list":    {"/v2024/connector-customizers", "text/html", page, 401, true},
-		"451 text for a list":    {"/v2024/connector-customizers", "text/plain", "no", 451, true},
-		"gateway for a list":     {"/v2024/connector-customizers", "application/json", `{"message":"Forbidden"}`, 403, true},
-		"gateway for a token":    {"/oauth/token", "application/json", `{"message":"Forbidden"}`, 403, true},
-		"the service, list":      {"/v2024/connector-customizers", "application/json", serviceError, 403, false},
-		"the service, token":     {"/oauth/token", "application/json", `{"error":"invalid_client","error_description":"Forbidden"}`, 401, false},
-		"an expired token":       {"/v2024/connector-customizers", "application/json", `{"error":"JWT validation failed: JWT is expired"}`, 401, false},
-		"another URL":            {"/v2024/connector-customizers", "text/html", page, 404, false},
-		"the service's own page": {"/v2024/connector-customizers", "text/html", page, 503, false},
+		"page for a token":  {"/oauth/token", "text/html", page, 403, true},
+		"page for a list":   {"/v2024/connector-customizers", "text/html", page, 403, true},
+		"page for the info": {"/oauth/info", "text/html", page, 403, true},
+		"the service, list": {"/v2024/connector-customizers", "application/json", serviceError, 403, false},
+		"another URL":       {"/v2024/connector-customizers", "text/html", page, 404, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			serveTenant(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

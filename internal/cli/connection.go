@@ -52,8 +52,7 @@ func (a *app) addConnectionFlags(cmd *cobra.Command) {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		names, _, _ := config.Environments()
-		return slices.DeleteFunc(names, func(name string) bool { return !plainWord(name) }), cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(config.Environments(), func(name string) bool { return !plainWord(name) }), cobra.ShellCompDirectiveNoFileComp
 	})
 	_ = cmd.RegisterFlagCompletionFunc("api-version",
 		cobra.FixedCompletions(apiVersions, cobra.ShellCompDirectiveNoFileComp))
@@ -82,17 +81,10 @@ func (c *connection) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// settings are the tenant and credentials to use.
-type settings struct {
-	config.Settings
-	unused string // names variables that are set but not used
-}
-
 // settings returns the settings to use. It returns an error if a setting is missing or
 // invalid, or if the settings belong to two tenants.
-func (a *app) settings(ctx context.Context) (*settings, error) {
-	s := &settings{}
-	err := a.find(ctx, s)
+func (a *app) settings(ctx context.Context) (config.Settings, error) {
+	s, err := a.find(ctx)
 	if err == nil {
 		err = s.Check()
 	}
@@ -113,59 +105,54 @@ func (a *app) settings(ctx context.Context) (*settings, error) {
 	return s, own
 }
 
-// find sets s from the flags, then from the first source that has settings.
-func (a *app) find(ctx context.Context, s *settings) (err error) {
+// find returns the settings of the flags, and those that the flags leave out from the first
+// source that has settings.
+func (a *app) find(ctx context.Context) (s config.Settings, err error) {
 	c := &a.connect
 	if c.tenant != "" {
 		if s.Base, err = (config.Setting{Name: "--tenant", Value: c.tenant}).BaseURL(); err != nil {
-			return err
+			return s, err
 		}
 	}
 	if c.secretFile != "" {
 		if s.Secret, err = a.readSecret(ctx, c.secretFile); err != nil {
-			return err
+			return s, err
 		}
 		s.ID = config.Setting{Name: "--client-id", Value: c.clientID}
 	}
 	if s.Base.Value != "" && s.ID.Value != "" {
-		return nil
+		return s, nil
 	}
 	secrets := keyringSecrets(ctx)
 	if s.ID.Value != "" { // the flags have the credentials
 		secrets = func(string, string) (string, error) { return "", nil }
 	}
 	found, err := config.Find(config.Setting{Name: "--env", Value: c.env}, secrets)
+	if none, ok := errors.AsType[*config.NotFoundError](err); ok {
+		none.Tenant, none.Credentials = s.Base.Value != "", s.ID.Value != ""
+	}
 	if err != nil {
-		if none, ok := errors.AsType[*config.NotFoundError](err); ok {
-			none.Tenant, none.Credentials = s.Base.Value != "", s.ID.Value != ""
-		}
-		return err
+		return s, err
 	}
-	s.unused = c.unused(found.Source)
-	return s.fill(found)
+	if s.Base.Value != "" {
+		if found.Base.Value != "" && found.Base.Value != s.Base.Value {
+			return found, fmt.Errorf("--tenant is %s, but the credentials in %s are for %s (use --client-id and --client-secret-file too)",
+				s.Base.Value, found.Source, found.Base.Value)
+		}
+		found.Base = s.Base
+	}
+	if s.ID.Value != "" {
+		found.Credentials = s.Credentials
+	}
+	return found, nil
 }
 
-// fill adds the settings that the flags omit.
-func (s *settings) fill(found config.Settings) error {
-	flags := s.Settings
-	s.Settings = found
-	if flags.Base.Value != "" {
-		if found.Base.Value != "" && found.Base.Value != flags.Base.Value {
-			return fmt.Errorf("--tenant is %s, but the credentials in %s are for %s (use --client-id and --client-secret-file too)",
-				flags.Base.Value, found.Source, found.Base.Value)
-		}
-		s.Base = flags.Base
-	}
-	if flags.ID.Value != "" {
-		s.Credentials = flags.Credentials
-	}
-	return nil
-}
-
-// unused names variables that are set but not used.
+// unused names variables that are set but not used. The source is empty if the flags have all
+// settings.
 func (c *connection) unused(source string) string {
 	active := os.Getenv(config.ActiveEnvironment)
 	switch {
+	case source == "":
 	case c.env != "" && active+os.Getenv("SAIL_BASE_URL")+os.Getenv("SAIL_CLIENT_ID")+os.Getenv("SAIL_CLIENT_SECRET")+os.Getenv("SAIL_ACCESS_TOKEN") != "":
 		return "SAIL_ variables are not used: --env selects another source"
 	case source == config.Environ && active != "":
@@ -271,7 +258,7 @@ func (a *app) client(ctx context.Context) (*customizers.Client, error) {
 }
 
 // newClient returns a client with the given settings.
-func (a *app) newClient(s *settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
+func (a *app) newClient(s config.Settings, transport http.RoundTripper, opts ...customizers.Option) (*customizers.Client, error) {
 	auth := customizers.ClientCredentials(s.ID.Value, s.Secret.Value)
 	if s.Token.Value != "" {
 		auth = customizers.TokenSource(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: s.Token.Value}))

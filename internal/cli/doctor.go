@@ -26,9 +26,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the credentials and the connection",
-		Long: "Check the configuration one step at a time: settings, connection, token, scopes, a list\n" +
-			"and latency. Doctor stops at the first check that fails, says how to fix it, and exits with\n" +
-			"that failure's code.",
+		Long: "Check the configuration one step at a time: settings, connection, token, scopes and a\n" +
+			"list. Doctor stops at the first check that fails, says how to fix it, and exits with that\n" +
+			"failure's code.",
 		Example: "  # Check the active environment\n  customizers doctor\n\n" +
 			"  # Check an environment of SailPoint's CLI with another API version\n  customizers doctor --env test --api-version v1",
 		SuggestFor: []string{"check", "status"},
@@ -120,11 +120,8 @@ func (e *checkError) Unwrap() error { return e.err }
 
 // run runs the checks until one fails.
 func (d *doctor) run(ctx context.Context) {
-	d.environments()
 	s, err := d.app.settings(ctx)
-	if s != nil {
-		d.settings(s)
-	}
+	d.settings(s)
 	if err != nil {
 		advice := "correct the setting or its file, or use --tenant, --client-id and --client-secret-file"
 		if own, ok := errors.AsType[*exitError](err); ok {
@@ -133,48 +130,35 @@ func (d *doctor) run(ctx context.Context) {
 		d.fail("configuration", err, advice)
 		return
 	}
-	d.app.console.show(func() string { return "Checking the connection to " + s.Base.Value })
+	base := s.Base.Value
+	d.app.console.show(func() string { return "Checking the connection to " + base })
 	seen := &tokenTransport{next: customizers.DefaultTransport()}
 	client, err := d.app.newClient(s, seen, customizers.WithRetry(customizers.RetryPolicy{MaxAttempts: 1}))
 	if err != nil {
 		d.fail("configuration", err, "correct the setting")
 		return
 	}
-	if !d.reach(ctx, s.Base.Value) {
+	if !d.reach(ctx, base) {
 		return
 	}
 	page, err := client.List(ctx, customizers.ListOptions{Limit: 1, Count: true})
-	if !d.token(seen.token, err, s.Base.Value) {
+	if seen.token == "" {
+		d.fail("token", err, requestAdvice(err, base))
 		return
 	}
-	if err != nil {
-		d.fail("list", err, listAdvice(err))
-		return
-	}
-	if page.Total < 0 {
+	d.token(seen.token)
+	switch {
+	case err != nil:
+		d.fail("list", err, requestAdvice(err, base))
+	case page.Total < 0:
 		d.pass("list", "permitted")
-	} else {
+	default:
 		d.pass("list", "%s", countOf(page.Total, "customizer"))
 	}
-	d.latency(ctx, client)
-}
-
-// environments shows the environments that --env can select.
-func (d *doctor) environments() {
-	names, active, err := config.Environments()
-	if len(names) == 0 || err != nil { // the check of the settings shows the error
-		return
-	}
-	for i, name := range names {
-		if name == active {
-			names[i] += " (active)"
-		}
-	}
-	d.pass("environments", "%s, in %s", strings.Join(names, ", "), config.YAMLFile)
 }
 
 // settings shows the source of each setting.
-func (d *doctor) settings(s *settings) {
+func (d *doctor) settings(s config.Settings) {
 	show := func(name string, v config.Setting, shown, advice string) {
 		if v.Value != "" {
 			d.print(check{Name: name, OK: true, Detail: shown + " (from " + v.String() + ")", Advice: advice})
@@ -188,8 +172,8 @@ func (d *doctor) settings(s *settings) {
 	show("client ID", s.ID, id, advice)
 	show("client secret", s.Secret, masked(s.Secret.Value), adviceOnValue(s.Secret.Value))
 	show("access token", s.Token, masked(s.Token.Value), adviceOnValue(s.Token.Value))
-	if s.unused != "" {
-		d.pass("variables", "%s", s.unused)
+	if unused := d.app.connect.unused(s.Source); unused != "" {
+		d.pass("variables", "%s", unused)
 	}
 	end := "supported until Q2 2028; it stops working in Q1 2029" // by SailPoint's API versioning strategy
 	if d.app.connect.version == string(customizers.APIVersionV1) {
@@ -243,23 +227,20 @@ func (d *doctor) reach(ctx context.Context, base string) bool {
 		return false
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := customizers.CheckResponse(resp); err != nil {
-		advice := "check the tenant's URL: this is not its API, or the API is out of service"
+	var info struct {
+		TokenEndpoint string `json:"tokenEndpoint"`
+	}
+	if err = customizers.CheckResponse(resp); err == nil {
+		if jsonErr := json.NewDecoder(io.LimitReader(resp.Body, maxInfo)).Decode(&info); jsonErr != nil {
+			err = fmt.Errorf("%s/oauth/info did not return JSON: %w", base, jsonErr)
+		}
+	}
+	if err != nil {
+		advice := "check the tenant's URL and the proxy: this is not its API, or the API is out of service"
 		if fromIntermediary(err) {
 			advice = intermediaryAdvice
 		}
 		d.fail("oauth/info", errors.New(messageOf(err)), advice) // the status doesn't decide the exit code
-		return false
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxInfo))
-	var info struct {
-		TokenEndpoint string `json:"tokenEndpoint"`
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &info)
-	}
-	if err != nil {
-		d.fail("oauth/info", fmt.Errorf("%s/oauth/info did not return JSON: %w", base, err), "check the tenant's URL and the proxy: this is not its API")
 		return false
 	}
 	d.pass("oauth/info", "reached in %v", time.Since(start).Round(time.Millisecond))
@@ -286,65 +267,15 @@ func (d *doctor) proxy(base string) {
 	}
 }
 
-// token shows the token of the first list. The list returned err.
-func (d *doctor) token(token string, err error, base string) bool {
-	if e, ok := errors.AsType[*customizers.Error](err); ok && e.Path == "/oauth/token" {
-		advice := "try again; if it fails again, check the service's status page"
-		switch {
-		case fromIntermediary(err):
-			advice = intermediaryAdvice
-		case errors.Is(err, customizers.ErrUnauthorized):
-			advice = "check the client ID and the secret, or create a new personal access token"
-		case errors.Is(err, customizers.ErrConnection):
-			advice = connectionAdvice(err, base)
-		}
-		d.fail("token", err, advice)
-		return false
-	}
-	if token == "" {
-		d.fail("token", err, "")
-		return false
-	}
-	claims, jwtErr := claimsOf(token)
-	if jwtErr != nil {
+// token shows what a token says of itself.
+func (d *doctor) token(token string) {
+	claims, err := claimsOf(token)
+	if err != nil {
 		d.pass("token", "fetched; it is not a JWT, so its scopes and expiry are unknown")
-		return true
+		return
 	}
 	d.pass("token", "%s", claims.expiry())
 	d.pass("scopes", "%s", claims.scopes())
-	return true
-}
-
-func listAdvice(err error) string {
-	e, ok := errors.AsType[*customizers.Error](err)
-	switch {
-	case fromIntermediary(err):
-		return intermediaryAdvice
-	case errors.Is(err, customizers.ErrUnauthorized):
-		return "check that the token belongs to this tenant and has not expired"
-	case errors.Is(err, customizers.ErrForbidden):
-		return "give the token's user the user level ORG_ADMIN, and the token the scope sp:connector:read"
-	case ok && e.StatusCode == http.StatusNotFound:
-		return "check the tenant's URL and --api-version: this URL does not serve connector customizers"
-	case errors.Is(err, customizers.ErrRateLimited):
-		return "the rate limit of this client ID is used up, probably by another program: wait, or use a separate client ID"
-	}
-	return "try again; if it fails again, check the service's status page, and give SailPoint's support the tracking ID"
-}
-
-// latency measures sequential requests over an open connection.
-func (d *doctor) latency(ctx context.Context, client *customizers.Client) {
-	var took []time.Duration
-	for range 5 {
-		start := time.Now()
-		if _, err := client.List(ctx, customizers.ListOptions{Limit: 1}); err != nil {
-			d.fail("latency", err, listAdvice(err))
-			return
-		}
-		took = append(took, time.Since(start))
-	}
-	slices.Sort(took)
-	d.pass("latency", "median %v of %d requests, %v at most", readable(took[len(took)/2]), len(took), readable(took[len(took)-1]))
 }
 
 // A tokenTransport keeps the last token that was sent. Its requests must not be concurrent.

@@ -12,63 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestInit(t *testing.T) {
-	t.Parallel()
-	project := []string{".gitignore", "README.md", "package.json", "src/index.test.ts", "src/index.ts", "tsconfig.json"}
-	tests := map[string]struct {
-		flags []string
-		make  string // folder that exists beforehand
-		want  []string
-	}{
-		"new folder":      {want: project},
-		"empty folder":    {make: "parent/hr-feed", want: project},
-		"hidden content":  {make: "parent/hr-feed/.git", want: project},
-		"repository":      {flags: []string{"--gitlab", "--github"}, make: "parent/hr-feed/.git", want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
-		"in a repository": {flags: []string{"--gitlab", "--github"}, make: ".git", want: append(project[:6:6], "../../.gitlab-ci.yml", "../../.github/workflows/deploy-hr-feed.yml")},
-		"nested folder":   {make: ".", want: project},
-		"GitLab":          {flags: []string{"--gitlab"}, want: append(project[:6:6], ".gitlab-ci.yml")},
-		"GitHub":          {flags: []string{"--github"}, want: append(project[:6:6], ".github/workflows/deploy.yml")},
-		"both":            {flags: []string{"--gitlab", "--github"}, want: append(project[:6:6], ".gitlab-ci.yml", ".github/workflows/deploy.yml")},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			require.NoError(t, os.MkdirAll(filepath.Join(dir, tt.make), 0o700))
-			folder := filepath.Join(dir, "parent", "hr-feed")
-			var stdout, stderr bytes.Buffer
-			require.Equal(t, 0, run(t.Context(), append([]string{"init", "hr-feed", folder, "-o", "id"}, tt.flags...), nil, &stdout, &stderr), &stderr)
-
-			var want string
-			for _, file := range tt.want {
-				path := filepath.Join(folder, filepath.FromSlash(file))
-				want += path + "\n"
-				text, err := os.ReadFile(path)
-				require.NoError(t, err)
-				assert.NotContains(t, string(text), "<%", file)
-				if strings.HasSuffix(file, ".yml") {
-					assert.Equal(t, strings.HasPrefix(file, ".."), strings.Contains(string(text), "cd parent/hr-feed/\n"), file)
-				}
-			}
-			assert.Equal(t, want, stdout.String())
-			assert.Contains(t, stderr.String(), "customizers deploy hr-feed dist/\n")
-			manifest, err := os.ReadFile(filepath.Join(folder, "package.json"))
-			require.NoError(t, err)
-			assert.Contains(t, string(manifest), `"name": "hr-feed"`)
-		})
-	}
-}
-
 func TestInitRejects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ name, folder, says string }{
 		"upper case":          {"HR", "new", `"HR" is not an npm package name`},
-		"dot first":           {".hr", "new", "npm package name"},
-		"underscore first":    {"_hr", "new", "npm package name"},
-		"scope":               {"@acme/hr", "new", "npm package name"},
-		"space":               {"hr feed", "new", "npm package name"},
-		"line":                {"hr\n", "new", "npm package name"},
-		"path":                {"..", "new", "npm package name"},
 		"empty":               {"", "new", "<name> is empty"},
 		"too long":            {strings.Repeat("a", 215), "new", "npm package name"},
 		"reserved":            {"node_modules", "new", "npm package name"},
@@ -76,7 +23,6 @@ func TestInitRejects(t *testing.T) {
 		"file of the project": {"hr", "ours", ".gitignore already exists (move it away"},
 		"pipeline":            {"hr", "repository/new", ".gitlab-ci.yml already exists (leave out its flag, and add the project's jobs by hand"},
 		"folder is a file":    {"hr", "full/file", "the folder can't be used"},
-		"folder in a file":    {"hr", "full/file/new", "the folder can't be used"},
 		"folder without name": {"hr", "", "[folder] is empty"},
 	}
 	for name, tt := range tests {

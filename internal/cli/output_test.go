@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,19 +64,6 @@ func TestOutputControlCharacters(t *testing.T) {
 			assert.Equal(t, name, got.Name)
 		}
 	}
-}
-
-// Some tenants accept a new name and keep the old one.
-func TestUpdateWithoutEffect(t *testing.T) {
-	srv := customizerstest.NewServer()
-	t.Cleanup(srv.Close)
-	setEnvironment(t, srv)
-	id := srv.Add("hr-feed")[0].ID
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.Update, Status: http.StatusOK, Body: `{"id":"` + id + `","name":"hr-feed"}`})
-	var stdout, stderr bytes.Buffer
-	assert.Equal(t, exitFailure, run(t.Context(), []string{"update", id, "--name", "new"}, nil, &stdout, &stderr))
-	assert.Contains(t, stderr.String(), "hr-feed")
-	assert.Empty(t, stdout.String())
 }
 
 // A value that has no JSON form, such as a time after the year 9999, is an error.

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -63,12 +62,10 @@ type pageState struct {
 	ClientID     string           `json:"clientID"`
 	ClientSecret string           `json:"clientSecret"`
 	Rate         string           `json:"rate"`
-	Limited      bool             `json:"limited"`
-	Used         int              `json:"used"` // requests in the current period that count against the rate limit
 	Total        int              `json:"total"`
 	Customizers  []pageCustomizer `json:"customizers"` // the newest first, at most maxCustomizers
 	Instances    []pageInstance   `json:"instances"`   // the oldest first
-	Requests     []pageRequest    `json:"requests"`    // the newest first
+	Requests     []pageRequest    `json:"requests"`    // the newest first, at most maxRequests
 	Faults       []string         `json:"faults"`      // rules
 }
 
@@ -90,14 +87,17 @@ type pageRequest struct {
 	Number int // from 0, in the order of arrival
 }
 
-const maxCustomizers = 200
+const (
+	maxCustomizers = 200
+	maxRequests    = 50
+)
 
 func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	all := s.tenant.Customizers()
 	st := pageState{
 		URL: s.tenant.URL, ClientID: s.tenant.ClientID, ClientSecret: s.tenant.ClientSecret,
-		Rate: s.rate(), Limited: s.limit > 0, Total: len(all), Faults: []string{},
-		Customizers: []pageCustomizer{}, Instances: []pageInstance{},
+		Rate: s.rate(), Total: len(all), Faults: []string{},
+		Customizers: []pageCustomizer{}, Instances: []pageInstance{}, Requests: []pageRequest{},
 	}
 	for _, c := range slices.Backward(all[max(0, len(all)-maxCustomizers):]) {
 		versions := append([]customizerstest.Version{}, s.tenant.Versions(c.ID)...)
@@ -111,7 +111,10 @@ func (s *sandbox) serveState(w http.ResponseWriter, _ *http.Request) {
 	for _, i := range s.tenant.Instances() {
 		st.Instances = append(st.Instances, pageInstance{i, names[i.CustomizerID]})
 	}
-	st.Requests, st.Used = s.requests()
+	received := s.tenant.Requests()
+	for i, r := range slices.Backward(received[max(0, len(received)-maxRequests):]) {
+		st.Requests = append(st.Requests, pageRequest{r, max(0, len(received)-maxRequests) + i})
+	}
 	for _, f := range s.tenant.Faults() {
 		st.Faults = append(st.Faults, faultText(f))
 	}
@@ -148,26 +151,4 @@ func (s *sandbox) deleteFault(w http.ResponseWriter, r *http.Request) {
 	s.tenant.ClearFaults()
 	s.tenant.Inject(slices.Delete(faults, i, i+1)...)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-const maxRequests = 50
-
-// requests returns the last requests, the newest first, and the number of requests in the
-// current period that count against the rate limit.
-func (s *sandbox) requests() (out []pageRequest, used int) {
-	out = []pageRequest{}
-	for i, r := range slices.Backward(s.tenant.Requests()) {
-		current := time.Since(r.Time) < s.per
-		if len(out) == maxRequests && !current {
-			break
-		}
-		if current && r.Operation != customizerstest.Token && r.Operation != customizerstest.Info &&
-			r.Status != http.StatusTooManyRequests && r.Status != http.StatusUnauthorized {
-			used++
-		}
-		if len(out) < maxRequests {
-			out = append(out, pageRequest{r, i})
-		}
-	}
-	return out, used
 }

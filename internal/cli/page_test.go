@@ -83,7 +83,6 @@ func TestPageState(t *testing.T) {
 	assert.Len(t, st.Customizers, 200)
 	assert.Equal(t, []string{"get:reset,skip=3,times=1"}, st.Faults)
 	assert.Equal(t, s.env["SAIL_CLIENT_SECRET"], st.ClientSecret)
-	assert.Equal(t, 2, st.Used)
 	assert.Equal(t, "POST", st.Requests[0].Method)
 	for i, r := range st.Requests {
 		assert.Equal(t, len(st.Requests)-1-i, r.Number)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +26,7 @@ func (t *progressTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	body := &uploadReader{ReadCloser: req.Body, total: req.ContentLength, start: time.Now()}
 	req = req.Clone(req.Context())
 	req.Body = body
-	t.console.show(func() string { return body.text(time.Since(body.start), widthOf(t.console.w)-1) })
+	t.console.show(func() string { return body.text(time.Since(body.start)) })
 	defer t.console.show(nil)
 	return t.next.RoundTrip(req)
 }
@@ -46,23 +45,15 @@ func (r *uploadReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// text returns a progress bar, the mean rate, and the time left at this rate.
-func (r *uploadReader) text(elapsed time.Duration, columns int) string {
+// text returns how much was sent, the mean rate, and the time left at this rate.
+func (r *uploadReader) text(elapsed time.Duration) string {
 	sent := r.sent.Load()
-	status := fmt.Sprintf("%3d%% of %s, ", 100*sent/r.total, sizeText(r.total))
+	share := fmt.Sprintf("Uploading %d%% of %s, ", 100*sent/r.total, sizeText(r.total))
 	if sent == 0 || sent == r.total {
-		status += "waiting for the service"
-	} else {
-		left := time.Duration(float64(elapsed) * float64(r.total-sent) / float64(sent))
-		status += fmt.Sprintf("%s/s, %s left", sizeText(int64(float64(sent)/elapsed.Seconds())), timeText(left))
+		return share + "waiting for the service"
 	}
-	const label, least, most = "Uploading ", 5, 24
-	width := min(most, columns-len(label)-len("[] ")-len(status))
-	if width < least {
-		return label + strings.TrimLeft(status, " ")
-	}
-	full := int(int64(width) * sent / r.total)
-	return label + "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "] " + status
+	left := time.Duration(float64(elapsed) * float64(r.total-sent) / float64(sent))
+	return share + fmt.Sprintf("%s/s, %s left", sizeText(int64(float64(sent)/elapsed.Seconds())), timeText(left))
 }
 
 // longWait is the shortest wait to report if standard error is not a terminal.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,32 @@ func TestSandboxLogsResets(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSpace(s.logs()), "\n")
 		assert.Regexp(t, `GET    /oauth/info\?a=b `+want+` \S+ \(fault\)$`, lines[len(lines)-1], "%v", err)
+	}
+}
+
+// A sandbox prints its settings for a shell, or as JSON.
+func TestSandboxSettings(t *testing.T) {
+	t.Parallel()
+	for pattern, flags := range map[string][]string{
+		`^(export SAIL_\w+=\S+\n){3}$`:           {"--shell", "sh"},
+		`^(set -gx SAIL_\w+ \S+\n){3}$`:          {"--shell", "fish"},
+		`^(\$env:SAIL_\w+ = '\S+'\n){3}$`:        {"--shell", "powershell"},
+		`^(set "SAIL_\w+=\S+"\n){3}$`:            {"--shell", "cmd"},
+		`^\{\n(  "SAIL_\w+": "\S+",?\n){3}\}\n$`: {"-o", "json"},
+	} {
+		t.Run(flags[1], func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			stdout := &safeBuffer{}
+			code := make(chan int, 1)
+			go func() {
+				code <- run(ctx, append([]string{"sandbox", "--port", "0", "-q"}, flags...), nil, stdout, io.Discard)
+			}()
+			assert.Eventually(t, func() bool { return regexp.MustCompile(pattern).MatchString(stdout.String()) },
+				10*time.Second, 5*time.Millisecond, "%s", stdout)
+			cancel()
+			assert.Equal(t, exitOK, <-code)
+		})
 	}
 }
 

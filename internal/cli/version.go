@@ -8,10 +8,8 @@ import (
 
 // A build describes the program.
 type build struct {
-	Version string `json:"version"`
+	Version string `json:"version"` // for a commit without a tag, its time and hash
 	Go      string `json:"go"`
-	Commit  string `json:"commit,omitzero"`
-	Date    string `json:"date,omitzero"` // of the commit
 }
 
 var buildView = view[build]{
@@ -19,8 +17,6 @@ var buildView = view[build]{
 	columns: []column[build]{
 		{head: "VERSION", cell: func(b build) string { return b.Version }},
 		{head: "GO", cell: func(b build) string { return b.Go }},
-		{head: "COMMIT", cell: func(b build) string { return b.Commit }},
-		{head: "DATE", cell: func(b build) string { return b.Date }},
 	},
 }
 
@@ -28,7 +24,7 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Show the version of this program",
-		Long:    "Show the version of this program, the version of Go that built it, and the commit of its\nsource.",
+		Long:    "Show the version of this program and of the Go that built it.",
 		Example: "  # Print the version alone\n  customizers version -o id",
 		RunE: func(*cobra.Command, []string) error {
 			return one(a, buildView, thisBuild())
@@ -43,14 +39,5 @@ func thisBuild() build {
 	if !ok {
 		return build{Version: "unknown"}
 	}
-	b := build{Version: info.Main.Version, Go: info.GoVersion}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.Commit = s.Value
-		case "vcs.time":
-			b.Date = s.Value
-		}
-	}
-	return b
+	return build{Version: info.Main.Version, Go: info.GoVersion}
 }

@@ -224,14 +224,14 @@ func decodeYAML(data []byte) (c yamlFile, err error) {
 
 func (c *yamlFile) names() []string { return slices.Sorted(maps.Keys(c.Environments)) }
 
-// Environments returns the names of the environments in the YAML file, and the active one.
-func Environments() (names []string, active string, err error) {
-	data, err := readText(YAMLFile)
+// Environments returns the names of the environments in the YAML file.
+func Environments() []string {
+	data, _ := readText(YAMLFile)
 	if data == nil {
-		return nil, "", err
+		return nil
 	}
-	c, err := decodeYAML(data)
-	return c.names(), strings.ToLower(cmp.Or(os.Getenv(ActiveEnvironment), c.ActiveEnvironment)), err
+	c, _ := decodeYAML(data)
+	return c.names()
 }
 
 func parseYAML(data []byte, env Setting, keyring Keyring) (Settings, error) {
