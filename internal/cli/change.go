@@ -33,8 +33,12 @@ func (a *app) createCommand() *cobra.Command {
 				return err
 			}
 			if dryRun {
+				c := customizers.Customizer{Name: name}
+				if err := a.noteNamesakes(cmd.Context(), client, &c); err != nil {
+					return err
+				}
 				a.console.note("Would create %s in %s.", name, a.tenant)
-				return preview(a, customizerView, customizers.Customizer{Name: name})
+				return preview(a, customizerView, c)
 			}
 			c, err := client.Create(cmd.Context(), customizers.CreateRequest{Name: name})
 			if err != nil {
@@ -43,7 +47,7 @@ func (a *app) createCommand() *cobra.Command {
 			if c.Name != name {
 				a.console.note("The service changed the name to %s.", c.Name)
 			}
-			a.noteNamesakes(cmd.Context(), client, c)
+			a.noteNamesakesOf(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
@@ -74,8 +78,12 @@ func (a *app) updateCommand() *cobra.Command {
 				return err
 			}
 			if dryRun {
-				a.console.note("Would rename %s (%s) to %s in %s.", c.Name, c.ID, name, a.tenant)
+				old := c.Name
 				c.Name = name
+				if err := a.noteNamesakes(cmd.Context(), client, c); err != nil {
+					return err
+				}
+				a.console.note("Would rename %s (%s) to %s in %s.", old, c.ID, name, a.tenant)
 				return preview(a, customizerView, *c)
 			}
 			old := c.Name
@@ -86,7 +94,7 @@ func (a *app) updateCommand() *cobra.Command {
 			if c.Name != name {
 				return fmt.Errorf("the service accepted the new name %q of %s (%s), but shows %q", name, old, c.ID, c.Name)
 			}
-			a.noteNamesakes(cmd.Context(), client, c)
+			a.noteNamesakesOf(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
@@ -95,15 +103,23 @@ func (a *app) updateCommand() *cobra.Command {
 	return cmd
 }
 
-// noteNamesakes says which other customizers have the name of c, which was just changed. The
-// change is done, so it does not matter if the list can't be read.
-func (a *app) noteNamesakes(ctx context.Context, client *customizers.Client, c *customizers.Customizer) {
+// noteNamesakesOf is noteNamesakes after c was changed. The change is done, so it does not matter
+// if the list can't be read, and nobody should wait long for it.
+func (a *app) noteNamesakesOf(ctx context.Context, client *customizers.Client, c *customizers.Customizer) {
 	if a.console.quiet {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, extraTimeout)
 	defer cancel()
-	all, _ := listAll(ctx, client)
+	_ = a.noteNamesakes(ctx, client, c)
+}
+
+// noteNamesakes says which other customizers have the name of c.
+func (a *app) noteNamesakes(ctx context.Context, client *customizers.Client, c *customizers.Customizer) error {
+	all, err := listAll(ctx, client)
+	if err != nil {
+		return err
+	}
 	var others []string
 	for _, other := range all {
 		if other.ID != c.ID && norm.NFC.String(other.Name) == norm.NFC.String(c.Name) {
@@ -113,6 +129,7 @@ func (a *app) noteNamesakes(ctx context.Context, client *customizers.Client, c *
 	if len(others) > 0 {
 		a.console.note("Warning: %s is also the name of %s, so commands need their IDs.", c.Name, strings.Join(others, ", "))
 	}
+	return nil
 }
 
 // extraTimeout bounds a request for a note, which is not worth a long wait.

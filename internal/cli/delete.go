@@ -25,7 +25,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		Short:      "Delete customizers",
 		Long: "Delete customizers and all their versions. Every argument is resolved before anything is\n" +
 			"deleted. Delete asks for confirmation on a terminal; elsewhere --yes is required. The\n" +
-			"question and a dry run name the connector instances that the customizers are linked to.\n" +
+			"question and the notes name the connector instances that the customizers are linked to.\n" +
 			"With -o json, jsonl, yaml or id, delete prints the deleted customizers.",
 		Example: "  # Delete two customizers\n  customizers delete hr-feed-old badge-sync-old\n\n" +
 			"  # Show what would be deleted\n  customizers delete hr-feed-old --dry-run",
@@ -45,7 +45,7 @@ func (a *app) deleteCommand() *cobra.Command {
 				return fmt.Errorf("nothing was deleted: %w", err)
 			}
 			linked := map[string][]string{}
-			if !yes || dryRun {
+			if !a.console.quiet || !yes {
 				linked = linkedInstances(ctx, client)
 			}
 			if !yes && !dryRun {
@@ -121,7 +121,7 @@ func (a *app) deleteAll(ctx context.Context, client *customizers.Client, all []c
 				}
 				break
 			}
-			a.console.note("Deleted %s (%s).", c.Name, c.ID)
+			a.console.note("Deleted %s (%s), %s.", c.Name, c.ID, describe(c, linked))
 			deleted = append(deleted, c.ID)
 		}
 		p.print(c)
