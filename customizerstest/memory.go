@@ -51,7 +51,7 @@ func (m memoryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	if resp.status == 0 || m.srv.isClosed() {
+	if resp.status == 0 {
 		return nil, errReset
 	}
 	return resp.read(req)

@@ -2,10 +2,8 @@ package customizerstest_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -76,24 +74,4 @@ func TestClose(t *testing.T) {
 			assert.Len(t, srv.Requests(), 2)
 		})
 	}
-}
-
-// A tenant that closes during a request acts on it but does not respond.
-func TestCloseDuringRequest(t *testing.T) {
-	t.Parallel()
-	srv := serve(t, customizerstest.WithoutSocket())
-	id := srv.Add("hr-feed")[0].ID
-	archive := io.MultiReader(strings.NewReader(zipArchive(t)), closer{srv})
-	_, err := srv.Client().CreateVersion(t.Context(), id, archive)
-	require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
-	require.ErrorIs(t, err, syscall.ECONNRESET)
-	assert.Len(t, srv.Versions(id), 1)
-}
-
-// A closer is an empty reader that closes a server.
-type closer struct{ srv *customizerstest.Server }
-
-func (c closer) Read([]byte) (int, error) {
-	c.srv.Close()
-	return 0, io.EOF
 }

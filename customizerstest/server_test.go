@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -172,6 +171,7 @@ func TestSeeds(t *testing.T) {
 		string(newPeer(t, srv).get(collection+"/an-id").body))
 	all[0].Name = "changed"
 	assert.Equal(t, "given", srv.Customizers()[0].Name, "Customizers returns a copy")
+	assert.Panics(t, func() { srv.Client(customizers.WithAPIVersion("v3")) })
 }
 
 func TestListener(t *testing.T) {
@@ -216,30 +216,6 @@ func TestTLS(t *testing.T) {
 	require.ErrorIs(t, client(&http.Transport{}).Delete(t.Context(), "one"), customizers.ErrConnection, "an unknown certificate")
 	assert.Nil(t, serve(t).Certificate())
 	assert.Nil(t, serve(t, customizerstest.WithTLS(), customizerstest.WithoutSocket()).Certificate())
-}
-
-func TestServersAreIndependent(t *testing.T) {
-	t.Parallel()
-	servers := []*customizerstest.Server{serve(t), serve(t)}
-	assert.NotEqual(t, servers[0].ClientSecret, servers[1].ClientSecret)
-	servers[0].Inject(customizerstest.Fault{Operation: customizerstest.Delete, Status: http.StatusForbidden, Times: -1})
-	var wg sync.WaitGroup
-	for _, srv := range servers {
-		for range 10 {
-			wg.Go(func() {
-				_, err := srv.Client().Create(context.Background(), customizers.CreateRequest{Name: "a"})
-				assert.NoError(t, err)
-				_, _, _ = srv.Requests(), srv.Customizers(), srv.Versions("gone")
-			})
-		}
-	}
-	wg.Wait()
-	require.NoError(t, servers[1].Client().Delete(t.Context(), servers[1].Customizers()[0].ID))
-	for i, n := range []int{10, 9} {
-		assert.Len(t, servers[i].Customizers(), n)
-		assert.Len(t, servers[i].Requests(customizerstest.Create), 10)
-	}
-	assert.Panics(t, func() { servers[0].Client(customizers.WithAPIVersion("v3")) })
 }
 
 func TestRequests(t *testing.T) {

@@ -62,11 +62,9 @@ func TestList(t *testing.T) {
 		{"?offset=250", "customizer-000251", 3, ""},
 		{"?offset=100&limit=1", "customizer-000101", 1, ""},
 		{"?offset=253", "", 0, ""},
-		{"?offset=2147483647", "", 0, ""},
 		{"?count=false&limit=1", "customizer-000001", 1, ""},
 		{"?count=true&limit=1", "customizer-000001", 1, "253"},
 		{"?count=true&offset=300", "", 0, "253"},
-		{"?later=x&limit=1", "customizer-000001", 1, ""},
 	}
 	for _, tt := range tests {
 		got := p.get(collection + tt.query)

@@ -43,30 +43,22 @@ func TestToken(t *testing.T) {
 	}{
 		"query":                        {query: goodQuery},
 		"as SailPoint's page has it":   {query: strings.Replace(goodQuery, "client_credentials", "CLIENT_CREDENTIALS", 1)},
-		"query and an empty form":      {query: goodQuery, contentType: formType},
 		"form":                         {contentType: formType, body: goodQuery},
-		"form, charset":                {contentType: formType + "; charset=UTF-8", body: goodQuery},
 		"multipart":                    {contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs...)},
 		"multipart, typed parts":       {contentType: "multipart/form-data; boundary=b", body: multipartForm("Content-Type: text/plain; charset=utf-8\r\n", goodPairs...)},
 		"Basic and form":               {authorization: basic, contentType: formType, body: "grant_type=client_credentials"},
 		"Basic and query":              {authorization: basic, query: "grant_type=client_credentials"},
 		"grant in query, rest in form": {query: "grant_type=client_credentials", contentType: formType, body: "client_id=an-id&client_secret=s%2Bcret"},
-		"grant in query and form":      {query: "grant_type=client_credentials", contentType: formType, body: goodQuery},
 		"grant in query, multipart":    {query: "grant_type=client_credentials", contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs[2:]...)},
-		"everything everywhere":        {query: goodQuery, authorization: basic, contentType: formType, body: goodQuery},
 		"wrong secret":                 {query: strings.Replace(goodQuery, "s%2Bcret", "hush", 1), status: refused, code: "invalid_client", text: "Bad client credentials"},
 		"wrong ID":                     {query: strings.Replace(goodQuery, "an-id", "another", 1), status: refused, code: "invalid_client", text: "Bad client credentials"},
 		"no secret":                    {query: "grant_type=client_credentials&client_id=an-id", status: refused, code: "invalid_client", text: "client_secret is missing"},
-		"empty ID":                     {query: "grant_type=client_credentials&client_id=&client_secret=s%2Bcret", status: refused, code: "invalid_client", text: "client_id or"},
 		"another grant":                {query: strings.Replace(goodQuery, "client_credentials", "password", 1), status: 400, code: "unsupported_grant_type", text: "password"},
 		"no grant":                     {query: "client_id=an-id&client_secret=s%2Bcret", status: 400, code: "invalid_request", text: "grant_type is missing"},
-		"nothing":                      {status: 400, code: "invalid_request", text: "grant_type is missing"},
 		"JSON":                         {contentType: recordType, body: `{"grant_type":"client_credentials"}`, status: 400, code: "invalid_request", text: "multipart/form-data"},
 		"a form without a type":        {body: goodQuery, status: 400, code: "invalid_request", text: formType},
 		"two secrets":                  {query: "client_secret=hush", contentType: formType, body: goodQuery, status: 400, code: "invalid_request", text: "client_secret is given twice"},
-		"form with bad escapes":        {contentType: formType, body: "grant_type=%zz", status: 400, code: "invalid_request", text: "can't be read"},
 		"multipart, no boundary":       {contentType: "multipart/form-data", body: multipartForm("", goodPairs...), status: 400, code: "invalid_request", text: "can't be read"},
-		"multipart, truncated":         {contentType: "multipart/form-data; boundary=b", body: multipartForm("", goodPairs...)[:60], status: 400, code: "invalid_request", text: "can't be read"},
 		"form too large":               {contentType: formType, body: goodQuery + strings.Repeat("&a=b", 1<<19), status: 400, code: "invalid_request", text: "can't be read"},
 		"Basic with bad escapes": {
 			authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte("an-id:%zz")), query: "grant_type=client_credentials",
@@ -96,51 +88,25 @@ func TestToken(t *testing.T) {
 
 func TestTokenIsAJWT(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		opts     []customizerstest.Option
-		lifetime int64
-		scopes   []string
-	}{
-		"as set":   {[]customizerstest.Option{customizerstest.WithTokenLifetime(90 * time.Second), customizerstest.WithScopes("sp:connector:read")}, 90, []string{"sp:connector:read"}},
-		"defaults": {nil, 749, []string{"sp:connector:read", "sp:connector:manage"}},
+	p := newPeer(t, serve(t, customizerstest.WithScopes("sp:connector:read")))
+	body := decode[map[string]any](t, p.requestToken())
+	token := body["access_token"].(string)
+	assert.NotEqual(t, p.authorization, "Bearer "+token, "every token is new")
+	delete(body, "access_token")
+	assert.Equal(t, map[string]any{"token_type": "bearer", "expires_in": 749.0, "scope": "sp:connector:read"}, body)
+	parts := strings.Split(token, ".")
+	require.Len(t, parts, 3)
+	data, err := base64.RawURLEncoding.DecodeString(parts[1])
+	require.NoError(t, err)
+	var claims struct {
+		ClientID string `json:"client_id"`
+		Scope    []string
+		Iat, Exp int64
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newPeer(t, serve(t, tt.opts...))
-			before := time.Now().Add(-time.Second)
-			got := p.requestToken()
-			body := decode[struct {
-				AccessToken string `json:"access_token"`
-				TokenType   string `json:"token_type"`
-				ExpiresIn   int64  `json:"expires_in"`
-				Scope       string
-			}](t, got)
-			assert.Equal(t, "bearer", body.TokenType)
-			assert.Equal(t, tt.lifetime, body.ExpiresIn)
-			assert.Equal(t, strings.Join(tt.scopes, " "), body.Scope)
-			assert.NotEqual(t, p.authorization, "Bearer "+body.AccessToken, "every token is new")
-
-			parts := strings.Split(body.AccessToken, ".")
-			require.Len(t, parts, 3)
-			var header struct{ Alg, Typ string }
-			var claims struct {
-				ClientID string `json:"client_id"`
-				Scope    []string
-				Iat, Exp int64
-			}
-			for i, v := range []any{&header, &claims} {
-				data, err := base64.RawURLEncoding.DecodeString(parts[i])
-				require.NoError(t, err)
-				require.NoError(t, json.Unmarshal(data, v))
-			}
-			assert.Equal(t, "JWT", header.Typ)
-			assert.Equal(t, p.srv.ClientID, claims.ClientID)
-			assert.Equal(t, tt.scopes, claims.Scope)
-			assert.Equal(t, tt.lifetime, claims.Exp-claims.Iat)
-			assert.WithinRange(t, time.Unix(claims.Iat, 0), before.Truncate(time.Second), time.Now())
-		})
-	}
+	require.NoError(t, json.Unmarshal(data, &claims))
+	assert.Equal(t, p.srv.ClientID, claims.ClientID)
+	assert.Equal(t, []string{"sp:connector:read"}, claims.Scope)
+	assert.EqualValues(t, 749, claims.Exp-claims.Iat)
 }
 
 func TestUnauthorized(t *testing.T) {

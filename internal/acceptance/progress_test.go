@@ -125,11 +125,6 @@ func TestRateLimitedLine(t *testing.T) {
 	term = runInTerminal(t, 24, env, io.Discard, "list")
 	term.waitFor(`^Rate limited: resuming…$`)
 	assert.Empty(t, term.waitExit(0))
-
-	env, _ = serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
-	term = runInTerminal(t, 80, env, nil, "list", "--quiet")
-	term.waitExit(0)
-	assert.NotContains(t, term.output(), "ate limited")
 }
 
 // deploy shows its current step, then the progress of the upload.
@@ -152,18 +147,4 @@ func TestRetryLine(t *testing.T) {
 	term := runInTerminal(t, 80, env, nil, "list")
 	term.waitFor(`^The service failed: retrying in 2 s$`)
 	term.waitExit(0)
-}
-
-// With -v, log lines appear whole above the countdown.
-func TestVerboseOnTerminal(t *testing.T) {
-	t.Parallel()
-	env, _ := serve(t, "--fault", "list:status=429,retry-after=1", "--customizers", "3")
-	term := runInTerminal(t, 300, env, nil, "list", "-v")
-	term.waitFor(`(?m)^Rate limited: resuming in 1 s$`)
-	screen := lines(term.waitExit(0))
-	assert.Len(t, screen, 1+4+4)
-	assert.Regexp(t, `^The tenant is http`, screen[0])
-	for _, l := range screen[1:5] {
-		assert.Regexp(t, `^time=\d\d:\d\d:\d\d\.\d{3} msg="customizers: request (sent|will be retried)" operation=\w+ .*$`, l)
-	}
 }

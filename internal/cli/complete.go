@@ -20,7 +20,7 @@ func (a *app) complete(names int, then cobra.CompletionFunc) cobra.CompletionFun
 		if len(args) >= names {
 			return then(cmd, args, begin)
 		}
-		return completions(a, cmd, args, begin, customizerKind, firstPage), cobra.ShellCompDirectiveNoFileComp
+		return completions(a, cmd, args, begin, customizerKind, listAll), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -31,14 +31,6 @@ func (a *app) completeInstances(skip int) cobra.CompletionFunc {
 		given := args[min(skip, len(args)):]
 		return completions(a, cmd, given, begin, instanceKind, listInstances), cobra.ShellCompDirectiveNoFileComp
 	}
-}
-
-func firstPage(ctx context.Context, client *customizers.Client) ([]customizers.Customizer, error) {
-	page, err := client.List(ctx, customizers.ListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return page.Items, nil
 }
 
 func listInstances(ctx context.Context, client *customizers.Client) ([]instances.Instance, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 // ask sends a request to a sandbox and returns the status and body of the response. header
@@ -91,7 +92,8 @@ func TestPageState(t *testing.T) {
 	// An instance has the name of its customizer, even if the page omits that customizer.
 	require.Len(t, st.Instances, 3)
 	assert.Equal(t, customizerstest.Instance{ID: st.Instances[2].ID, Name: "instance-000003"}, st.Instances[2].Instance)
-	call(t, s, http.MethodPatch, "/"+st.Instances[2].ID, `[{"op":"add","path":"/connectorCustomizerId","value":"`+id+`"}]`)
+	_, err = instances.Link(t.Context(), s.client(t), id, st.Instances[2].ID)
+	require.NoError(t, err)
 	st = stateOf(t, s)
 	assert.Equal(t, id, st.Instances[2].CustomizerID)
 	assert.Equal(t, "customizer-000001", st.Instances[2].Customizer)

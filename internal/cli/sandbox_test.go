@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/connector-customizers/customizers"
 	"github.com/connector-customizers/customizers/customizerstest"
@@ -73,63 +72,21 @@ func serve(t *testing.T, args ...string) *testSandbox {
 	return s
 }
 
-// call calls the connector instances of a sandbox.
-func call(t *testing.T, s *testSandbox, method, path, body string) string {
-	t.Helper()
-	auth := clientcredentials.Config{ClientID: s.env["SAIL_CLIENT_ID"], ClientSecret: s.env["SAIL_CLIENT_SECRET"], TokenURL: s.env["SAIL_BASE_URL"] + "/oauth/token"}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.env["SAIL_BASE_URL"]+"/beta/connector-instances"+path, strings.NewReader(body))
-	require.NoError(t, err)
-	resp, err := auth.Client(t.Context()).Do(req)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, resp.StatusCode, string(data))
-	return string(data)
-}
-
-func TestSandboxFlags(t *testing.T) {
+// The log has each request when its response arrives, and no secret. A reset is in the log before
+// the client sees it, and a truncated response has its status.
+func TestSandboxLog(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	s := serve(t, "--rate-limit", "2/1h", "--token-lifetime", "90s", "--fault", "list:status=418,body=a, b", "--customizers", "1")
-	c := s.client(t)
-	_, err := c.List(ctx, customizers.ListOptions{})
-	var e *customizers.Error
-	require.ErrorAs(t, err, &e)
-	assert.Equal(t, 418, e.StatusCode)
-	for range 2 {
-		_, err = c.List(ctx, customizers.ListOptions{})
-		require.NoError(t, err)
-	}
-	_, err = c.List(ctx, customizers.ListOptions{})
-	require.ErrorIs(t, err, customizers.ErrRateLimited)
-
-	// The log has every request when its response arrives, and no secret.
-	status, _ := ask(t, s, http.MethodPost, "/oauth/token?client_secret="+s.env["SAIL_CLIENT_SECRET"], "")
-	assert.Equal(t, http.StatusBadRequest, status)
-	assert.Regexp(t, `^The sandbox has 1 customizer and allows 2 requests in 1h0m0s\. .*
-\S+ POST   /oauth/token 200 \S+
-\S+ GET    /v2024/connector-customizers\?limit=250 418 \S+ \(fault\)
-\S+ GET    /v2024/connector-customizers\?limit=250 200 \S+
-\S+ GET    /v2024/connector-customizers\?limit=250 200 \S+
-\S+ GET    /v2024/connector-customizers\?limit=250 429 \S+
-\S+ POST   /oauth/token 400 \S+
-$`, s.logs())
-}
-
-// A reset is in the log before the client sees it, and a truncated response has its status.
-func TestSandboxLogsResets(t *testing.T) {
-	t.Parallel()
-	s := serve(t, "--fault", "info:reset", "--fault", "info:truncate=5", "--fault", "info:status=200,body="+strings.Repeat("x", 100_000))
-	for _, want := range []string{"reset", "200", "200"} {
+	s := serve(t, "--fault", "info:reset", "--fault", "info:truncate=5", "--fault", "info:status=418,body="+strings.Repeat("x", 100_000))
+	for _, want := range []string{`reset \S+ \(fault\)`, `200 \S+ \(fault\)`, `418 \S+ \(fault\)`, `200 \S+`} {
 		resp, err := http.Get(s.env["SAIL_BASE_URL"] + "/oauth/info?a=b")
 		if err == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
 			_ = resp.Body.Close()
 		}
-		lines := strings.Split(strings.TrimSpace(s.logs()), "\n")
-		assert.Regexp(t, `GET    /oauth/info\?a=b `+want+` \S+ \(fault\)$`, lines[len(lines)-1], "%v", err)
+		assert.Regexp(t, `GET    /oauth/info\?a=b `+want+`\n$`, s.logs(), "%v", err)
 	}
+	ask(t, s, http.MethodPost, "/oauth/token?client_secret="+s.env["SAIL_CLIENT_SECRET"], "")
+	assert.Regexp(t, `POST   /oauth/token 400 \S+\n$`, s.logs())
 }
 
 // A sandbox prints its settings for a shell, or as JSON.
