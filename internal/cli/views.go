@@ -68,7 +68,7 @@ func uploadedText(r deploy.Result) string {
 	return "no"
 }
 
-// ago formats the time between t and now.
+// ago formats the time between t and now, in the largest unit of which there are two.
 func ago(now, t time.Time) string {
 	const day = 24 * time.Hour
 	d := now.Sub(t)
@@ -77,18 +77,16 @@ func ago(now, t time.Time) string {
 		return "-"
 	case d < -time.Minute: // one of the clocks is wrong
 		return t.UTC().Format(time.RFC3339)
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return countOf(int(d/time.Minute), "minute") + " ago"
-	case d < day:
-		return countOf(int(d/time.Hour), "hour") + " ago"
-	case d < 60*day:
-		return countOf(int(d/day), "day") + " ago"
-	case d < 2*365*day:
-		return countOf(int(d/(30*day)), "month") + " ago"
 	}
-	return countOf(int(d/(365*day)), "year") + " ago"
+	for _, unit := range []struct {
+		length time.Duration
+		noun   string
+	}{{365 * day, "years"}, {30 * day, "months"}, {day, "days"}, {time.Hour, "hours"}, {time.Minute, "minutes"}} {
+		if n := d / unit.length; n >= 2 {
+			return fmt.Sprintf("%d %s ago", n, unit.noun)
+		}
+	}
+	return "just now"
 }
 
 func countOf(n int, noun string) string {

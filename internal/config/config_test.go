@@ -101,7 +101,6 @@ func TestFind(t *testing.T) {
 		"oauth elsewhere":  {sources: sources{env: variables("env", "an-id", secret), yaml: "authtype: oauth\n" + twoEnvironments}, tenant: "env"},
 		"JSON with a BOM":  {sources: sources{json: "\ufeff" + jsonFile}, tenant: "json"},
 		"YAML with a BOM":  {sources: sources{yaml: "\ufeff" + twoEnvironments}, tenant: "live"},
-		"YAML with CRLF":   {sources: sources{yaml: strings.ReplaceAll(twoEnvironments, "\n", "\r\n")}, tenant: "live"},
 		"UI address":       {sources: sources{env: variables("https://acme.identitynow.com/ui", "an-id", secret)}, tenant: "acme"},
 		"token wins":       {sources: sources{env: map[string]string{"SAIL_BASE_URL": "acme", "SAIL_CLIENT_SECRET": "x\r", "SAIL_ACCESS_TOKEN": "a-token"}}, tenant: "acme"},
 	} {
@@ -127,19 +126,12 @@ func TestFindInvalid(t *testing.T) {
 	}{
 		// Values.
 		"SAIL_CLIENT_SECRET in the environment has leading or trailing white space":         {sources: sources{env: variables(api, "an-id", "hush-hush\r")}},
-		"SAIL_CLIENT_SECRET in the environment contains white space":                        {sources: sources{env: variables(api, "an-id", "hush-hush\nhush-hush")}},
 		"SAIL_CLIENT_SECRET in the environment has control or non-ASCII":                    {sources: sources{env: variables(api, "an-id", "\ufeffhush-hush")}},
 		"SAIL_CLIENT_ID in the environment has control or non-ASCII":                        {sources: sources{env: variables(api, "an\x1bid", secret)}},
-		"SAIL_CLIENT_ID in the environment has leading or trailing":                         {sources: sources{env: variables(api, "\u00a0", secret)}},
 		"SAIL_BASE_URL in the environment has leading or trailing white space":              {sources: sources{env: variables(api+"\r", "an-id", secret)}},
-		"SAIL_BASE_URL in the environment has control or non-ASCII":                         {sources: sources{env: variables("acm\xe9", "an-id", secret)}},
 		"SAIL_ACCESS_TOKEN in the environment has leading":                                  {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": secret + "\n"}}},
-		"SAIL_ACCESS_TOKEN in the environment contains white space":                         {sources: sources{env: map[string]string{"SAIL_BASE_URL": api, "SAIL_ACCESS_TOKEN": "Bearer " + secret}}},
 		"ClientSecret in ./config.json has control or non-ASCII characters":                 {sources: sources{json: `{"BaseURL": "acme", "ClientId": "an-id", "ClientSecret": "hush-hush\u0000"}`}},
-		"ClientId in ./config.json has leading or trailing white space":                     {sources: sources{json: `{"BaseURL": "acme", "ClientId": " an-id", "ClientSecret": "hush-hush"}`}},
-		"BaseURL in ./config.json has leading or trailing white space":                      {sources: sources{json: `{"BaseURL": "acme\t", "ClientId": "an-id", "ClientSecret": "hush-hush"}`}},
 		"environments.default.pat.clientsecret in " + YAMLFile + " has leading or trailing": {sources: sources{yaml: yaml("an-id", `hush-hush\r`)}},
-		"environments.default.pat.clientid in " + YAMLFile + " has control":                 {sources: sources{yaml: yaml(`an\x07id`, secret)}},
 		"environments.default.baseurl in " + YAMLFile + ": the tenant is neither":           {sources: sources{yaml: strings.Replace(yaml("an-id", secret), "acme", secret+"_", 1)}},
 		"environments.pat.clientsecret of default in the system's keyring has leading": {
 			sources: sources{yaml: yaml("an-id", ""), keyring: map[string]string{"environments.pat.clientsecret default": "hush-hush\n"}},
@@ -158,7 +150,6 @@ func TestFindInvalid(t *testing.T) {
 		"(if SailPoint's CLI keeps it in the system's keyring, set":                                     {sources: sources{yaml: yaml("an-id", "")}},
 		// Environments.
 		`has no environment "nope"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                      {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile, yaml: twoEnvironments}},
-		`has no environment "test\r"; it has live, test (see SAIL_ACTIVEENVIRONMENT in the environment)`:                                    {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "test\r"}, yaml: twoEnvironments}},
 		`SAIL_ACTIVEENVIRONMENT in the environment names the environment "nope", but ` + YAMLFile + " does not exist":                       {sources: sources{env: map[string]string{"SAIL_ACTIVEENVIRONMENT": "nope"}, json: jsonFile}},
 		`has no environment "prod"; it has live, test (see --env)`:                                                                          {sources: sources{yaml: twoEnvironments}, flag: "prod"},
 		`has no environment "prod"; it has none (see --env)`:                                                                                {sources: sources{yaml: "authtype: pat"}, flag: "prod"},
@@ -168,9 +159,7 @@ func TestFindInvalid(t *testing.T) {
 		`SAIL_AUTHTYPE in the environment is "oauth"`:                                                                                       {sources: sources{env: map[string]string{"SAIL_AUTHTYPE": "oauth"}, yaml: twoEnvironments}},
 		// Files.
 		"./config.json is UTF-16; save it as UTF-8":                                   {sources: sources{json: utf16Of(jsonFile, false, true)}},
-		YAMLFile + " is UTF-16; save it as UTF-8":                                     {sources: sources{yaml: utf16Of(twoEnvironments, true, true)}},
 		"./config.json has NUL bytes; save it as UTF-8":                               {sources: sources{json: jsonFile + "\x00"}},
-		YAMLFile + " is not UTF-8; save it as UTF-8":                                  {sources: sources{yaml: twoEnvironments + "# caf\xe9"}},
 		YAMLFile + " is not YAML with activeenvironment and environments: see line 1": {sources: sources{yaml: "environments: {a: {}, A: {}}"}},
 		"./config.json is not JSON with BaseURL, ClientId ":                           {sources: sources{json: "{", yaml: twoEnvironments}},
 	} {
