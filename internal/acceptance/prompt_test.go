@@ -22,8 +22,8 @@ func TestDeleteAsks(t *testing.T) {
 		deleted bool
 		want    string
 	}{
-		"y":              {"y" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
-		"yes":            {"Yes" + enter, 0, true, "Deleted hr-feed (" + id + ")."},
+		"y":              {"y" + enter, 0, true, "Deleted hr-feed (" + id + "), version 3."},
+		"yes":            {"Yes" + enter, 0, true, "Deleted hr-feed (" + id + "), version 3."},
 		"enter":          {enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
 		"yes and more":   {"yes?" + enter, 1, false, "customizers: nothing was deleted: the answer was not yes"},
 		"Ctrl-C":         {ctrlC, 130, false, "customizers: nothing was deleted: interrupted"},
