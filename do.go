@@ -24,9 +24,10 @@ import (
 // method allows: POST and PATCH are retried like [Client.Create], other methods like
 // [Client.Get]. If a DELETE succeeds but its response is lost, the response is that of the next
 // attempt, usually a 404. If repeating a POST or a PATCH is safe, as for a search, say so as to
-// net/http: set the header Idempotency-Key, which is not sent if its list of values is empty. A
-// body that was read, and has no GetBody, is not sent again. The body of the response is in
-// memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
+// net/http: set the header Idempotency-Key or X-Idempotency-Key, which is not sent if its list
+// of values is empty. A body that was read, and has no GetBody, is not sent again. The body of
+// the response is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be
+// closed.
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
 // token reaches another host. Any other error is an [*Error]: no complete response was received,
@@ -56,11 +57,12 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	}
 	var f *transport.Error
 	_, keyed := out.Header["Idempotency-Key"] // net/http does not send it if it is empty
+	_, keyedX := out.Header["X-Idempotency-Key"]
 	resp, err := c.chain.Do(&transport.Call{
 		Context:    req.Context(),
 		Operation:  doOperation,
 		Request:    out,
-		Idempotent: keyed || out.Method != http.MethodPost && out.Method != http.MethodPatch,
+		Idempotent: keyed || keyedX || out.Method != http.MethodPost && out.Method != http.MethodPatch,
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
