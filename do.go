@@ -24,9 +24,10 @@ import (
 // method allows: POST and PATCH are retried like [Client.Create], other methods like
 // [Client.Get]. If a DELETE succeeds but its response is lost, the response is that of the next
 // attempt, usually a 404. If repeating a POST or a PATCH is safe, as for a search, set the
-// header Idempotency-Key, as for net/http; it is not sent if its list of values is empty. A
-// request whose body was read, and has no GetBody, is not retried. The body of the response is
-// in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It need not be closed.
+// header Idempotency-Key or X-Idempotency-Key, as for net/http, which does not send it if its
+// list of values is empty. A request whose body was read, and has no GetBody, is not retried.
+// The body of the response is in memory, at most 16 MiB, or 64 KiB if the status is not 2xx. It
+// need not be closed.
 //
 // If the URL is not on the tenant, Do returns [ErrInvalidArgument] and sends nothing, so that no
 // token reaches another host. Any other error is an [*Error], which means that no complete
@@ -85,8 +86,9 @@ const doOperation = "Do"
 
 // isIdempotent reports whether repeating a request is safe.
 func isIdempotent(req *http.Request) bool {
-	_, keyed := req.Header["Idempotency-Key"] // net/http does not send it if it is empty
-	return keyed || req.Method != http.MethodPost && req.Method != http.MethodPatch
+	_, key := req.Header["Idempotency-Key"] // as in net/http
+	_, other := req.Header["X-Idempotency-Key"]
+	return key || other || req.Method != http.MethodPost && req.Method != http.MethodPatch
 }
 
 // An exchange is what CheckResponse needs of a response of Do, other than its status. It is in

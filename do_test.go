@@ -292,26 +292,28 @@ func TestCheckResponseWithoutARequest(t *testing.T) {
 // A POST with an Idempotency-Key is retried like a read. An empty key is not sent.
 func TestDoIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string][]string{"none is sent": nil, "one is sent": {"4711"}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var seen [][]string
-			c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-				seen = append(seen, r.Header["Idempotency-Key"])
-				switch len(seen) {
-				case 1:
-					w.WriteHeader(http.StatusServiceUnavailable)
-				case 2:
-					panic(http.ErrAbortHandler)
-				}
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		for _, key := range [][]string{nil, {"4711"}} {
+			t.Run(fmt.Sprint(name, key), func(t *testing.T) {
+				t.Parallel()
+				var seen [][]string
+				c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+					seen = append(seen, r.Header[name])
+					switch len(seen) {
+					case 1:
+						w.WriteHeader(http.StatusServiceUnavailable)
+					case 2:
+						panic(http.ErrAbortHandler)
+					}
+				})
+				req := request(t, http.MethodPost, "/beta/search", strings.NewReader("{}"))
+				req.Header[name] = key
+				resp, err := c.Do(req)
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusOK, resp.StatusCode)
+				assert.Equal(t, [][]string{key, key, key}, seen)
+				assert.Contains(t, req.Header, name, "the caller's request is unchanged")
 			})
-			req := request(t, http.MethodPost, "/beta/search", strings.NewReader("{}"))
-			req.Header["Idempotency-Key"] = key
-			resp, err := c.Do(req)
-			require.NoError(t, err)
-			assert.Equal(t, http.StatusOK, resp.StatusCode)
-			assert.Equal(t, [][]string{key, key, key}, seen)
-			assert.Contains(t, req.Header, "Idempotency-Key", "the caller's request is unchanged")
-		})
+		}
 	}
 }

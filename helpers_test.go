@@ -163,19 +163,8 @@ func (n network) newClient(t testing.TB, srv *customizerstest.Server, opts ...cu
 // own but for HTTP/2, which only a client of the caller speaks.
 func (n network) client(t testing.TB, certificate *x509.Certificate) *http.Client {
 	t.Helper()
-	transport := customizers.DefaultTransport().(*http.Transport).Clone()
-	if n.http2 {
-		transport = http.DefaultTransport.(*http.Transport).Clone()
-	}
-	t.Cleanup(transport.CloseIdleConnections)
-	if certificate != nil {
-		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-		transport.TLSClientConfig.RootCAs.AddCert(certificate)
-	}
 	tunnels := new(atomic.Int64)
-	if n.proxy {
-		transport.Proxy = http.ProxyURL(startProxy(t, tunnels))
-	}
+	transport := n.transport(t, certificate, tunnels)
 	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 		resp, err := transport.RoundTrip(req)
 		if err == nil {
@@ -185,6 +174,24 @@ func (n network) client(t testing.TB, certificate *x509.Certificate) *http.Clien
 		}
 		return resp, err
 	})}
+}
+
+// transport returns the transport of a client, and counts the tunnels of a proxy.
+func (n network) transport(t testing.TB, certificate *x509.Certificate, tunnels *atomic.Int64) *http.Transport {
+	t.Helper()
+	transport := customizers.DefaultTransport().(*http.Transport).Clone()
+	if n.http2 {
+		transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	if certificate != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AddCert(certificate)
+	}
+	if n.proxy {
+		transport.Proxy = http.ProxyURL(startProxy(t, tunnels))
+	}
+	return transport
 }
 
 // startProxy starts a proxy that only tunnels, and counts the tunnels.

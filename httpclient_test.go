@@ -18,9 +18,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +31,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/customizerstest"
 )
 
 func TestDefaultTransport(t *testing.T) {
@@ -442,6 +445,100 @@ func TestDeadConnection(t *testing.T) {
 		requireFailure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
 		assert.Equal(t, 2*time.Minute, time.Since(start))
 	})
+}
+
+// A brokenConn breaks as a connection does that the peer has reset: nothing can be written, and
+// a read may fail first.
+type brokenConn struct {
+	net.Conn
+	broken, readFails *atomic.Bool
+}
+
+func (c brokenConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && c.broken.Load() {
+		err = syscall.ECONNRESET
+	}
+	return n, err
+}
+
+func (c brokenConn) Write(p []byte) (int, error) {
+	if !c.broken.Load() {
+		return c.Conn.Write(p)
+	}
+	if c.readFails.Load() {
+		_ = c.SetReadDeadline(time.Now())
+		time.Sleep(10 * time.Millisecond) // the order does not matter to the test
+	}
+	return 0, syscall.EPIPE
+}
+
+// A request of which nothing could be written to an idle connection was not sent. It is sent
+// over another connection, whatever the operation.
+func TestIdleConnectionThatIsClosed(t *testing.T) {
+	t.Parallel()
+	upload := func(archive func() io.Reader) operation {
+		return operation{name: customizerstest.CreateVersion, call: func(ctx context.Context, c *customizers.Client) error {
+			_, err := c.CreateVersion(ctx, "one", archive())
+			return err
+		}}
+	}
+	archive := zipArchive(t)
+	ops := append(slices.Clone(allOperations),
+		upload(func() io.Reader { return bytes.NewReader(archive) }), upload(func() io.Reader { return io.MultiReader(bytes.NewReader(archive)) }))
+	for _, n := range []network{networks[0], networks[1], networks[3]} {
+		for i, op := range ops {
+			for _, readFails := range []bool{false, true} {
+				t.Run(fmt.Sprint(n.name, " ", i, op, readFails), func(t *testing.T) {
+					t.Parallel()
+					srv := n.newServer(t, withOne())
+					transport := n.transport(t, srv.Certificate(), new(atomic.Int64))
+					broken, fails := new(atomic.Bool), new(atomic.Bool)
+					transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+						conn, err := new(net.Dialer).DialContext(ctx, network, address)
+						if broken.Load() {
+							return conn, err
+						}
+						return brokenConn{Conn: conn, broken: broken, readFails: fails}, err
+					}
+					c := srv.Client(quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+					_, err := c.Get(testContext(t), "one")
+					require.NoError(t, err)
+					before := len(srv.Requests())
+					fails.Store(readFails)
+					broken.Store(true)
+					require.NoError(t, op.call(testContext(t), c))
+					assert.Len(t, srv.Requests(), before+1)
+				})
+			}
+		}
+	}
+}
+
+// A transport that makes a request of its own with the same context, for example to get a token,
+// does not look like one that repeats the request.
+func TestTransportWithRequestsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(other.Close)
+	for _, n := range networks {
+		for _, op := range allOperations {
+			t.Run(n.name+" "+op.String(), func(t *testing.T) {
+				t.Parallel()
+				srv := n.newServer(t, withOne())
+				next := n.client(t, srv.Certificate()).Transport
+				c := srv.Client(noRetry, customizers.WithHTTPClient(&http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					own, err := http.NewRequestWithContext(req.Context(), http.MethodGet, other.URL, nil)
+					require.NoError(t, err)
+					resp, err := other.Client().Transport.RoundTrip(own)
+					require.NoError(t, err)
+					require.NoError(t, resp.Body.Close())
+					return next.RoundTrip(req)
+				})}))
+				require.NoError(t, op.call(testContext(t), c))
+			})
+		}
+	}
 }
 
 // A response that comes late and byte by byte, its header too, is not a dead connection.

@@ -61,6 +61,7 @@ const (
 var (
 	errTimeout  = errors.New("the attempt took longer than the Timeout of the HTTP client")
 	errReplayed = errors.New("the connection failed after the request was sent")
+	errStale    = errors.New("the idle connection was closed")
 )
 
 // A stallError is how long no byte has moved.
@@ -77,11 +78,12 @@ var errTooLarge = fmt.Errorf("the body is larger than %d MiB", maxBody>>20)
 //
 // It uses the transport, because an http.Client would follow redirects and keep cookies.
 func wire(transport http.RoundTripper, timeout time.Duration) Handler {
+	http1 := onlyHTTP1(transport)
 	return handlerFunc(func(c *Call) (*Response, error) {
 		if c.Context.Err() != nil { // it ended between the wait for a slot or a token and here
 			return nil, &ContextError{err: c.Context.Err(), cause: context.Cause(c.Context), notSent: true}
 		}
-		w := newWatchdog(c)
+		w := newWatchdog(c, http1)
 		defer w.stop()
 		if timeout > 0 {
 			defer time.AfterFunc(timeout, func() { w.cancel(errTimeout) }).Stop()
@@ -104,7 +106,7 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 		case resp.StatusCode == http.StatusSwitchingProtocols: // its body is the connection, and has no end
 			return r, nil
 		case resp.StatusCode/100 != 2:
-			w.timer.Reset(errorBodyTimeout)
+			defer time.AfterFunc(errorBodyTimeout, w.stall).Stop() // not the timer, which an upload that goes on restarts
 			r.Data, _ = io.ReadAll(io.LimitReader(body, MaxErrorBody))
 			return r, nil // the status is enough
 		}
@@ -140,6 +142,7 @@ func readBounded(body io.Reader, length int64) ([]byte, error) {
 // attempt that makes progress may take any time.
 type watchdog struct {
 	call     *Call
+	http1    bool            // see onlyHTTP1
 	ctx      context.Context //nolint:containedctx // of a single attempt
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer
@@ -147,15 +150,16 @@ type watchdog struct {
 	upload   *upload // nil if the body is in memory
 	response guardedBody
 
-	mu     sync.Mutex
-	limit  time.Duration // of the timer
-	addr   string        // of the tenant or its proxy, once a connection was asked for
-	got    bool          // whether there is a connection
-	writes int           // how often the header was written
+	mu      sync.Mutex
+	limit   time.Duration // of the timer
+	addr    string        // of the tenant or its proxy, once a connection was asked for
+	got     bool          // whether there is a connection
+	writes  int           // how often a header was written
+	repeats int           // how often since the address changed
 }
 
-func newWatchdog(c *Call) *watchdog {
-	w := &watchdog{call: c, limit: stallAfter}
+func newWatchdog(c *Call, http1 bool) *watchdog {
+	w := &watchdog{call: c, http1: http1, limit: stallAfter}
 	w.trace = httptrace.ClientTrace{GetConn: w.getConn, GotConn: w.gotConn, WroteHeaders: w.wroteHeaders}
 	if c.Idempotent && !c.Streamed {
 		w.limit = silentAfter
@@ -174,20 +178,28 @@ func (w *watchdog) stall() {
 	w.cancel(stallError(w.limit))
 }
 
+// getConn is also called for a request that the caller's transport makes with the same context,
+// for example to get a token. That goes to another address.
 func (w *watchdog) getConn(addr string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if addr != w.addr {
+		w.repeats = 0
+	}
 	w.addr, w.got = addr, w.writes > 0
 }
 
 // gotConn ends the attempt if net/http is about to send the request again. HTTP/2 does so
 // after errors that prove nothing, and without end. HTTP/1.1 does so if an idle connection was
-// closed, and only if the request may be repeated.
+// closed, and only if the request may be repeated or nothing was written.
 func (w *watchdog) gotConn(httptrace.GotConnInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got = true
-	if w.writes > 1 || w.writes > 0 && !w.call.Idempotent {
+	switch {
+	case w.http1 && w.repeats > 0 && !w.call.Idempotent:
+		w.writes, w.repeats = 0, 0
+	case w.repeats > 1, w.repeats > 0 && !w.call.Idempotent:
 		w.cancel(errReplayed)
 	}
 	w.restart(w.limit)
@@ -197,6 +209,7 @@ func (w *watchdog) wroteHeaders() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writes++
+	w.repeats++
 }
 
 func (w *watchdog) gotResponse() {
@@ -224,7 +237,7 @@ func (w *watchdog) stop() {
 // request returns the call's request with the watchdog's context. A body is guarded unless it
 // is in memory: net/http sends that in one write with the header.
 //
-// It has no GetBody, because net/http would send the request again without being asked.
+// Its GetBody returns no body, because net/http would send the request again without being asked.
 func (w *watchdog) request() *http.Request {
 	req := w.call.Request.WithContext(w.ctx)
 	if hasBody(req) && (w.call.Streamed || req.GetBody == nil || req.Header.Get("Expect") != "") {
@@ -232,7 +245,25 @@ func (w *watchdog) request() *http.Request {
 		req.Body = w.upload
 	}
 	req.GetBody = nil
+	if w.http1 && !w.call.Idempotent {
+		req.GetBody = w.nothingWritten
+	}
 	return req
+}
+
+// nothingWritten is the GetBody of a request that HTTP/1.1 may repeat only if it wrote nothing.
+func (w *watchdog) nothingWritten() (io.ReadCloser, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes = 0 // WroteHeaders means a buffer
+	return nil, errStale
+}
+
+// onlyHTTP1 reports whether transport is net/http's and speaks only HTTP/1.1. That repeats a
+// request that is not idempotent only if it has written nothing to an idle connection.
+func onlyHTTP1(transport http.RoundTripper) bool {
+	t, ok := transport.(*http.Transport)
+	return ok && t.Protocols != nil && !t.Protocols.HTTP2() && !t.Protocols.UnencryptedHTTP2() && len(t.TLSNextProto) == 0
 }
 
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }

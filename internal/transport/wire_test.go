@@ -165,9 +165,13 @@ func TestStalls(t *testing.T) {
 			time.Sleep(59 * time.Second)
 			return respond(200, 119*time.Second)(req)
 		}, nil, 59*time.Second + 100*119*time.Second, ""},
-		"a slow body":          {respond(200, time.Minute), nil, 100 * time.Minute, ""},
-		"a body that stalls":   {respond(200, time.Hour), nil, stallAfter, "no data was sent or received for 2m0s"},
-		"a slow error":         {respond(503, 4*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
+		"a slow body":        {respond(200, time.Minute), nil, 100 * time.Minute, ""},
+		"a body that stalls": {respond(200, time.Hour), nil, stallAfter, "no data was sent or received for 2m0s"},
+		"a slow error":       {respond(503, 4*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
+		"a slow error, while the upload goes on": {func(req *http.Request) (*http.Response, error) {
+			go func() { _, _ = io.Copy(io.Discard, req.Body) }()
+			return respond(503, 4*time.Second)(req)
+		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 100, time.Second) }, errorBodyTimeout + maxReadWait, "Service Unavailable"},
 		"an error that stalls": {respond(503, 6*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
 		"a slow upload": {readAll, func(ctx context.Context) io.Reader {
 			return slowBody(ctx, 100, time.Minute)
