@@ -16,7 +16,9 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"golang.org/x/text/unicode/norm"
@@ -103,7 +105,7 @@ var (
 // create two customizers.
 //
 // A name that another customizer has in another Unicode form, such as "Zürich" with a combining
-// diaeresis, is ambiguous. If the service gives the new customizer another name, Run returns an
+// diaeresis, or with another kind of space, is ambiguous. If the service gives the new customizer another name, Run returns an
 // error with that name and its ID, and uploads nothing. Then deploy to the ID: another run with
 // the name would create another customizer.
 //
@@ -202,7 +204,7 @@ func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, con
 		return nil
 	}
 	r.Uploaded = true
-	if created {
+	if d.delay = d.lateness(c.ID); created {
 		d.delay = d.Timeout
 	}
 	v, err := d.upload(ctx, c, content)
@@ -314,7 +316,7 @@ func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Cust
 		if err != nil {
 			return nil, err
 		}
-		if norm.NFC.String(c.Name) == norm.NFC.String(idOrName) {
+		if sameName(c.Name, idOrName) {
 			found = append(found, c)
 		}
 	}
@@ -326,15 +328,11 @@ func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Cust
 func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.Customizer, error) {
 	var found []customizers.Customizer
 	for id, past := range d.record.past {
-		if past.Name != name {
+		if !sameName(past.Name, name) {
 			continue
 		}
-		var limit time.Duration
-		if past.ImageVersion == 0 {
-			limit = d.Timeout - time.Since(past.Time)
-		}
 		var c *customizers.Customizer
-		err := poll(ctx, limit, func() (done bool, err error) {
+		err := poll(ctx, d.lateness(id), func() (done bool, err error) {
 			c, err = d.Get(ctx, id)
 			return true, err
 		})
@@ -342,11 +340,35 @@ func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.
 		case errors.Is(err, customizers.ErrNotFound):
 		case err != nil:
 			return nil, err
-		case c.Name == name:
+		case sameName(c.Name, name):
 			found = append(found, *c)
 		}
 	}
 	return only(name, found)
+}
+
+// lateness returns how long the service may still not know a customizer that an earlier run
+// created, and uploaded nothing to.
+func (d *deployer) lateness(id string) time.Duration {
+	past := d.record.past[id]
+	if past.ImageVersion > 0 {
+		return 0
+	}
+	return min(d.Timeout, d.Timeout-time.Since(past.Time)) // another machine's clock may be ahead
+}
+
+// sameName reports whether two names look the same: their Unicode forms may differ, and the
+// kinds of their spaces. Some keyboards type a no-break space.
+func sameName(a, b string) bool {
+	plain := func(name string) string {
+		return norm.NFC.String(strings.Map(func(r rune) rune {
+			if unicode.IsSpace(r) {
+				return ' '
+			}
+			return r
+		}, name))
+	}
+	return plain(a) == plain(b)
 }
 
 // only returns the customizer in found, or nil if there is none. It returns an error if there
@@ -358,7 +380,7 @@ func only(name string, found []customizers.Customizer) (*customizers.Customizer,
 	case len(found) > 1:
 		return nil, &customizers.AmbiguousError{Name: name, Customizers: found}
 	case found[0].Name != name:
-		return nil, fmt.Errorf("%w: %+q is the name %+q of %s in another Unicode form", customizers.ErrAmbiguous, name, found[0].Name, found[0].ID)
+		return nil, fmt.Errorf("%w: %+q is the name %+q of %s in another Unicode form or with another kind of space", customizers.ErrAmbiguous, name, found[0].Name, found[0].ID)
 	}
 	return &found[0], nil
 }

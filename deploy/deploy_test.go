@@ -425,6 +425,7 @@ func TestRunNamesInOtherForms(t *testing.T) {
 		"composed exists":   {[]string{composed}, decomposed, `"Zu\u0308rich-feed" is the name "Z\u00fcrich-feed" of `},
 		"decomposed exists": {[]string{decomposed}, composed, `"Z\u00fcrich-feed" is the name "Zu\u0308rich-feed" of `},
 		"both exist":        {[]string{composed, decomposed}, composed, "ambiguous"},
+		"another space":     {[]string{"HR\u00a0feed"}, "HR feed", `"HR feed" is the name "HR\u00a0feed" of `},
 		"the same exists":   {[]string{decomposed}, decomposed, ""},
 		"another exists":    {[]string{"Zurich-feed"}, composed, ""},
 	} {

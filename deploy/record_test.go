@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"archive/zip"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,14 +228,18 @@ func TestRecordOfACreate(t *testing.T) {
 	for name, tt := range map[string]struct {
 		uploadFails bool
 		missing     time.Duration // that Get says 404 after the first run
+		late        bool          // whether the upload of the second run gets a few 404 too
+		ahead       time.Duration // how much later than now the record says that it was made
 		most        time.Duration
 		deleted     bool
 	}{
-		"after an upload":                       {},
-		"after an upload that failed":           {uploadFails: true},
-		"after an upload that failed, and late": {uploadFails: true, missing: 20 * time.Second, most: 30 * time.Second},
-		"deleted":                               {deleted: true},
-		"deleted after an upload that failed":   {uploadFails: true, deleted: true, most: 2 * time.Minute},
+		"after an upload":                              {},
+		"after an upload that failed":                  {uploadFails: true},
+		"after an upload that failed, and late":        {uploadFails: true, missing: 20 * time.Second, most: 30 * time.Second},
+		"after an upload that failed, and later still": {uploadFails: true, late: true, most: 5 * time.Second},
+		"deleted":                             {deleted: true},
+		"deleted, by another machine's clock": {uploadFails: true, deleted: true, ahead: 100 * time.Hour, most: 2 * time.Minute},
+		"deleted after an upload that failed": {uploadFails: true, deleted: true, most: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +256,16 @@ func TestRecordOfACreate(t *testing.T) {
 					require.NoError(t, srv.Client().Delete(t.Context(), id))
 				}
 				client.missingUntil = time.Now().Add(tt.missing)
+				if tt.late {
+					srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 404, Times: 3})
+				}
+				if tt.ahead > 0 {
+					data, err := os.ReadFile(record)
+					require.NoError(t, err)
+					now := time.Now().UTC()
+					data = bytes.ReplaceAll(data, []byte(now.Format(time.RFC3339)), []byte(now.Add(tt.ahead).Format(time.RFC3339)))
+					require.NoError(t, os.WriteFile(record, data, 0o600))
+				}
 				start := time.Now()
 				r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
 				require.NoError(t, err)
@@ -262,6 +277,20 @@ func TestRecordOfACreate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The list may not show yet that the name is another form of one that was just created.
+func TestRecordOfANameInAnotherForm(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	client := &stub{Client: srv.Client(), hides: func(customizers.Customizer) bool { return true }}
+	first, err := deploy.Run(t.Context(), client, "Z\u00fcrich-feed", dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	_, err = deploy.Run(t.Context(), client, "Zu\u0308rich-feed", dir, deploy.Options{Record: record})
+	require.ErrorIs(t, err, customizers.ErrAmbiguous)
+	require.ErrorContains(t, err, first.Customizer.ID)
+	assert.Len(t, srv.Customizers(), 1)
 }
 
 // Another customizer's ID in the record is not used.
