@@ -204,7 +204,7 @@ func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, con
 		return nil
 	}
 	r.Uploaded = true
-	if d.delay = d.lateness(c.ID); created {
+	if d.delay = max(d.lateness(c.ID), d.lateness(c.Name)); created {
 		d.delay = d.Timeout
 	}
 	v, err := d.upload(ctx, c, content)
@@ -262,7 +262,8 @@ func (d *deployer) findOrCreate(ctx context.Context, idOrName string) (_ *custom
 	made, err := d.Create(ctx, customizers.CreateRequest{Name: idOrName})
 	var refused *customizers.Error
 	switch {
-	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later
+	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later, even to the next run
+		d.record.add(&customizers.Customizer{Name: idOrName}, "")
 		c, err = d.findAfter(ctx, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
@@ -324,20 +325,24 @@ func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Cust
 }
 
 // findRecorded returns the customizer with the given name that an earlier run deployed to and
-// that the list does not show. It waits for one that was just created.
+// that the list does not show. It waits for one that was just created, or may have been.
 func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.Customizer, error) {
 	var found []customizers.Customizer
-	for id, past := range d.record.past {
+	for key, past := range d.record.past {
 		if !sameName(past.Name, name) {
 			continue
 		}
 		var c *customizers.Customizer
-		err := poll(ctx, d.lateness(id), func() (done bool, err error) {
-			c, err = d.Get(ctx, id)
+		err := poll(ctx, d.lateness(key), func() (done bool, err error) {
+			if past.ID == "" {
+				c, err = d.find(ctx, name)
+				return c != nil, err
+			}
+			c, err = d.Get(ctx, past.ID)
 			return true, err
 		})
 		switch {
-		case errors.Is(err, customizers.ErrNotFound):
+		case errors.Is(err, customizers.ErrNotFound), err == nil && c == nil:
 		case err != nil:
 			return nil, err
 		case sameName(c.Name, name):
@@ -348,9 +353,9 @@ func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.
 }
 
 // lateness returns how long the service may still not know a customizer that an earlier run
-// created, and uploaded nothing to.
-func (d *deployer) lateness(id string) time.Duration {
-	past := d.record.past[id]
+// created or may have created, and uploaded nothing to. The key is that of the record.
+func (d *deployer) lateness(key string) time.Duration {
+	past := d.record.past[key]
 	if past.ImageVersion > 0 {
 		return 0
 	}

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,13 +20,14 @@ import (
 // before.
 type record struct {
 	path     string                // empty if nothing is recorded
-	past     map[string]deployment // by the customizer's ID
+	past     map[string]deployment // by the customizer's ID, or its name if that is unknown
 	unended  bool                  // the last line was cut off
 	unusable error                 // why the file was not read or written
 }
 
 // A deployment is the version that was deployed, with the digest of its content. The version
-// is 0 if the customizer was created but nothing was uploaded.
+// is 0 if the customizer was created but nothing was uploaded. The ID is empty if it is unknown
+// whether it was created.
 type deployment struct {
 	ID            string    `json:"id"`
 	Name          string    `json:"name"`
@@ -57,8 +59,8 @@ func readRecord(path string) (*record, error) {
 	r.unended = len(data) > 0 && data[len(data)-1] != '\n'
 	for line := range bytes.Lines(data) {
 		var d deployment
-		if json.Unmarshal(line, &d) == nil && d.ID != "" {
-			r.past[d.ID] = d
+		if json.Unmarshal(line, &d) == nil && d.ID+d.Name != "" {
+			r.past[cmp.Or(d.ID, d.Name)] = d
 		}
 	}
 	cutOff := r.unended && bytes.HasPrefix(data, []byte(`{"id":`)[:min(len(data), 6)]) && !bytes.Contains(data, []byte("\n")) // the first line

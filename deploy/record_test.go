@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -275,6 +276,37 @@ func TestRecordOfACreate(t *testing.T) {
 				assert.Equal(t, tt.deleted, r.Customizer.ID != id)
 				assert.Len(t, srv.Customizers(), 1)
 			})
+		})
+	}
+}
+
+// A create whose outcome is unknown is not repeated while the list may still be late.
+func TestRecordOfAnUnknownCreate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		apply bool
+		least time.Duration
+	}{
+		"it succeeded": {apply: true, least: 20 * time.Second},
+		"it did not":   {least: 2 * time.Minute},
+	} {
+		dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+		bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+			until := time.Now().Add(20 * time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
+			srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 404, Times: 2})
+			client := &stub{Client: srv.Client(), afterCreate: cancel, hides: func(customizers.Customizer) bool { return time.Now().Before(until) }}
+			srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Reset: true, Apply: tt.apply})
+			_, err := deploy.Run(ctx, client, "hr-feed", dir, deploy.Options{Record: record})
+			require.ErrorIs(t, err, customizers.ErrOutcomeUnknown, name)
+			require.ErrorIs(t, err, context.Canceled, name)
+			start := time.Now()
+			for range 2 {
+				_, err = deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+				require.NoError(t, err, name)
+			}
+			assert.WithinRange(t, time.Now(), start.Add(tt.least-time.Second), start.Add(tt.least+5*time.Second), name)
+			assert.Len(t, srv.Customizers(), 1, name)
 		})
 	}
 }
