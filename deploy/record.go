@@ -37,6 +37,8 @@ type deployment struct {
 	Time          time.Time `json:"time"`
 }
 
+const maxRecord = 64 << 20 // bytes, for some 200,000 deployments
+
 // readRecord reads a record. If there is no file, the record is empty. It returns an error for
 // something that is not a record. If the file can't be read, a run does without it.
 func readRecord(path string) (*record, error) {
@@ -50,6 +52,8 @@ func readRecord(path string) (*record, error) {
 		return r, nil
 	case err == nil && !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
 		return nil, fmt.Errorf("the record %s is not a file", path)
+	case err == nil && info.Size() > maxRecord:
+		return nil, fmt.Errorf("the record %s is larger than %d MiB (delete it, or name another file)", path, maxRecord>>20)
 	}
 	var data []byte
 	if err == nil {
@@ -59,7 +63,7 @@ func readRecord(path string) (*record, error) {
 	r.unended = len(data) > 0 && data[len(data)-1] != '\n'
 	for line := range bytes.Lines(data) {
 		var d deployment
-		if json.Unmarshal(line, &d) == nil && d.ID+d.Name != "" {
+		if json.Unmarshal(line, &d) == nil && (d.ID != "" || d.Name != "" && !d.Time.IsZero()) {
 			r.past[cmp.Or(d.ID, d.Name)] = d
 		}
 	}
