@@ -16,7 +16,9 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"golang.org/x/text/unicode/norm"
@@ -103,7 +105,7 @@ var (
 // create two customizers.
 //
 // A name that another customizer has in another Unicode form, such as "Zürich" with a combining
-// diaeresis, is ambiguous. If the service gives the new customizer another name, Run returns an
+// diaeresis, or with another kind of space, is ambiguous. If the service gives the new customizer another name, Run returns an
 // error with that name and its ID, and uploads nothing. Then deploy to the ID: another run with
 // the name would create another customizer.
 //
@@ -202,7 +204,7 @@ func (d *deployer) deploy(ctx context.Context, r *Result, customizer string, con
 		return nil
 	}
 	r.Uploaded = true
-	if created {
+	if d.delay = max(d.lateness(c.ID), d.lateness(c.Name)); created {
 		d.delay = d.Timeout
 	}
 	v, err := d.upload(ctx, c, content)
@@ -260,7 +262,8 @@ func (d *deployer) findOrCreate(ctx context.Context, idOrName string) (_ *custom
 	made, err := d.Create(ctx, customizers.CreateRequest{Name: idOrName})
 	var refused *customizers.Error
 	switch {
-	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later
+	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later, even to the next run
+		d.record.add(&customizers.Customizer{Name: idOrName}, "")
 		c, err = d.findAfter(ctx, idOrName, err, 30*time.Second)
 		return c, err == nil && c.ImageVersion == 0, err
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
@@ -314,7 +317,7 @@ func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Cust
 		if err != nil {
 			return nil, err
 		}
-		if norm.NFC.String(c.Name) == norm.NFC.String(idOrName) {
+		if sameName(c.Name, idOrName) {
 			found = append(found, c)
 		}
 	}
@@ -322,31 +325,55 @@ func (d *deployer) find(ctx context.Context, idOrName string) (*customizers.Cust
 }
 
 // findRecorded returns the customizer with the given name that an earlier run deployed to and
-// that the list does not show. It waits for one that was just created.
+// that the list does not show. It waits for one that was just created, or may have been.
 func (d *deployer) findRecorded(ctx context.Context, name string) (*customizers.Customizer, error) {
 	var found []customizers.Customizer
-	for id, past := range d.record.past {
-		if past.Name != name {
+	for key, past := range d.record.past {
+		if !sameName(past.Name, name) {
 			continue
 		}
-		var limit time.Duration
-		if past.ImageVersion == 0 {
-			limit = d.Timeout - time.Since(past.Time)
-		}
 		var c *customizers.Customizer
-		err := poll(ctx, limit, func() (done bool, err error) {
-			c, err = d.Get(ctx, id)
+		err := poll(ctx, d.lateness(key), func() (done bool, err error) {
+			if past.ID == "" {
+				c, err = d.find(ctx, name)
+				return c != nil, err
+			}
+			c, err = d.Get(ctx, past.ID)
 			return true, err
 		})
 		switch {
-		case errors.Is(err, customizers.ErrNotFound):
+		case errors.Is(err, customizers.ErrNotFound), err == nil && c == nil:
 		case err != nil:
 			return nil, err
-		case c.Name == name:
+		case sameName(c.Name, name):
 			found = append(found, *c)
 		}
 	}
 	return only(name, found)
+}
+
+// lateness returns how long the service may still not know a customizer that an earlier run
+// created or may have created, and uploaded nothing to. The key is that of the record.
+func (d *deployer) lateness(key string) time.Duration {
+	past := d.record.past[key]
+	if past.ImageVersion > 0 {
+		return 0
+	}
+	return min(d.Timeout, d.Timeout-time.Since(past.Time)) // another machine's clock may be ahead
+}
+
+// sameName reports whether two names look the same: their Unicode forms may differ, and the
+// kinds of their spaces. Some keyboards type a no-break space.
+func sameName(a, b string) bool {
+	plain := func(name string) string {
+		return norm.NFC.String(strings.Map(func(r rune) rune {
+			if unicode.IsSpace(r) {
+				return ' '
+			}
+			return r
+		}, name))
+	}
+	return plain(a) == plain(b)
 }
 
 // only returns the customizer in found, or nil if there is none. It returns an error if there
@@ -358,7 +385,7 @@ func only(name string, found []customizers.Customizer) (*customizers.Customizer,
 	case len(found) > 1:
 		return nil, &customizers.AmbiguousError{Name: name, Customizers: found}
 	case found[0].Name != name:
-		return nil, fmt.Errorf("%w: %+q is the name %+q of %s in another Unicode form", customizers.ErrAmbiguous, name, found[0].Name, found[0].ID)
+		return nil, fmt.Errorf("%w: %+q is the name %+q of %s in another Unicode form or with another kind of space", customizers.ErrAmbiguous, name, found[0].Name, found[0].ID)
 	}
 	return &found[0], nil
 }

@@ -386,16 +386,19 @@ func TestRunWaits(t *testing.T) {
 // internal/naming more names.
 func TestRunInvalidArguments(t *testing.T) {
 	t.Parallel()
-	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.jsonl": `{"x": 1}`})
+	files := folder(t, map[string]string{"broken.zip": "PK nothing", "deployed.jsonl": `{"x": 1}`, "package.json": `{"name": "web"}`, "large": ""})
+	require.NoError(t, os.Truncate(filepath.Join(files, "large"), 65<<20))
 	for name, tt := range map[string]struct{ customizer, path, record, says string }{
-		"blank name":           {" ", simple(t), "", "name is blank"},
-		"padded name":          {"hr-feed\r", simple(t), "", `name "hr-feed\r" has leading or trailing white space or invisible characters`},
-		"no zip archive":       {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
-		"an empty folder":      {"a", t.TempDir(), "", "no files to deploy"},
-		"a corrupt record":     {"a", simple(t), filepath.Join(files, "deployed.jsonl"), "deployed.jsonl is not a deployment record (delete it, or name another file)"},
-		"a folder as a record": {"a", simple(t), files, "is not a file"},
-		"an empty index.js":    {"a", folder(t, map[string]string{"index.js": ""}), "", "is empty"},
-		"index.js as a folder": {"a", folder(t, map[string]string{"index.js/a.js": "1"}), "", "no index.js at the root"},
+		"blank name":               {" ", simple(t), "", "name is blank"},
+		"padded name":              {"hr-feed\r", simple(t), "", `name "hr-feed\r" has leading or trailing white space or invisible characters`},
+		"no zip archive":           {"a", filepath.Join(files, "broken.zip"), "", "broken.zip: not a zip archive"},
+		"an empty folder":          {"a", t.TempDir(), "", "no files to deploy"},
+		"a corrupt record":         {"a", simple(t), filepath.Join(files, "deployed.jsonl"), "deployed.jsonl is not a deployment record (delete it, or name another file)"},
+		"package.json as a record": {"a", simple(t), filepath.Join(files, "package.json"), "is not a deployment record"},
+		"a huge record":            {"a", simple(t), filepath.Join(files, "large"), "large is larger than 64 MiB (delete it, or name another file)"},
+		"a folder as a record":     {"a", simple(t), files, "is not a file"},
+		"an empty index.js":        {"a", folder(t, map[string]string{"index.js": ""}), "", "is empty"},
+		"index.js as a folder":     {"a", folder(t, map[string]string{"index.js/a.js": "1"}), "", "no index.js at the root"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -425,6 +428,7 @@ func TestRunNamesInOtherForms(t *testing.T) {
 		"composed exists":   {[]string{composed}, decomposed, `"Zu\u0308rich-feed" is the name "Z\u00fcrich-feed" of `},
 		"decomposed exists": {[]string{decomposed}, composed, `"Z\u00fcrich-feed" is the name "Zu\u0308rich-feed" of `},
 		"both exist":        {[]string{composed, decomposed}, composed, "ambiguous"},
+		"another space":     {[]string{"HR\u00a0feed"}, "HR feed", `"HR feed" is the name "HR\u00a0feed" of `},
 		"the same exists":   {[]string{decomposed}, decomposed, ""},
 		"another exists":    {[]string{"Zurich-feed"}, composed, ""},
 	} {

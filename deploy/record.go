@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,13 +20,14 @@ import (
 // before.
 type record struct {
 	path     string                // empty if nothing is recorded
-	past     map[string]deployment // by the customizer's ID
+	past     map[string]deployment // by the customizer's ID, or its name if that is unknown
 	unended  bool                  // the last line was cut off
 	unusable error                 // why the file was not read or written
 }
 
 // A deployment is the version that was deployed, with the digest of its content. The version
-// is 0 if the customizer was created but nothing was uploaded.
+// is 0 if the customizer was created but nothing was uploaded. The ID is empty if it is unknown
+// whether it was created.
 type deployment struct {
 	ID            string    `json:"id"`
 	Name          string    `json:"name"`
@@ -34,6 +36,8 @@ type deployment struct {
 	ContentSHA256 string    `json:"contentSHA256"`
 	Time          time.Time `json:"time"`
 }
+
+const maxRecord = 64 << 20 // bytes, for some 200,000 deployments
 
 // readRecord reads a record. If there is no file, the record is empty. It returns an error for
 // something that is not a record. If the file can't be read, a run does without it.
@@ -48,6 +52,8 @@ func readRecord(path string) (*record, error) {
 		return r, nil
 	case err == nil && !info.Mode().IsRegular(): // reading a FIFO would wait for a writer
 		return nil, fmt.Errorf("the record %s is not a file", path)
+	case err == nil && info.Size() > maxRecord:
+		return nil, fmt.Errorf("the record %s is larger than %d MiB (delete it, or name another file)", path, maxRecord>>20)
 	}
 	var data []byte
 	if err == nil {
@@ -57,8 +63,8 @@ func readRecord(path string) (*record, error) {
 	r.unended = len(data) > 0 && data[len(data)-1] != '\n'
 	for line := range bytes.Lines(data) {
 		var d deployment
-		if json.Unmarshal(line, &d) == nil && d.ID != "" {
-			r.past[d.ID] = d
+		if json.Unmarshal(line, &d) == nil && (d.ID != "" || d.Name != "" && !d.Time.IsZero()) {
+			r.past[cmp.Or(d.ID, d.Name)] = d
 		}
 	}
 	cutOff := r.unended && bytes.HasPrefix(data, []byte(`{"id":`)[:min(len(data), 6)]) && !bytes.Contains(data, []byte("\n")) // the first line

@@ -2,6 +2,8 @@ package deploy_test
 
 import (
 	"archive/zip"
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -227,14 +229,18 @@ func TestRecordOfACreate(t *testing.T) {
 	for name, tt := range map[string]struct {
 		uploadFails bool
 		missing     time.Duration // that Get says 404 after the first run
+		late        bool          // whether the upload of the second run gets a few 404 too
+		ahead       time.Duration // how much later than now the record says that it was made
 		most        time.Duration
 		deleted     bool
 	}{
-		"after an upload":                       {},
-		"after an upload that failed":           {uploadFails: true},
-		"after an upload that failed, and late": {uploadFails: true, missing: 20 * time.Second, most: 30 * time.Second},
-		"deleted":                               {deleted: true},
-		"deleted after an upload that failed":   {uploadFails: true, deleted: true, most: 2 * time.Minute},
+		"after an upload":                              {},
+		"after an upload that failed":                  {uploadFails: true},
+		"after an upload that failed, and late":        {uploadFails: true, missing: 20 * time.Second, most: 30 * time.Second},
+		"after an upload that failed, and later still": {uploadFails: true, late: true, most: 5 * time.Second},
+		"deleted":                             {deleted: true},
+		"deleted, by another machine's clock": {uploadFails: true, deleted: true, ahead: 100 * time.Hour, most: 2 * time.Minute},
+		"deleted after an upload that failed": {uploadFails: true, deleted: true, most: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +257,16 @@ func TestRecordOfACreate(t *testing.T) {
 					require.NoError(t, srv.Client().Delete(t.Context(), id))
 				}
 				client.missingUntil = time.Now().Add(tt.missing)
+				if tt.late {
+					srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 404, Times: 3})
+				}
+				if tt.ahead > 0 {
+					data, err := os.ReadFile(record)
+					require.NoError(t, err)
+					now := time.Now().UTC()
+					data = bytes.ReplaceAll(data, []byte(now.Format(time.RFC3339)), []byte(now.Add(tt.ahead).Format(time.RFC3339)))
+					require.NoError(t, os.WriteFile(record, data, 0o600))
+				}
 				start := time.Now()
 				r, err := deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
 				require.NoError(t, err)
@@ -262,6 +278,51 @@ func TestRecordOfACreate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A create whose outcome is unknown is not repeated while the list may still be late.
+func TestRecordOfAnUnknownCreate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		apply bool
+		least time.Duration
+	}{
+		"it succeeded": {apply: true, least: 20 * time.Second},
+		"it did not":   {least: 2 * time.Minute},
+	} {
+		dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+		bubble(t, func(t *testing.T, srv *customizerstest.Server) {
+			until := time.Now().Add(20 * time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
+			srv.Inject(customizerstest.Fault{Operation: customizerstest.CreateVersion, Status: 404, Times: 2})
+			client := &stub{Client: srv.Client(), afterCreate: cancel, hides: func(customizers.Customizer) bool { return time.Now().Before(until) }}
+			srv.Inject(customizerstest.Fault{Operation: customizerstest.Create, Reset: true, Apply: tt.apply})
+			_, err := deploy.Run(ctx, client, "hr-feed", dir, deploy.Options{Record: record})
+			require.ErrorIs(t, err, customizers.ErrOutcomeUnknown, name)
+			require.ErrorIs(t, err, context.Canceled, name)
+			start := time.Now()
+			for range 2 {
+				_, err = deploy.Run(t.Context(), client, "hr-feed", dir, deploy.Options{Record: record})
+				require.NoError(t, err, name)
+			}
+			assert.WithinRange(t, time.Now(), start.Add(tt.least-time.Second), start.Add(tt.least+5*time.Second), name)
+			assert.Len(t, srv.Customizers(), 1, name)
+		})
+	}
+}
+
+// The list may not show yet that the name is another form of one that was just created.
+func TestRecordOfANameInAnotherForm(t *testing.T) {
+	t.Parallel()
+	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
+	srv := customizerstest.NewServer(customizerstest.WithoutSocket())
+	client := &stub{Client: srv.Client(), hides: func(customizers.Customizer) bool { return true }}
+	first, err := deploy.Run(t.Context(), client, "Z\u00fcrich-feed", dir, deploy.Options{Record: record})
+	require.NoError(t, err)
+	_, err = deploy.Run(t.Context(), client, "Zu\u0308rich-feed", dir, deploy.Options{Record: record})
+	require.ErrorIs(t, err, customizers.ErrAmbiguous)
+	require.ErrorContains(t, err, first.Customizer.ID)
+	assert.Len(t, srv.Customizers(), 1)
 }
 
 // Another customizer's ID in the record is not used.

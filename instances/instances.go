@@ -27,12 +27,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/connector-customizers/customizers"
+	"github.com/connector-customizers/customizers/internal/config"
 	"github.com/connector-customizers/customizers/internal/naming"
 )
 
@@ -55,13 +57,17 @@ const collection = "/beta/connector-instances"
 // needs the scope sp:connector:read, and [customizers.Client] retries it. If the tenant lacks
 // the endpoint, List returns an error that does not match [customizers.ErrNotFound].
 func List(ctx context.Context, doer Doer) ([]Instance, error) {
-	var all []Instance
-	err := send(ctx, doer, http.MethodGet, collection, nil, &all, func() error {
-		if all == nil {
-			return errors.New("null instead of a list")
-		}
-		if i := slices.IndexFunc(all, func(i Instance) bool { return i.ID == "" }); i >= 0 {
-			return fmt.Errorf("instance %d has no ID", i)
+	all := []Instance{}
+	var body json.RawMessage
+	err := send(ctx, doer, http.MethodGet, collection, nil, &body, func() error {
+		for i, err := range elements[Instance](body) {
+			if err != nil {
+				return err
+			}
+			if err := naming.CheckID(i.ID); err != nil {
+				return fmt.Errorf("instance %d: the ID %w", len(all), err)
+			}
+			all = append(all, i)
 		}
 		return nil
 	})
@@ -69,6 +75,27 @@ func List(ctx context.Context, doer Doer) ([]Instance, error) {
 		return nil, noEndpoint("connector instances", err)
 	}
 	return all, nil
+}
+
+// elements decodes the elements of a JSON list, one at a time: all at once, 16 MiB of "{}" take
+// gigabytes of memory.
+func elements[T any](list json.RawMessage) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		d := json.NewDecoder(bytes.NewReader(list))
+		t, err := d.Token()
+		if err == nil && t != json.Delim('[') {
+			err = errors.New("it has no list")
+		}
+		for err != nil || d.More() {
+			var element T
+			if err == nil {
+				err = d.Decode(&element)
+			}
+			if !yield(element, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // noEndpoint returns err. If err is a 404, it says so instead that the tenant lacks an endpoint.
@@ -122,7 +149,7 @@ func patch(ctx context.Context, doer Doer, instanceID, customizerID string, op o
 	var out Instance
 	err = send(ctx, doer, http.MethodPatch, collection+"/"+url.PathEscape(instanceID), body, &out, func() error {
 		if !done(out) {
-			return fmt.Errorf("it shows the instance %q with the customizer %q", out.ID, out.CustomizerID)
+			return errors.New("it shows another instance, or another link")
 		}
 		return nil
 	})
@@ -170,8 +197,11 @@ func send(ctx context.Context, doer Doer, method, path string, body []byte, out 
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("customizers: %s %s: %d: unexpected body (%d bytes of %q): %w",
-		method, path, resp.StatusCode, len(data), resp.Header.Get("Content-Type"), err)
+	if errors.As(err, new(*json.UnmarshalTypeError)) { // whose text has names of Go
+		err = errors.New(config.DescribeJSON(data, err))
+	}
+	// Neither the body nor the header is quoted, because they may repeat a secret.
+	err = fmt.Errorf("customizers: %s %s: %d: unexpected body (%d bytes): %w", method, path, resp.StatusCode, len(data), err)
 	if method == http.MethodPatch {
 		return fmt.Errorf("%w: %w", customizers.ErrOutcomeUnknown, err)
 	}

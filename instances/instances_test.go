@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,14 +112,16 @@ func TestListFails(t *testing.T) {
 		is    error
 		says  string
 	}{
-		"forbidden":        {customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
-		"connection broke": {customizerstest.Fault{Reset: true, Times: -1}, customizers.ErrConnection, list[4:]},
-		"no such endpoint": {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
-		"HTML":             {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes of "text/html"): invalid character`},
-		"no body":          {customizerstest.Fault{Status: 200}, nil, "unexpected body (0 bytes"},
-		"null":             {customizerstest.Fault{Status: 200, Body: "null"}, nil, "null instead of a list"},
-		"object":           {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "cannot unmarshal object"},
-		"no id":            {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "instance 1 has no ID"},
+		"forbidden":          {customizerstest.Fault{Status: 403}, customizers.ErrForbidden, "403"},
+		"connection broke":   {customizerstest.Fault{Reset: true, Times: -1}, customizers.ErrConnection, list[4:]},
+		"no such endpoint":   {customizerstest.Fault{Status: 404}, nil, "the tenant has no endpoint for connector instances"},
+		"HTML":               {customizerstest.Fault{Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, nil, `/beta/connector-instances: 200: unexpected body (6 bytes): invalid character`},
+		"no body":            {customizerstest.Fault{Status: 200}, nil, "unexpected body (0 bytes"},
+		"null":               {customizerstest.Fault{Status: 200, Body: "null"}, nil, "it has no list"},
+		"object":             {customizerstest.Fault{Status: 200, Body: `{"items":[]}`}, nil, "it has no list"},
+		"no id":              {customizerstest.Fault{Status: 200, Body: `[{"id":"x"},{"name":"y"}]`}, nil, "instance 1: the ID is empty"},
+		"an odd id":          {customizerstest.Fault{Status: 200, Body: `[{"id":"x\u000ay"}]`}, nil, `the ID "x\ny" has white space or control characters`},
+		"a number for an id": {customizerstest.Fault{Status: 200, Body: `[{"id":5}]`}, nil, "id is a JSON number"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,6 +143,49 @@ func TestListFails(t *testing.T) {
 }
 
 // The requests are those of SailPoint's clients, and the changed instance is returned.
+// A short response does not take a large memory, because a list is decoded one element at a time.
+func TestMemory(t *testing.T) { // not parallel: it measures
+	srv, doer := serve(t, customizerstest.WithoutSocket())
+	elements := "[" + strings.Repeat("{},", 1<<20) + "{}]"
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.ListInstances, Status: 200, Body: elements})
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.QueryLogs, Status: 200, Body: `{"logs":` + elements + "}"})
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	total := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.TotalAlloc
+	}
+	before := total()
+	_, err := instances.List(t.Context(), doer)
+	require.ErrorContains(t, err, "instance 0: the ID is empty")
+	assert.Less(t, (total()-before)>>20, uint64(40), "MiB for a list of 3 MiB")
+	start := live()
+	for _, err := range instances.Logs(t.Context(), doer, "a", instances.LogOptions{}) {
+		require.NoError(t, err)
+		assert.Less(t, (live()-start)>>20, int64(40), "MiB for a log of 3 MiB")
+		break
+	}
+}
+
+// An error has no text of the body, which may repeat a secret and be long.
+func TestErrorsQuoteNothing(t *testing.T) {
+	t.Parallel()
+	long := "sesame" + strings.Repeat("x", 1000)
+	srv, doer := serve(t)
+	for _, body := range []string{`{"id":"` + long + `"}`, `{"id":"` + a + `","connectorCustomizerId":"` + long + `"}`, `"` + long + `"`, `{"id":1.` + strings.Repeat("5", 1000) + `}`} {
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.UpdateInstance, Status: 200, Body: body, Header: http.Header{"Content-Type": {long}}})
+		_, err := instances.Link(t.Context(), doer, one, a)
+		require.ErrorIs(t, err, customizers.ErrOutcomeUnknown)
+		assert.NotContains(t, err.Error(), "sesame")
+		assert.Less(t, len(err.Error()), 300)
+	}
+}
+
 func TestLinkAndUnlink(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -67,30 +67,40 @@ func Logs(ctx context.Context, doer Doer, name string, opts LogOptions) iter.Seq
 		if opts.Since.IsZero() {
 			f.StartTime = time.Now().UTC().Add(-time.Hour)
 		}
+		sent := map[string]bool{"": true}
 		for {
 			body, err := json.Marshal(query)
 			var page struct {
 				Logs      json.RawMessage
 				NextToken string
 			}
-			var logs []Log
 			if err == nil {
 				err = send(ctx, doer, http.MethodPost, "/beta/platform-logs/query", body, &page, func() error {
-					return json.Unmarshal(page.Logs, &logs) // null is an empty list, but nothing is an error
+					if string(page.Logs) == "null" {
+						page.Logs = json.RawMessage("[]")
+					}
+					for _, err := range elements[Log](page.Logs) {
+						if err != nil {
+							return err
+						}
+					}
+					return nil
 				})
 			}
 			if err != nil {
 				yield(Log{}, noEndpoint("logs", err))
 				return
 			}
-			for _, l := range logs {
-				if !yield(l, nil) {
+			found := false
+			for l := range elements[Log](page.Logs) {
+				if found = true; !yield(l, nil) {
 					return
 				}
 			}
-			if len(logs) == 0 || page.NextToken == "" || page.NextToken == query.NextToken {
+			if !found || sent[page.NextToken] { // a service may repeat tokens
 				return
 			}
+			sent[page.NextToken] = true
 			query.NextToken = page.NextToken
 		}
 	}

@@ -111,6 +111,7 @@ func TestLogsResponses(t *testing.T) {
 		"null":                   {`{"logs":null,"nextToken":"x"}`, nil, ""},
 		"an object as a message": {`{"logs":[` + entry + `{"a":1e400,"b":"c"}}]}`, []string{`INFO {"a":1e400,"b":"c"}`}, ""},
 		"no message":             {`{"logs":[{"level":"INFO"},` + entry + `null}]}`, []string{"INFO ", "INFO "}, ""},
+		"an odd entry":           {`{"logs":[` + entry + `"a"},{"level":5}]}`, nil, "level is a JSON number"},
 		"no logs":                {`{"error":"x"}`, nil, "/beta/platform-logs/query: 200: unexpected body (13 bytes"},
 		"a list":                 {`[]`, nil, "unexpected body"},
 		"an object for a list":   {`{"logs":{}}`, nil, "unexpected body"},
@@ -132,10 +133,17 @@ func TestLogsResponses(t *testing.T) {
 		})
 	}
 
-	// The same token again is the end.
+	// A token that was sent before is the end.
 	srv, doer := serve(t)
-	srv.Inject(customizerstest.Fault{Operation: customizerstest.QueryLogs, Status: 200, Body: `{"logs":[` + entry + `"a"}],"nextToken":"x"}`, Times: -1})
+	for _, token := range []string{"x", "y", "x", "z"} {
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.QueryLogs, Status: 200, Body: `{"logs":[` + entry + `"a"}],"nextToken":"` + token + `"}`})
+	}
 	texts, err := collect(t, doer, "a", instances.LogOptions{})
+	require.NoError(t, err)
+	assert.Len(t, texts, 3)
+	srv, doer = serve(t)
+	srv.Inject(customizerstest.Fault{Operation: customizerstest.QueryLogs, Status: 200, Body: `{"logs":[` + entry + `"a"}],"nextToken":"x"}`, Times: -1})
+	texts, err = collect(t, doer, "a", instances.LogOptions{})
 	require.NoError(t, err)
 	assert.Len(t, texts, 2)
 	for l, err := range instances.Logs(t.Context(), doer, "a", instances.LogOptions{}) {

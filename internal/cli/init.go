@@ -140,12 +140,15 @@ func newProject(name, folder string, pipelines []string) ([]projectFile, error) 
 		}
 		return add(source, filepath.Join(folder, filepath.FromSlash(strings.TrimPrefix(source, "template/project/"))), "move it away, or choose another folder", data)
 	})
-	up, down := repository(folder)
+	root, down := repository(folder)
 	if down != "" {
 		data.Dir = filepath.ToSlash(down) + "/"
 	}
+	if len(pipelines) > 0 && !plainPath.MatchString(data.Dir) { // a shell and patterns of paths would interpret it
+		return nil, usageErrorf("the folder %q of the repository can't be used in a pipeline (want letters, digits, \".\", \"_\", \"-\" and \"/\")", down)
+	}
 	for _, p := range pipelines {
-		target := filepath.Join(folder, up, filepath.FromSlash(p))
+		target := filepath.Join(root, filepath.FromSlash(p))
 		if p == githubPipeline && down != "" { // a repository may have several
 			target = filepath.Join(filepath.Dir(target), "deploy-"+name+".yml")
 		}
@@ -156,23 +159,43 @@ func newProject(name, folder string, pipelines []string) ([]projectFile, error) 
 	return files, err
 }
 
-// repository returns the path from a folder up to the root of the Git repository that it is
-// in, and back down. Both are empty if the folder is that root, or in no repository.
-func repository(folder string) (up, down string) {
-	folder, err := filepath.Abs(folder)
-	if err != nil { // the current folder was deleted
-		return "", ""
-	}
-	for dir := folder; ; {
+// plainPath matches the path of a folder in its repository.
+var plainPath = regexp.MustCompile(`^([\pL\pN_.][\pL\pN_./-]*)?$`)
+
+// repository returns the root of the Git repository that a folder is in, and the path from there
+// to the folder. If the folder is that root, or in no repository, they are the folder and "".
+// Links are resolved, as Git and the system do.
+func repository(folder string) (root, down string) {
+	dir := resolve(folder)
+	for down = ""; ; {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
-			return up, down
+			break
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", ""
+			return folder, ""
 		}
-		up, down, dir = filepath.Join(up, ".."), filepath.Join(filepath.Base(dir), down), parent
+		down, dir = filepath.Join(filepath.Base(dir), down), parent
 	}
+	if !filepath.IsAbs(folder) {
+		if short, err := filepath.Rel(resolve("."), dir); err == nil {
+			dir = short
+		}
+	}
+	return dir, down
+}
+
+// resolve returns the absolute path of a folder without links. The folder may not exist yet.
+func resolve(folder string) string {
+	dir, err := filepath.Abs(folder)
+	if err != nil { // the current folder was deleted
+		return folder
+	}
+	target, err := filepath.EvalSymlinks(dir)
+	if parent := filepath.Dir(dir); err != nil && parent != dir {
+		return filepath.Join(resolve(parent), filepath.Base(dir))
+	}
+	return target
 }
 
 // write writes a file that does not exist.

@@ -87,3 +87,50 @@ func TestInitWorkflowsOfOneRepository(t *testing.T) {
 		assert.Regexp(t, `if: always\(\)\n +uses: actions/cache/save@`, string(text), "a failed deployment keeps the ID of what it created")
 	}
 }
+
+// A pipeline goes to the repository that the folder is really in, whatever links lead there.
+func TestInitThroughLinks(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		folder string
+		want   string // the pipeline's path
+	}{
+		"a link into a repository":               {"in", "repository/.github/workflows/deploy-hr.yml"},
+		"a new folder under it":                  {"in/new", "repository/.github/workflows/deploy-hr.yml"},
+		"a link out of a repository":             {"repository/out", "outside/.github/workflows/deploy.yml"},
+		"a new folder under it, far from a root": {"repository/out/a/b", "outside/a/b/.github/workflows/deploy.yml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, d := range []string{"repository/.git", "repository/sub", "outside"} {
+				require.NoError(t, os.MkdirAll(filepath.Join(dir, d), 0o700))
+			}
+			if os.Symlink(filepath.Join(dir, "repository", "sub"), filepath.Join(dir, "in")) != nil {
+				t.Skip("links need a permission")
+			}
+			require.NoError(t, os.Symlink(filepath.Join(dir, "outside"), filepath.Join(dir, "repository", "out")))
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, 0, run(t.Context(), []string{"init", "hr", filepath.Join(dir, tt.folder), "--github"}, nil, &stdout, &stderr), &stderr)
+			assert.FileExists(t, filepath.Join(dir, tt.want))
+		})
+	}
+}
+
+// The shell of a pipeline would split, expand or run other paths.
+func TestInitPipelineOfAnOddFolder(t *testing.T) {
+	t.Parallel()
+	for folder, ok := range map[string]bool{"HR feed": false, "$(id)": false, "a'b": false, "-x": false, "a*": false, "Zürich/hr-feed_1.2": true, ".hr": true} {
+		dir := t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(dir, ".git"), 0o700))
+		for _, flag := range []string{"--github", "--gitlab"} {
+			var stdout, stderr bytes.Buffer
+			code := run(t.Context(), []string{"init", "hr", filepath.Join(dir, folder, flag[2:]), flag}, nil, &stdout, &stderr)
+			assert.Equal(t, ok, code == 0, "%s: %s", folder, &stderr)
+			if !ok {
+				assert.Equal(t, 2, code)
+				assert.Contains(t, stderr.String(), "can't be used in a pipeline")
+			}
+		}
+	}
+}

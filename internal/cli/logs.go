@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -70,14 +71,16 @@ const (
 // showLogs writes log entries. If it follows the log, it returns when ctx ends.
 func (a *app) showLogs(ctx context.Context, client *customizers.Client, name string, opts instances.LogOptions, follow bool) error {
 	p := newPrinter(a, view[instances.Log]{}, true)
-	var shown map[string]bool // entries of the last query
+	var shown map[[sha256.Size]byte]bool // entries of the last query
 	for {
-		found, newest := map[string]bool{}, opts.Since.Add(lateBy)
+		n, found, newest := 0, map[[sha256.Size]byte]bool{}, opts.Since.Add(lateBy)
 		for l, err := range instances.Logs(ctx, client, name, opts) {
-			if err == nil {
-				key := fmt.Sprint(l)
-				if found[key] = true; shown[key] {
-					continue
+			if n++; err == nil {
+				if follow { // a log that is only read takes no memory
+					key := sha256.Sum256(fmt.Append(nil, l))
+					if found[key] = true; shown[key] {
+						continue
+					}
 				}
 				if a.output.format == formatJSONL {
 					p.print(l)
@@ -91,12 +94,12 @@ func (a *app) showLogs(ctx context.Context, client *customizers.Client, name str
 				return nil
 			case err != nil:
 				return err
-			case l.Time.After(newest):
+			case l.Time.After(newest) && !l.Time.After(time.Now()): // a clock may be ahead
 				newest = l.Time.Time
 			}
 		}
 		if !follow {
-			if len(found) == 0 && a.output.format == formatTable {
+			if n == 0 && a.output.format == formatTable {
 				a.console.note("No entries.")
 			}
 			return nil

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,6 +67,14 @@ func TestFollowLogs(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(requests[len(requests)-1].Body), &filter))
 		assert.Less(t, time.Since(filter.Filter.StartTime), time.Minute, "old entries are not read again")
 
+		// An entry of a clock that is ahead hides none that follow.
+		ahead := fmt.Sprintf(`{"logs":[{"timestamp":%q,"level":"ERROR","message":"ahead"}]}`, time.Now().Add(time.Hour).Format(time.RFC3339))
+		srv.Inject(customizerstest.Fault{Operation: customizerstest.QueryLogs, Status: http.StatusOK, Body: ahead})
+		before := lines()
+		assert.Contains(t, stdout.String(), "ahead")
+		link()
+		assert.Greater(t, lines(), before)
+
 		cancel()
 		require.NoError(t, <-ended)
 		assert.Empty(t, stderr.String())
@@ -114,3 +124,47 @@ func TestLogText(t *testing.T) {
 	hostile := instances.Log{Level: "\x1b[31m", Event: "e\x07", Message: json.RawMessage(`"m"`)}
 	assert.Equal(t, "0001-01-01T00:00:00.000Z �[31m e�: m", logText(hostile))
 }
+
+// A log takes no memory for the entries that were written.
+func TestLogsMemory(t *testing.T) { // not parallel: it measures
+	const pages = 64
+	sent := 0
+	client, err := customizers.New("acme", customizers.ClientCredentials("id", "secret"), customizers.WithoutRateLimit(), customizers.WithHTTPClient(&http.Client{Transport: tripper(func(r *http.Request) string {
+		if r.URL.Path == "/oauth/token" {
+			return `{"access_token": "token"}`
+		}
+		if sent++; sent > pages {
+			return `{"logs": []}`
+		}
+		return fmt.Sprintf(`{"logs":[{"message":"%d %s"}],"nextToken":"%d"}`, sent, strings.Repeat("x", 256<<10), sent)
+	})}))
+	require.NoError(t, err)
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	start := live()
+	lines, most := 0, int64(0)
+	out := writerFunc(func(p []byte) (int, error) {
+		if lines += bytes.Count(p, []byte("\n")); lines == pages {
+			most = live() - start
+		}
+		return len(p), nil
+	})
+	a := &app{out: out, console: newConsole(io.Discard), output: output{format: formatTable}}
+	require.NoError(t, a.showLogs(t.Context(), client, "a", instances.LogOptions{}, false))
+	assert.Equal(t, pages, lines)
+	assert.Less(t, most>>20, int64(16), "MiB for a log of 16 MiB")
+}
+
+type tripper func(*http.Request) string
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(f(r)))}, nil
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
