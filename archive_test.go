@@ -3,7 +3,6 @@ package customizers_test
 import (
 	"bytes"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,12 +65,6 @@ func TestArchiveThatCanBeReadOnlyOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Len(t, srv.Versions("one"), 2)
-
-	srv.Inject(fault{Operation: customizerstest.CreateVersion, Status: 429})
-	_, err := c.CreateVersion(testContext(t), "one", bytes.NewBuffer(bytes.Clone(data)))
-	requireFailure(t, err, customizers.ErrRateLimited)
-	require.ErrorContains(t, err, "can be read only once")
-	assert.Len(t, srv.Requests(customizerstest.CreateVersion), 3)
 }
 
 func TestInvalidArchive(t *testing.T) {
@@ -109,8 +102,7 @@ func TestNoArchive(t *testing.T) {
 	assert.Zero(t, r.BodySize)
 }
 
-// A large archive is not sent before 100 Continue, so that an early refusal is read. After a
-// 417 it is sent without Expect.
+// A large archive is not sent before 100 Continue, so that an early refusal is read.
 func TestLargeArchiveExpectsContinue(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -126,17 +118,4 @@ func TestLargeArchiveExpectsContinue(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tt.expects, wire.requests[0].Header.Get("Expect"))
 	}
-	var sizes []int64
-	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Expect") != "" {
-			w.WriteHeader(http.StatusExpectationFailed)
-			return
-		}
-		n, _ := io.Copy(io.Discard, r.Body)
-		sizes = append(sizes, n)
-		_, _ = io.WriteString(w, `{"version":1}`)
-	}, noRetry)
-	_, err := c.CreateVersion(testContext(t), "one", bytes.NewReader(make([]byte, 2<<20)))
-	require.NoError(t, err)
-	assert.Equal(t, []int64{2 << 20}, sizes)
 }

@@ -8,9 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/customizerstest"
+	"github.com/connector-customizers/customizers/instances"
 )
 
 func TestInvalidAuth(t *testing.T) {
@@ -43,7 +41,7 @@ func tenantWithTokens(t *testing.T, h http.HandlerFunc) *customizers.Client {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/token", h)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
+	mux.HandleFunc("/v2024/connector-customizers", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), quick)
@@ -116,65 +114,23 @@ func TestTokenEndpointFails(t *testing.T) {
 				w.WriteHeader(tt.status)
 				_, _ = io.WriteString(w, tt.body)
 			})
-			_, err := c.Create(testContext(t), customizers.CreateRequest{Name: "n"})
 			var want []error
 			if tt.is != nil {
 				want = []error{tt.is}
 			}
-			e := failure(t, err, want...) // never ErrOutcomeUnknown: the create was not sent
-			assert.Equal(t, "Token", e.Operation)
-			assert.Equal(t, "POST /oauth/token", e.Method+" "+e.Path)
-			assert.Equal(t, tt.status, e.StatusCode)
-			for _, says := range tt.says {
-				require.ErrorContains(t, err, says)
+			_, linkErr := instances.Link(testContext(t), c, "customizer", "instance")
+			for _, err := range []error{operations[4].call(testContext(t), c), doOperations[0].call(testContext(t), c), linkErr} {
+				e := failure(t, err, want...) // never ErrOutcomeUnknown: the call was not sent
+				assert.Equal(t, "Token POST /oauth/token", e.Operation+" "+e.Method+" "+e.Path)
+				assert.Equal(t, tt.status, e.StatusCode)
+				for _, says := range tt.says {
+					require.ErrorContains(t, err, says)
+				}
+				assert.NotContains(t, everyFormat(err), "the-secret")
 			}
-			assert.NotContains(t, everyFormat(err), "the-secret")
-			assert.Equal(t, tt.requests, requests)
+			assert.Equal(t, 3*tt.requests, requests)
 		})
 	}
-}
-
-// Calls over 13 minutes, with a token lifetime of 749 seconds, need two tokens. None is refused.
-func TestTokenIsRenewedBeforeItExpires(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, customizerstest.WithoutSocket())
-		c := srv.Client()
-		for range 13 * 60 {
-			require.NoError(t, list(t.Context(), c))
-			time.Sleep(time.Second)
-		}
-		assert.Len(t, srv.Requests(customizerstest.Token), 2)
-		assert.Len(t, srv.Requests(customizerstest.List), 13*60)
-	})
-}
-
-// A create is sent again with a new token after a 401, even if retries are off: the 401 proves
-// that nothing was done.
-func TestTokenIsRenewedWithoutRetries(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, withOne())
-	c := quickClient(t, srv, noRetry)
-	for _, op := range operations[4:] {
-		require.NoError(t, op.call(testContext(t), c))
-		srv.ExpireTokens()
-		require.NoError(t, op.call(testContext(t), c))
-	}
-}
-
-func TestFailedTokenFetchIsShared(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t, customizerstest.WithoutSocket())
-		srv.Inject(fault{Operation: customizerstest.Token, Delay: time.Second, Status: 401})
-		c := srv.Client()
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { assert.ErrorIs(t, list(t.Context(), c), customizers.ErrUnauthorized) })
-		}
-		wg.Wait()
-		assert.Len(t, srv.Requests(customizerstest.Token), 1)
-	})
 }
 
 func TestTokenSource(t *testing.T) {

@@ -2,13 +2,9 @@ package customizers_test
 
 import (
 	"bytes"
-	"context"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,64 +195,6 @@ func TestVersionFields(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, &want, got)
 	}
-}
-
-// Every body is closed, whatever its status and size.
-func TestBodiesAreClosed(t *testing.T) {
-	t.Parallel()
-	for _, body := range []string{"[]", "", "<html>", strings.Repeat(" ", 17<<20)} {
-		for _, status := range []int{200, 400, 503} {
-			opened, closed := 0, 0
-			_ = list(t.Context(), clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
-				resp, _ := respond(status, body)(req)
-				resp.Body = closeFunc{resp.Body, func() { closed++ }}
-				opened++
-				return resp, nil
-			})))
-			assert.Equal(t, opened, closed)
-		}
-	}
-}
-
-type closeFunc struct {
-	io.Reader
-	f func()
-}
-
-func (c closeFunc) Close() error {
-	c.f()
-	return nil
-}
-
-// A request and its body are one write, and so usually one packet. For other bodies than those
-// in memory, net/http writes the header first.
-func TestRequestIsOneWrite(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, withOne())
-	srv.Inject(fault{Operation: customizerstest.Update, Status: http.StatusBadGateway})
-	var writes atomic.Int64
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return countedConn{conn, &writes}, err
-	}}
-	t.Cleanup(transport.CloseIdleConnections)
-	c := srv.Client(quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
-	for _, op := range operations {
-		if op.name != customizerstest.CreateVersion { // deleted before
-			require.NoError(t, op.call(testContext(t), c))
-		}
-	}
-	assert.EqualValues(t, len(srv.Requests()), writes.Load())
-}
-
-type countedConn struct {
-	net.Conn
-	writes *atomic.Int64
-}
-
-func (c countedConn) Write(p []byte) (int, error) {
-	c.writes.Add(1)
-	return c.Conn.Write(p)
 }
 
 // A delete has succeeded if the service responds to its retry that nothing is there, whatever

@@ -1,15 +1,11 @@
 package customizers_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +14,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/instances"
 )
 
 func request(t testing.TB, method, url string, body io.Reader) *http.Request {
@@ -28,97 +23,50 @@ func request(t testing.TB, method, url string, body io.Reader) *http.Request {
 	return req
 }
 
-var errRedirect = errors.New("a redirect matches no sentinel")
-
-// Do returns any status as a response, after the retries that the method allows.
+// A request reaches the tenant as it is, with the client's token and name, and any status is a
+// response. TestMatrix has the retries.
 func TestDo(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
+	for _, tt := range []struct {
 		method   string
-		statuses []int // of the responses; the last one repeats
-		requests int32
-		sentinel error // of CheckResponse; and ErrOutcomeUnknown, for a 503 to a POST or PATCH
+		status   int
+		sentinel error // of CheckResponse
 	}{
-		"200":                             {http.MethodGet, []int{200}, 1, nil},
-		"201 to a POST":                   {http.MethodPost, []int{201}, 1, nil},
-		"no content":                      {http.MethodDelete, []int{204}, 1, nil},
-		"HEAD":                            {http.MethodHead, []int{200}, 1, nil},
-		"a GET is retried":                {http.MethodGet, []int{503, 502, 200}, 3, nil},
-		"a PUT is retried":                {http.MethodPut, []int{500, 200}, 2, nil},
-		"a POST after 429":                {http.MethodPost, []int{429, 200}, 2, nil},
-		"a POST after 503":                {http.MethodPost, []int{503, 200}, 1, customizers.ErrServer},
-		"a PATCH after 503":               {http.MethodPatch, []int{503, 200}, 1, customizers.ErrServer},
-		"an expired token":                {http.MethodPatch, []int{401, 200}, 2, nil},
-		"a refused token":                 {http.MethodGet, []int{401}, 2, customizers.ErrUnauthorized},
-		"503, every time":                 {http.MethodGet, []int{503}, 4, customizers.ErrServer},
-		"429, every time":                 {http.MethodGet, []int{429}, 4, customizers.ErrRateLimited},
-		"400":                             {http.MethodPatch, []int{400}, 1, customizers.ErrBadRequest},
-		"403":                             {http.MethodGet, []int{403}, 1, customizers.ErrForbidden},
-		"404":                             {http.MethodGet, []int{404}, 1, customizers.ErrNotFound},
-		"a redirect is not followed":      {http.MethodGet, []int{307}, 1, errRedirect},
-		"a delete whose response is lost": {http.MethodDelete, []int{500, 404}, 2, customizers.ErrNotFound},
+		{http.MethodGet, 200, nil}, {http.MethodPost, 201, nil}, {http.MethodDelete, 204, nil}, {http.MethodHead, 200, nil},
+		{http.MethodPut, 400, customizers.ErrBadRequest}, {http.MethodPatch, 404, customizers.ErrNotFound}, {http.MethodPost, 409, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(fmt.Sprint(tt.method, tt.status), func(t *testing.T) {
 			t.Parallel()
-			var n atomic.Int32
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				if r.Method != http.MethodGet && r.Method != http.MethodHead {
-					assert.Equal(t, `{"a":1}`, string(body))
-				}
-				assert.Equal(t, "/beta/things/a%2Fb", r.URL.EscapedPath())
-				assert.Equal(t, "x=1", r.URL.RawQuery)
+				assert.Equal(t, `{"a":1}`, string(body))
+				assert.Equal(t, tt.method+" /beta/things/a%2Fb?x=1", r.Method+" "+r.URL.RequestURI())
 				assert.Equal(t, "mine", r.Header.Get("X-Mine"))
-				assert.True(t, strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "))
-				assert.Contains(t, r.Header.Get("User-Agent"), "connector-customizers-go/")
-				i := min(int(n.Add(1)), len(tt.statuses)) - 1
-				w.Header().Set("Location", "https://elsewhere.example/x")
-				w.WriteHeader(tt.statuses[i])
-				if tt.statuses[i] != 204 {
-					_, _ = io.WriteString(w, `{"trackingId":"t-1"}`)
-				}
-			}))
-			t.Cleanup(srv.Close)
-			tokens := 0
-			c := newClient(t, srv.URL, customizers.TokenSource(tokenSource(func() (*oauth2.Token, error) {
-				tokens++
-				return &oauth2.Token{AccessToken: fmt.Sprint("token-", tokens)}, nil
-			})), quick)
-			var body io.Reader
-			if tt.method != http.MethodGet && tt.method != http.MethodHead {
-				body = strings.NewReader(`{"a":1}`)
-			}
-			req := request(t, tt.method, "/beta/things/a%2Fb?x=1", body)
+				assert.Equal(t, "Bearer the-token", r.Header.Get("Authorization"))
+				w.WriteHeader(tt.status)
+				_, _ = io.WriteString(w, `{"trackingId":"t-1"}`)
+			})
+			req := request(t, tt.method, "/beta/things/a%2Fb?x=1", strings.NewReader(`{"a":1}`))
 			req.Header.Set("X-Mine", "mine")
 			resp, err := c.Do(req)
 			require.NoError(t, err)
-			assert.Equal(t, tt.statuses[min(int(tt.requests), len(tt.statuses))-1], resp.StatusCode)
-			assert.Equal(t, tt.requests, n.Load())
+			assert.Equal(t, tt.status, resp.StatusCode)
 			assert.Empty(t, req.Header.Get("Authorization"), "the caller's request is unchanged")
 			assert.Empty(t, req.URL.Host)
 			err = customizers.CheckResponse(resp)
 			data, readErr := io.ReadAll(resp.Body)
 			require.NoError(t, readErr)
-			if tt.method != http.MethodHead && resp.StatusCode != 204 {
+			if tt.method != http.MethodHead && tt.status != 204 {
 				assert.JSONEq(t, `{"trackingId":"t-1"}`, string(data), "the body can be read again")
 			}
-			if tt.sentinel == nil {
+			if tt.status < 300 {
 				require.NoError(t, err)
 				return
 			}
-			var e *customizers.Error
-			require.ErrorAs(t, err, &e)
-			assert.Equal(t, resp.StatusCode, e.StatusCode)
+			e := failure(t, err, tt.sentinel)
+			assert.Equal(t, tt.status, e.StatusCode)
 			assert.Equal(t, "/beta/things/a/b", e.Path)
-			if !errors.Is(tt.sentinel, errRedirect) {
-				want := []error{tt.sentinel}
-				if resp.StatusCode == 503 && tt.method != http.MethodGet {
-					want = append(want, customizers.ErrOutcomeUnknown)
-				}
-				requireFailure(t, err, want...)
-				assert.Equal(t, "t-1", e.TrackingID)
-				assert.EqualValues(t, tt.requests, e.Attempts)
-			}
+			assert.Equal(t, "t-1", e.TrackingID)
 		})
 	}
 }
@@ -126,56 +74,25 @@ func TestDo(t *testing.T) {
 // No token is sent to another host.
 func TestDoStaysOnTheTenant(t *testing.T) {
 	t.Parallel()
-	var n atomic.Int32
-	c := clientOf(t, func(http.ResponseWriter, *http.Request) { n.Add(1) })
+	srv := newServer(t)
+	c := srv.Client()
 	for _, url := range []string{
 		"https://elsewhere.example/beta/x", "//elsewhere.example/beta/x", "http://127.0.0.1:1/beta/x", "http://localhost/beta/x",
 		"beta/x", "", "mailto:someone@example.com", "?x=1",
 	} {
-		_, err := c.Do(request(t, http.MethodGet, url, nil))
-		require.ErrorIs(t, err, customizers.ErrInvalidArgument, url)
+		for _, op := range doOperations {
+			require.ErrorIs(t, do("", op.method, url, "").call(t.Context(), c), customizers.ErrInvalidArgument, url)
+		}
 	}
 	_, err := c.Do(nil)
 	require.ErrorIs(t, err, customizers.ErrInvalidArgument)
-	req := request(t, http.MethodGet, "/beta/x", nil)
-	req.URL.User = nil
+	assert.Empty(t, srv.Requests(), "not even a token request")
+
+	req := request(t, http.MethodGet, "HTTP"+strings.TrimPrefix(srv.URL, "http")+"/beta/connector-instances", nil)
 	req.Host = "elsewhere.example" // is ignored
-	_, err = c.Do(req)
+	resp, err := c.Do(req)
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, n.Load())
-}
-
-func TestDoWithTheTenantsURL(t *testing.T) {
-	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
-	t.Cleanup(srv.Close)
-	c := newClient(t, srv.URL, customizers.TokenSource(static("t")))
-	resp, err := c.Do(request(t, http.MethodGet, strings.ToUpper(srv.URL[:4])+srv.URL[4:]+"/x", nil))
-	require.NoError(t, err)
-	data, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	assert.Equal(t, "ok", string(data))
-}
-
-// An error of Do means that there is no response.
-func TestDoWithoutAResponse(t *testing.T) {
-	t.Parallel()
-	c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if assert.NoError(t, err) {
-			_ = conn.Close()
-		}
-	})
-	_, err := c.Do(request(t, http.MethodPatch, "/beta/x", bytes.NewReader([]byte("[]"))))
-	requireFailure(t, err, customizers.ErrConnection, customizers.ErrOutcomeUnknown)
-	_, err = c.Do(request(t, http.MethodGet, "/beta/x", nil))
-	requireFailure(t, err, customizers.ErrConnection)
-	assert.NotErrorIs(t, err, customizers.ErrOutcomeUnknown)
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = c.Do(request(t, http.MethodGet, "/beta/x", nil).WithContext(ctx))
-	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 200, resp.StatusCode)
 }
 
 // The length is that of the body, but that of a HEAD is a GET's: it may be more than a body may
@@ -255,51 +172,6 @@ func TestDoClosesTheBody(t *testing.T) {
 		_, err = c.Do(req)
 		require.Error(t, err, name)
 		assert.True(t, body.closed, name)
-	}
-}
-
-// A failed token request is an error, and never the response of the call.
-func TestDoTokenRequestFails(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[int][]error{
-		200: nil, 302: nil, 400: {customizers.ErrUnauthorized}, 401: {customizers.ErrUnauthorized}, 403: {customizers.ErrUnauthorized},
-		404: nil, 429: {customizers.ErrRateLimited}, 503: {customizers.ErrServer},
-	} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel()
-			var token, sent atomic.Int32
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/oauth/token" {
-					sent.Add(1)
-					return
-				}
-				token.Add(1)
-				body, _ := io.ReadAll(r.Body)
-				w.Header().Set("Location", "https://elsewhere.example/?"+string(body))
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(status)
-				_, _ = fmt.Fprintf(w, `{"detailCode":%q,"message":%q}`, body, body)
-			}))
-			t.Cleanup(srv.Close)
-			c := newClient(t, srv.URL, customizers.ClientCredentials("the-id", "the-secret+&"), quick)
-			for _, method := range []string{http.MethodGet, http.MethodPatch} {
-				resp, err := c.Do(request(t, method, "/beta/x", nil))
-				require.Nil(t, resp)
-				is := want
-				if status == 200 { // an OAuth error in a 200
-					is = []error{customizers.ErrUnauthorized}
-				}
-				e := failure(t, err, is...)
-				assert.Equal(t, "Token POST /oauth/token", e.Operation+" "+e.Method+" "+e.Path)
-				assert.Equal(t, status, e.StatusCode)
-				assert.NotContains(t, everyFormat(err), "the-secret")
-			}
-			_, err := instances.Link(testContext(t), c, "customizer", "instance")
-			require.Error(t, err)
-			require.NotErrorIs(t, err, customizers.ErrOutcomeUnknown)
-			require.NotErrorIs(t, err, customizers.ErrNotFound)
-			assert.Zero(t, sent.Load())
-		})
 	}
 }
 
@@ -387,26 +259,15 @@ func TestDoURLWithASecret(t *testing.T) {
 	}
 }
 
-func TestCheckResponseHidesTheToken(t *testing.T) {
+// The response of a custom transport may lack the request.
+func TestCheckResponseWithoutARequest(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(400)
-		_, _ = io.WriteString(w, `{"messages":[{"text":"bad `+r.Header.Get("Authorization")+`"}]}`)
-	}))
-	t.Cleanup(srv.Close)
-	c := newClient(t, srv.URL, customizers.TokenSource(static("hush-hush")))
-	resp, err := c.Do(request(t, http.MethodGet, "/x", nil))
-	require.NoError(t, err)
-	err = customizers.CheckResponse(resp)
-	require.ErrorContains(t, err, "bad Bearer [redacted]")
-
-	// The response of a custom transport may lack the request.
-	c = clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
+	c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
 		resp, err := respond(400, `{"error":"bad `+req.Header.Get("Authorization")+`"}`)(req)
 		resp.Request = nil
 		return resp, err
 	}))
-	resp, err = c.Do(request(t, http.MethodGet, "/x", nil))
+	resp, err := c.Do(request(t, http.MethodGet, "/x", nil))
 	require.NoError(t, err)
 	require.ErrorContains(t, customizers.CheckResponse(resp), "customizers: GET /x: 400 Bad Request: bad Bearer [redacted]")
 }

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,9 +43,6 @@ func TestStatuses(t *testing.T) {
 		requireFailure(t, err)
 		assert.NotContains(t, err.Error(), "redirect", "there is no Location")
 	}
-	err := get(t, 304, "", "Location", "https://elsewhere.example")
-	require.ErrorContains(t, err, "304 Not Modified: unexpected status")
-	assert.NotContains(t, err.Error(), "redirect")
 }
 
 func TestErrorBodies(t *testing.T) {
@@ -218,7 +213,7 @@ func TestErrorOfAnIntermediary(t *testing.T) {
 // Every text is bounded, whatever the service sends.
 func TestErrorTextsAreBounded(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("9", 15<<20)
+	long := strings.Repeat("9", 1<<20)
 	most := strings.Repeat("x", 5000)
 	var many strings.Builder
 	for i := range 1000 {
@@ -255,10 +250,6 @@ func TestErrorTextsAreBounded(t *testing.T) {
 				assert.LessOrEqual(t, max(len(m.Text), len(m.Locale), len(m.LocaleOrigin)), 520)
 			}
 		}
-	}
-	for _, op := range operations[:2] {
-		err := op.call(t.Context(), clientOver(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New(long) }), noRetry))
-		assert.Less(t, len(err.Error()), 1<<10)
 	}
 	assert.Less(t, len((&customizers.Error{Err: errors.New(long)}).Error()), 8<<10)
 }
@@ -298,28 +289,6 @@ func TestErrorOfTruncatedBody(t *testing.T) {
 	require.ErrorContains(t, err, "check before repeating it")
 }
 
-func TestErrorWrapsItsCause(t *testing.T) {
-	t.Parallel()
-	cause := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host"}}
-	err := list(t.Context(), clientOver(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, cause }), noRetry))
-	requireFailure(t, err, customizers.ErrConnection)
-	var op *net.OpError
-	require.ErrorAs(t, err, &op)
-	assert.Same(t, cause, op)
-}
-
-func TestErrorRetryAfter(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]time.Duration{
-		"300": 5 * time.Minute, "1.5": 1500 * time.Millisecond, "": 0, "-1": 0, "soon": 0, "NaN": 0, "1e300": 1<<63 - 1,
-		"Tue, 10 Nov 2009 23:00:40 GMT": 40 * time.Second, "Tue, 10 Nov 2009 22:00:00 GMT": 0,
-	} {
-		e := get(t, 503, "{}", "Retry-After", value, "Date", "Tue, 10 Nov 2009 23:00:00 GMT")
-		assert.Equal(t, want, e.RetryAfter, value)
-		assert.Equal(t, want > 0, strings.Contains(e.Error(), "try again in"), value)
-	}
-}
-
 func TestErrorLogValue(t *testing.T) {
 	t.Parallel()
 	e := get(t, 429, `{"detailCode":"d","trackingId":"t"}`, "Retry-After", "300", "SLPT-Request-ID", "r")
@@ -331,13 +300,6 @@ func TestErrorLogValue(t *testing.T) {
 		"message": e.Error(), "operation": "Get", "method": "GET", "path": "/v2024/connector-customizers/x", "status": 429.0,
 		"detail_code": "d", "tracking_id": "t", "request_id": "r", "retry_after": 300e9,
 	}, line.Err)
-}
-
-func TestAmbiguousError(t *testing.T) {
-	t.Parallel()
-	err := &customizers.AmbiguousError{Name: "hr-feed", Customizers: []customizers.Customizer{{ID: "a"}, {ID: "b"}}}
-	require.ErrorIs(t, err, customizers.ErrAmbiguous)
-	require.ErrorContains(t, err, `"hr-feed": a, b`)
 }
 
 func FuzzErrorBody(f *testing.F) {

@@ -305,6 +305,10 @@ func TestNotTLS(t *testing.T) {
 			cert := certificate(t, big.NewInt(-1))
 			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
 		},
+		"failed to verify certificate": func(c *net.TCPConn) {
+			cert := certificate(t, big.NewInt(1))
+			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

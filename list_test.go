@@ -55,25 +55,15 @@ func TestAllNumberOfRequests(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	type page struct{ offset, items, total int }
 	c := quickClient(t, newServer(t, customizerstest.WithCustomizerCount(7)))
-	for _, tt := range []struct {
-		opts customizers.ListOptions
-		want []page
-	}{
-		{customizers.ListOptions{Limit: 3}, []page{{0, 3, -1}, {3, 3, -1}, {6, 1, -1}}},
-		{customizers.ListOptions{Limit: 3, Count: true}, []page{{0, 3, 7}, {3, 3, 7}, {6, 1, 7}}},
-		{customizers.ListOptions{Offset: 9}, []page{{9, 0, -1}}},
-	} {
-		pages := c.Pages(testContext(t), tt.opts)
-		for range 2 { // each loop starts at the beginning
-			var got []page
-			for p, err := range pages {
-				require.NoError(t, err)
-				got = append(got, page{p.Offset, len(p.Items), p.Total})
-			}
-			assert.Equal(t, tt.want, got)
+	pages := c.Pages(testContext(t), customizers.ListOptions{Limit: 3, Count: true})
+	for range 2 { // each loop starts at the beginning
+		var got [][3]int // offset, items and total
+		for p, err := range pages {
+			require.NoError(t, err)
+			got = append(got, [3]int{p.Offset, len(p.Items), p.Total})
 		}
+		assert.Equal(t, [][3]int{{0, 3, 7}, {3, 3, 7}, {6, 1, 7}}, got)
 	}
 }
 

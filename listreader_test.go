@@ -206,28 +206,6 @@ func TestReader(t *testing.T) {
 	}
 }
 
-func TestReaderNumberOfRequests(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		customizers, requests int
-		count                 bool
-	}{
-		{249, 1, false},
-		{250, 2, false},
-		{250, 1, true},
-		{498, 2, false}, // the second page overlaps the first by one
-		{499, 3, false},
-		{500, 3, true},
-		{10_000, 41, false},
-	} {
-		l := newCollection(tt.customizers)
-		ids, err := l.read(t, ListOptions{Count: tt.count})
-		require.NoError(t, err)
-		assert.Len(t, ids, tt.customizers)
-		assert.Len(t, l.requests, tt.requests, "%d customizers, count %v", tt.customizers, tt.count)
-	}
-}
-
 func TestReaderEnd(t *testing.T) {
 	t.Parallel()
 	t.Run("at a short page, without Total", func(t *testing.T) {
@@ -251,26 +229,6 @@ func TestReaderEnd(t *testing.T) {
 		require.ErrorIs(t, err, errBroken)
 		assert.Len(t, ids, 250)
 		assert.Len(t, l.requests, 2)
-	})
-	t.Run("at an error past the end", func(t *testing.T) {
-		t.Parallel()
-		l := newCollection(3)
-		l.past400 = true
-		_, err := l.read(t, ListOptions{Offset: 5})
-		require.ErrorIs(t, err, errPastEnd, "the caller chose the offset")
-	})
-	t.Run("with an error if the service rejects large offsets", func(t *testing.T) {
-		t.Parallel()
-		l := newCollection(1000)
-		l.fail = func(offset int) error {
-			if offset >= 500 {
-				return errPastEnd
-			}
-			return nil
-		}
-		ids, err := l.read(t, ListOptions{})
-		require.ErrorIs(t, err, errPastEnd)
-		assert.Len(t, ids, 749, "up to the last offset that is accepted")
 	})
 	t.Run("with an error if the first page is empty but Total is not 0", func(t *testing.T) {
 		t.Parallel()

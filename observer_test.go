@@ -97,45 +97,6 @@ func TestObserverAttemptsAndWaits(t *testing.T) {
 	})
 }
 
-// A call also reports its wait for a Retry-After that another call received.
-func TestObserverWaitForRetryAfterOfAnotherCall(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var r record
-		c := clientOver(t, newScript(respond(429, "", "Retry-After", "7"), respond(200, "[]")), r.option(), noRetry)
-		require.ErrorIs(t, list(t.Context(), c), customizers.ErrRateLimited)
-		require.NoError(t, list(t.Context(), c))
-		assert.Equal(t, []customizers.Wait{{Operation: "List", Attempt: 1, Reason: customizers.WaitRetryAfter, Duration: 7 * time.Second}}, r.waits)
-	})
-}
-
-// A call reports its wait for a slot when it is first in the queue.
-func TestObserverWaitsInTheQueue(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		type key struct{}
-		var mu sync.Mutex
-		waits := make([]int, 30)
-		c := clientOver(t, respond(200, "[]"), customizers.WithRateLimit(10, 10*time.Second), customizers.WithObserver(customizers.Observer{
-			OnWait: func(ctx context.Context, w customizers.Wait) {
-				mu.Lock()
-				defer mu.Unlock()
-				assert.Equal(t, customizers.WaitRateLimit, w.Reason)
-				waits[ctx.Value(key{}).(int)]++
-			},
-		}))
-		var wg sync.WaitGroup
-		for i := range waits {
-			wg.Go(func() { assert.NoError(t, list(context.WithValue(t.Context(), key{}, i), c)) })
-			synctest.Wait()
-		}
-		wg.Wait()
-		want := make([]int, len(waits))
-		want[10], want[20] = 1, 1 // for the others a slot is free when their turn comes
-		assert.Equal(t, want, waits)
-	})
-}
-
 // The error of an attempt does not change after the observer got it.
 func TestObserverErrorIsACopy(t *testing.T) {
 	t.Parallel()

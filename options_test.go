@@ -3,7 +3,6 @@ package customizers_test
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -142,21 +141,20 @@ func TestUserAgent(t *testing.T) {
 	}
 }
 
-// The waits between attempts are at most MinBackoff·2ⁿ⁻¹ and at most MaxBackoff.
+// Zero fields take their defaults. internal/transport has the waits.
 func TestRetryPolicy(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		policy customizers.RetryPolicy
-		most   []time.Duration
+		policy      customizers.RetryPolicy
+		most        []time.Duration // before each retry
+		longest     string          // Retry-After that a call waits for, in seconds
+		longestWait time.Duration
 	}{
-		"default":     {customizers.RetryPolicy{}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}},
-		"one attempt": {customizers.RetryPolicy{MaxAttempts: 1}, nil},
-		"MaxBackoff": {
-			customizers.RetryPolicy{MaxAttempts: 5, MinBackoff: time.Second, MaxBackoff: 3 * time.Second},
-			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second},
-		},
+		"default":     {customizers.RetryPolicy{}, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}, "60", time.Minute},
+		"one attempt": {customizers.RetryPolicy{MaxAttempts: 1}, nil, "", 0},
+		"own":         {customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Second, MaxBackoff: time.Second, MaxWait: time.Hour}, []time.Duration{time.Second, time.Second}, "3600", time.Hour},
 		"MinBackoff over the default": {
-			customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Minute}, []time.Duration{time.Minute, time.Minute},
+			customizers.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Minute}, []time.Duration{time.Minute, time.Minute}, "", 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,25 +168,17 @@ func TestRetryPolicy(t *testing.T) {
 						assert.LessOrEqual(t, wire.times[i+1].Sub(wire.times[i]), most)
 					}
 				}
+				if tt.longest == "" {
+					return
+				}
+				start := time.Now()
+				wire := newScript(respond(503, "", "Retry-After", tt.longest), respond(503, "", "Retry-After", tt.longest+"1"))
+				e := failure(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(tt.policy))), customizers.ErrServer)
+				assert.Equal(t, 2, e.Attempts, "the second wait is too long")
+				assert.Equal(t, tt.longestWait, time.Since(start))
 			})
 		})
 	}
-}
-
-func TestRetryPolicyMaxWait(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		for seconds, policy := range map[int]customizers.RetryPolicy{60: {}, 61: {MaxWait: 61 * time.Second}, 600: {MaxWait: 10 * time.Minute}} {
-			wire := newScript(respond(503, "", "Retry-After", strconv.Itoa(seconds)), respond(200, "[]"))
-			start := time.Now()
-			require.NoError(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(policy))))
-			assert.Equal(t, time.Duration(seconds)*time.Second, time.Since(start))
-		}
-		err := list(t.Context(), clientOver(t, respond(503, "", "Retry-After", "61"), customizers.WithRetry(customizers.RetryPolicy{})))
-		e := failure(t, err, customizers.ErrServer)
-		assert.Equal(t, 1, e.Attempts)
-		assert.Equal(t, 61*time.Second, e.RetryAfter)
-	})
 }
 
 // The default is the service's own limit, 100 requests in 10 seconds.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -175,74 +174,14 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// A create is retried only on proof that it was not carried out. The matrix has the responses;
-// these are failures of connections. TestNoConnection has those of handshakes.
-func TestPromiseNoDoubleCreate(t *testing.T) {
-	t.Parallel()
-	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
-	untrusted.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	untrusted.StartTLS()
-	t.Cleanup(untrusted.Close)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-
-	via := func(proxy string) *http.Transport {
-		u, err := url.Parse(proxy)
-		require.NoError(t, err)
-		transport := customizers.DefaultTransport().(*http.Transport).Clone()
-		transport.Proxy = http.ProxyURL(u)
-		return transport
-	}
-	failWith := func(err error) http.RoundTripper {
-		return roundTripper(func(*http.Request) (*http.Response, error) { return nil, err })
-	}
-	for name, tt := range map[string]struct {
-		tenant    string
-		transport http.RoundTripper
-		attempts  int
-		unknown   bool
-	}{
-		"host refuses the connection":  {closed.URL, &http.Transport{}, 4, false},
-		"proxy refuses the connection": {"acme", via(closed.URL), 4, false},
-		"no such host":                 {"acme", failWith(&net.DNSError{Err: "no such host", IsNotFound: true}), 4, false},
-		"untrusted certificate":        {untrusted.URL, &http.Transport{}, 1, false},
-		"reset":                        {"acme", failWith(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}), 1, true},
-		"unknown error":                {"acme", failWith(io.ErrUnexpectedEOF), 1, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newClient(t, tt.tenant, customizers.TokenSource(static("token")), quick,
-				customizers.WithHTTPClient(&http.Client{Transport: tt.transport}))
-			for _, op := range allOperations {
-				if !op.create {
-					continue
-				}
-				want := []error{customizers.ErrConnection}
-				if tt.unknown {
-					want = append(want, customizers.ErrOutcomeUnknown)
-				}
-				e := failure(t, op.call(testContext(t), c), want...)
-				assert.Equal(t, tt.attempts, e.Attempts, e)
-				assert.Zero(t, e.StatusCode)
-			}
-		})
-	}
-}
-
-func TestPromiseRetries(t *testing.T) {
+// A delete whose response is lost has succeeded if the service then finds nothing.
+func TestPromiseDelete(t *testing.T) {
 	t.Parallel()
 	for _, n := range networks {
 		t.Run(n.name, func(t *testing.T) {
 			t.Parallel()
-			for _, op := range allOperations {
-				if op.create {
-					continue
-				}
-				srv := n.newServer(t, withOne())
-				srv.Inject(fault{Operation: op.name, Status: 429}, fault{Operation: op.name, Reset: true}, fault{Operation: op.name, Status: 504, Apply: op.method == ""})
-				require.NoError(t, op.call(testContext(t), n.newClient(t, srv)), op)
-				assert.Len(t, srv.Requests(op.name), 4)
-			}
+			srv := n.newServer(t)
+			c := n.newClient(t, srv)
 			for _, tt := range []struct {
 				fault fault
 				want  error
@@ -251,13 +190,13 @@ func TestPromiseRetries(t *testing.T) {
 				{fault{Status: 503, Apply: true}, nil},
 				{fault{Status: 429, Apply: true}, customizers.ErrNotFound}, // a 429 proves that nothing was done
 			} {
-				srv := n.newServer(t, withOne())
-				c := n.newClient(t, srv)
+				id := srv.Add("name")[0].ID
+				tt.fault.Operation = customizerstest.Delete
 				srv.Inject(tt.fault)
-				require.ErrorIs(t, c.Delete(testContext(t), "one"), tt.want, "%+v", tt.fault)
-				assert.Empty(t, srv.Customizers())
-				require.ErrorIs(t, c.Delete(testContext(t), "one"), customizers.ErrNotFound, "no earlier attempt")
+				require.ErrorIs(t, c.Delete(testContext(t), id), tt.want, "%+v", tt.fault)
+				require.ErrorIs(t, c.Delete(testContext(t), id), customizers.ErrNotFound, "no earlier attempt")
 			}
+			assert.Empty(t, srv.Customizers())
 		})
 	}
 }
@@ -317,6 +256,7 @@ func TestPromiseRateLimit(t *testing.T) {
 	}
 }
 
+// TestDoStaysOnTheTenant has the URLs of Do.
 func TestPromiseIDsAreValidatedFirst(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, withOne())
@@ -331,11 +271,6 @@ func TestPromiseIDsAreValidatedFirst(t *testing.T) {
 			require.ErrorIs(t, call(), customizers.ErrInvalidArgument, "%s(%q)", name, id)
 		}
 	}
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost, http.MethodPatch} {
-		for _, url := range []string{"", "one", "https://elsewhere.example/one", "//elsewhere.example/one", "mailto:one"} {
-			require.ErrorIs(t, do("", method, url, "").call(t.Context(), c), customizers.ErrInvalidArgument, "%s %q", method, url)
-		}
-	}
 	assert.Empty(t, srv.Requests(), "not even a token request")
 	assert.Len(t, srv.Customizers(), 1)
 }
@@ -343,6 +278,7 @@ func TestPromiseIDsAreValidatedFirst(t *testing.T) {
 // The tests of the list reader have more changes to lists.
 func TestPromiseEveryRecordOnce(t *testing.T) {
 	t.Parallel()
+	const customizersInList = 260
 	for name, change := range map[string]func(*customizerstest.Server, *customizers.Client, customizers.Customizer) error{
 		"others are created": func(srv *customizerstest.Server, _ *customizers.Client, _ customizers.Customizer) error {
 			srv.Add("another")
@@ -352,9 +288,9 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 			return c.Delete(context.Background(), read.ID)
 		},
 	} {
-		for i, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 70}, {Limit: 70, Count: true}} {
+		for i, opts := range []customizers.ListOptions{{}, {Limit: 7}, {Limit: 40}, {Limit: 40, Count: true}} {
 			n := networks[i] // each is read over a network of its own
-			srv := n.newServer(t, customizerstest.WithCustomizerCount(600))
+			srv := n.newServer(t, customizerstest.WithCustomizerCount(customizersInList))
 			c := n.newClient(t, srv)
 			missing := map[string]bool{}
 			for _, item := range srv.Customizers() {
@@ -366,7 +302,7 @@ func TestPromiseEveryRecordOnce(t *testing.T) {
 				require.False(t, seen[item.ID], "%s: yielded twice", name)
 				seen[item.ID] = true
 				delete(missing, item.ID)
-				if read++; read <= 600 {
+				if read++; read <= customizersInList {
 					require.NoError(t, change(srv, c, item))
 				}
 			}
@@ -381,13 +317,12 @@ func TestPromiseListErrorsAreReported(t *testing.T) {
 		"400": {Status: 400}, "403": {Status: 403}, "503": {Status: 503}, "redirect": {Status: 302},
 		"reset": {Reset: true}, "broken body": {TruncateAt: 1000}, "HTML": html("<html>"), "empty": html(""), "null": {Status: 200, Body: "null"},
 	} {
-		for i, n := range networks {
-			opts := customizers.ListOptions{Count: i%2 == 1}
-			srv := n.newServer(t, customizerstest.WithCustomizerCount(600))
+		for _, count := range []bool{false, true} {
+			srv := newServer(t, customizerstest.WithoutSocket(), customizerstest.WithCustomizerCount(600))
 			f.Operation, f.Times, f.Skip = customizerstest.List, -1, 1
 			srv.Inject(f)
 			records, errs := 0, 0
-			for item, err := range n.newClient(t, srv).All(testContext(t), opts) {
+			for item, err := range quickClient(t, srv).All(t.Context(), customizers.ListOptions{Count: count}) {
 				if err == nil {
 					records++
 					continue
@@ -399,100 +334,23 @@ func TestPromiseListErrorsAreReported(t *testing.T) {
 			assert.Equal(t, 1, errs, name)
 		}
 	}
-	// With Count, a short page does not end the list before Total, nor does an empty first page.
-	c := clientOver(t, newScript(respond(200, `[{"id":"1"}]`, "X-Total-Count", "2"), respond(200, `[{"id":"1"},{"id":"2"}]`), respond(200, `[]`)))
-	n := 0
-	for _, err := range c.All(t.Context(), customizers.ListOptions{Count: true}) {
-		require.NoError(t, err)
-		n++
-	}
-	assert.Equal(t, 2, n)
-	for _, err := range clientOver(t, respond(200, `[]`, "X-Total-Count", "2")).All(t.Context(), customizers.ListOptions{Count: true}) {
-		require.ErrorContains(t, err, "the list has 2 customizers")
-	}
 }
 
-// A call returns when its context ends. internal/transport has more states.
-func TestPromiseWaitsEndWithTheContext(t *testing.T) {
+// A call whose context has ended sends nothing. internal/transport has each state in which a
+// context may end.
+func TestPromiseEndedContextSendsNothing(t *testing.T) {
 	t.Parallel()
-	hanging := func(status int) roundTripper { // the body has one byte and then blocks
-		return func(req *http.Request) (*http.Response, error) {
-			r, w := io.Pipe()
-			context.AfterFunc(req.Context(), func() { _ = w.CloseWithError(context.Cause(req.Context())) })
-			go func() { _, _ = w.Write([]byte("[")) }()
-			return &http.Response{StatusCode: status, Body: r, ContentLength: -1, Request: req}, nil
-		}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	cancel(enough)
+	wire := newScript(respond(200, "[]"))
+	for _, op := range allOperations {
+		err := op.call(ctx, clientOver(t, wire))
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, enough, "the cause")
+		requireFailure(t, err)
 	}
-	for name, tt := range map[string]struct {
-		transport http.RoundTripper
-		calls     []func(context.Context, *customizers.Client) error // List and a GET by Do if empty
-		opts      []customizers.Option
-		is        error // sentinel of the last failure
-	}{
-		"rate limit":    {transport: respond(200, "[]"), opts: []customizers.Option{customizers.WithRateLimit(1, time.Hour)}, is: customizers.ErrRateLimited},
-		"Retry-After":   {transport: respond(503, "", "Retry-After", "30"), is: customizers.ErrServer},
-		"body of a 500": {transport: hanging(500), is: customizers.ErrServer},
-		"upload": {transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-			_, _ = req.Body.Read(make([]byte, 1))
-			return hang(req)
-		}), calls: []func(context.Context, *customizers.Client) error{upload, doUpload}, is: customizers.ErrOutcomeUnknown},
-	} {
-		if tt.calls == nil {
-			tt.calls = []func(context.Context, *customizers.Client) error{list, doOperations[0].call}
-		}
-		for i, call := range tt.calls {
-			t.Run(fmt.Sprint(name, i), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					c := clientOver(t, tt.transport, tt.opts...)
-					if name == "rate limit" {
-						require.NoError(t, list(t.Context(), c))
-					}
-					enough := errors.New("enough")
-					ctx, cancel := context.WithCancelCause(t.Context())
-					time.AfterFunc(3*time.Second, func() { cancel(enough) })
-					start := time.Now()
-					err := call(ctx, c)
-					assert.Equal(t, 3*time.Second, time.Since(start))
-					require.ErrorIs(t, err, context.Canceled)
-					require.ErrorIs(t, err, enough, "the cause")
-					require.ErrorIs(t, err, tt.is)
-				})
-			})
-		}
-	}
-	t.Run("before the call", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		wire := newScript(respond(200, "[]"))
-		for _, op := range allOperations {
-			err := op.call(ctx, clientOver(t, wire))
-			require.ErrorIs(t, err, context.Canceled)
-			requireFailure(t, err)
-		}
-		assert.Empty(t, wire.requests)
-	})
-}
-
-// An upload that makes progress may take any time. internal/transport has what stalls.
-func TestPromiseSlowIsNotStalled(t *testing.T) {
-	t.Parallel()
-	for _, call := range []func(context.Context, *customizers.Client) error{upload, doUpload} {
-		synctest.Test(t, func(t *testing.T) {
-			c := clientOver(t, roundTripper(func(req *http.Request) (*http.Response, error) {
-				for range 100 {
-					time.Sleep(time.Minute)
-					if _, err := req.Body.Read(make([]byte, 1)); err != nil {
-						return nil, err
-					}
-				}
-				return respond(200, `{"version":1}`)(req)
-			}))
-			start := time.Now()
-			require.NoError(t, call(t.Context(), c))
-			assert.Equal(t, 100*time.Minute, time.Since(start))
-		})
-	}
+	assert.Empty(t, wire.requests)
 }
 
 // upload and doUpload upload an archive that does not end.
@@ -513,8 +371,8 @@ func doBody(ctx context.Context, c *customizers.Client, body io.Reader) error {
 	return err
 }
 
-// The same over sockets, with the behavior of net/http.
-func TestPromiseWaitsEndWithTheContextOverASocket(t *testing.T) {
+// A call returns when its context ends, over sockets too.
+func TestPromiseCallsEndWithTheContext(t *testing.T) {
 	t.Parallel()
 	silent := func() io.Reader { r, _ := io.Pipe(); return r }
 	for name, call := range map[string]func(context.Context, *customizers.Client) error{
@@ -653,6 +511,7 @@ func TestPromiseUploadInConstantMemory(t *testing.T) { // not parallel: it reads
 	assert.Less(t, most-before, int64(16<<20), "bytes above an idle client")
 }
 
+// internal/transport has the sizes.
 func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads the heap
 	var written atomic.Int64
 	write := func(w io.Writer) {
@@ -670,8 +529,7 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 		handler http.HandlerFunc
 		says    string
 	}{
-		"endless body":  {func(w http.ResponseWriter, _ *http.Request) { write(w) }, "larger than 16 MiB"},
-		"endless error": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400); write(w) }, "400 Bad Request"},
+		"endless body": {func(w http.ResponseWriter, _ *http.Request) { write(w) }, "larger than 16 MiB"},
 		"gzip": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
@@ -679,7 +537,6 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 			_ = z.Close()
 		}, "larger than 16 MiB"},
 		"deep":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("["), 8<<20)) }, "max depth"},
-		"length":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9000000000000000000") }, "larger than 16 MiB"},
 		"headers": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 2<<20)) }, "headers exceeded"},
 	} {
 		for _, op := range []operation{operations[0], doOperations[0]} {
@@ -693,8 +550,6 @@ func TestPromiseResponsesAreBounded(t *testing.T) { // not parallel: it reads th
 			require.ErrorContains(t, err, tt.says)
 			assert.Less(t, written.Load(), int64(128<<20), "bytes read or in buffers")
 			assert.Less(t, heap()-before, int64(64<<20))
-			assert.Less(t, len(err.Error()), 2000)
-			requireFailure(t, err, map[string][]error{"endless error": {customizers.ErrBadRequest}, "headers": {customizers.ErrConnection}}[name]...)
 		}
 	}
 }
