@@ -259,7 +259,7 @@ func TestNoConnection(t *testing.T) {
 						serve(c)
 					})
 					next := customizers.DefaultTransport().(*http.Transport).Clone()
-					next.TLSHandshakeTimeout = 100 * time.Millisecond
+					next.TLSHandshakeTimeout = 10 * time.Millisecond
 					target := "https://" + address
 					if scheme != "" {
 						target = "acme"
@@ -490,10 +490,7 @@ func http2Server(t *testing.T, tlsConfig *tls.Config, respond func(w io.Writer, 
 	t.Helper()
 	requests = new(atomic.Int32)
 	address, _ = listen(t, func(c *net.TCPConn) {
-		var conn net.Conn = c
-		if tlsConfig != nil {
-			conn = tls.Server(c, tlsConfig)
-		}
+		conn := tls.Server(c, tlsConfig)
 		_, _ = io.WriteString(conn, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
 		if _, err := io.ReadFull(conn, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
 			return
@@ -527,38 +524,35 @@ func TestHTTP2SendsOnce(t *testing.T) {
 	goAway := func(w io.Writer, _ []byte) {
 		_, _ = io.WriteString(w, "\x00\x00\x08\x07\x00\x00\x00\x00\x00"+"\x00\x00\x00\x00"+"\x00\x00\x00\x00")
 	}
-	cert := certificate(t, big.NewInt(1))
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, big.NewInt(1))}, NextProtos: []string{"h2"}}
 	for name, respond := range map[string]func(io.Writer, []byte){
 		"RST_STREAM(PROTOCOL_ERROR)": rst("\x01"), "RST_STREAM(REFUSED_STREAM)": rst("\x07"), "RST_STREAM(INTERNAL_ERROR)": rst("\x02"), "GOAWAY": goAway,
 	} {
-		for scheme, config := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}} {
-			t.Run(name+" "+scheme, func(t *testing.T) {
-				t.Parallel()
-				address, requests := http2Server(t, config, respond)
-				transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-				transport.Protocols.SetHTTP2(true)
-				transport.Protocols.SetUnencryptedHTTP2(true)
-				t.Cleanup(transport.CloseIdleConnections)
-				c := newClient(t, scheme+"://"+address, customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
-				for _, call := range []func() error{
-					func() error { return operations[4].call(testContext(t), c) },
-					func() error { return operations[5].call(testContext(t), c) },
-					func() error {
-						_, err := c.CreateVersion(testContext(t), "one", bytes.NewReader(make([]byte, 100)))
-						return err
-					},
-				} {
-					requests.Store(0)
-					e := failure(t, call(), customizers.ErrConnection, customizers.ErrOutcomeUnknown)
-					assert.Equal(t, 1, e.Attempts)
-					assert.EqualValues(t, 1, requests.Load())
-				}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address, requests := http2Server(t, config, respond)
+			transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+			transport.Protocols.SetHTTP2(true)
+			t.Cleanup(transport.CloseIdleConnections)
+			c := newClient(t, "https://"+address, customizers.TokenSource(static("token")), quick, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+			for _, call := range []func() error{
+				func() error { return operations[4].call(testContext(t), c) },
+				func() error { return operations[5].call(testContext(t), c) },
+				func() error {
+					_, err := c.CreateVersion(testContext(t), "one", bytes.NewReader(make([]byte, 100)))
+					return err
+				},
+			} {
 				requests.Store(0)
-				c = newClient(t, scheme+"://"+address, customizers.TokenSource(static("token")), noRetry, customizers.WithHTTPClient(&http.Client{Transport: transport}))
-				requireFailure(t, list(testContext(t), c), customizers.ErrConnection)
-				assert.LessOrEqual(t, requests.Load(), int32(2), "net/http may repeat it once")
-			})
-		}
+				e := failure(t, call(), customizers.ErrConnection, customizers.ErrOutcomeUnknown)
+				assert.Equal(t, 1, e.Attempts)
+				assert.EqualValues(t, 1, requests.Load())
+			}
+			requests.Store(0)
+			c = newClient(t, "https://"+address, customizers.TokenSource(static("token")), noRetry, customizers.WithHTTPClient(&http.Client{Transport: transport}))
+			requireFailure(t, list(testContext(t), c), customizers.ErrConnection)
+			assert.LessOrEqual(t, requests.Load(), int32(2), "net/http may repeat it once")
+		})
 	}
 }
 

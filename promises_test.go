@@ -241,14 +241,14 @@ func TestPromiseRateLimit(t *testing.T) {
 			srv.Inject(fault{Operation: customizerstest.Update, Reset: true, Times: 3})
 			c := n.newClient(t, srv, customizers.WithRateLimit(10, 400*time.Millisecond)) // leaves room for delays on the way
 			var wg sync.WaitGroup
-			for range 6 {
+			for range 3 {
 				for _, op := range []operation{operations[0], operations[2], doOperations[0]} {
 					wg.Go(func() { assert.NoError(t, op.call(testContext(t), c)) })
 				}
 			}
 			wg.Wait()
 			requests := srv.Requests()
-			assert.Len(t, requests, 1+18+3)
+			assert.Len(t, requests, 1+9+3)
 			for _, r := range requests {
 				assert.NotEqual(t, http.StatusTooManyRequests, r.Status)
 			}
