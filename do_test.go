@@ -1,12 +1,14 @@
 package customizers_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -114,6 +116,19 @@ func TestDoContentLength(t *testing.T) {
 		resp, err := c.Do(request(t, http.MethodGet, "/beta/x", nil))
 		require.NoError(t, err)
 		assert.EqualValues(t, 5, resp.ContentLength)
+	}
+}
+
+// An upload may be silent for two minutes, even if repeating it is safe.
+func TestDoUpload(t *testing.T) {
+	t.Parallel()
+	for size, took := range map[int]time.Duration{1 << 10: time.Minute, 1 << 20: 2 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			_, err := clientOver(t, roundTripper(hang), noRetry).Do(request(t, http.MethodPut, "/x", bytes.NewReader(make([]byte, size))))
+			requireFailure(t, err, customizers.ErrConnection)
+			assert.Equal(t, took, time.Since(start))
+		})
 	}
 }
 

@@ -19,7 +19,7 @@ func TestRunLinks(t *testing.T) {
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		all := srv.Instances()
-		opts := deploy.Options{Record: record, Link: []string{all[0].Name, all[1].ID}}
+		opts := deploy.Options{Record: record, Link: []string{all[0].Name, all[1].ID, all[0].ID}} // one of them twice
 
 		dry := opts
 		dry.DryRun = true
@@ -44,19 +44,6 @@ func TestRunLinks(t *testing.T) {
 		assert.False(t, r.Uploaded)
 		assert.Equal(t, before, changes(srv))
 	}, customizerstest.WithInstanceCount(3))
-}
-
-// An instance that is given by name and by ID is linked once.
-func TestRunLinksOnce(t *testing.T) {
-	t.Parallel()
-	dir := simple(t)
-	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
-		instance := srv.Instances()[0]
-		r, err := deploy.Run(t.Context(), srv.Client(), "hr-feed", dir, deploy.Options{Link: []string{instance.Name, instance.ID}})
-		require.NoError(t, err)
-		assert.Len(t, r.Linked, 1)
-		assert.Len(t, srv.Requests(customizerstest.UpdateInstance), 1)
-	}, customizerstest.WithInstanceCount(1))
 }
 
 // Nothing is changed if an instance does not exist.

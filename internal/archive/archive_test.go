@@ -3,11 +3,9 @@ package archive_test
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -104,38 +102,6 @@ func TestNewClosesTheFileOnError(t *testing.T) {
 	_, err = archive.New(t.Context(), f)
 	require.ErrorContains(t, err, "not a zip archive")
 	assert.ErrorIs(t, f.Close(), os.ErrClosed)
-}
-
-// countdown is a context that ends after some checks of its error.
-type countdown struct {
-	context.Context //nolint:containedctx // it is one
-
-	left int
-}
-
-func (c *countdown) Err() error {
-	if c.left--; c.left < 0 {
-		return context.Canceled
-	}
-	return nil
-}
-
-// The check of an archive ends with its context: at the start, while the file is hashed, while
-// its directory is read, and while a file is unpacked.
-func TestOpenEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	name := filepath.Join(t.TempDir(), "a.zip")
-	write(t, name, zipOf(t, zip.Store, "index.js", strings.Repeat("x", 1<<17), "b.js", strings.Repeat("x", 1<<17)))
-	reads := &countdown{t.Context(), 1 << 30}
-	f, err := archive.Open(reads, name)
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	all := 1<<30 - reads.left
-	require.Greater(t, all, 20)
-	for left := range all {
-		_, err := archive.Open(&countdown{t.Context(), left}, name)
-		require.ErrorIs(t, err, context.Canceled, left)
-	}
 }
 
 func TestVerify(t *testing.T) {
