@@ -125,7 +125,7 @@ func TestDoUpload(t *testing.T) {
 	for size, took := range map[int]time.Duration{1 << 10: time.Minute, 1 << 20: 2 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			_, err := clientOver(t, roundTripper(hang), noRetry).Do(request(t, http.MethodPut, "/x", bytes.NewReader(make([]byte, size))))
+			_, err := clientOver(t, roundTripper(hang), noRetry).Do(request(t, http.MethodPut, "/x", bytes.NewReader(make([]byte, size))).WithContext(t.Context()))
 			requireFailure(t, err, customizers.ErrConnection)
 			assert.Equal(t, took, time.Since(start))
 		})
