@@ -1,6 +1,7 @@
 package customizers
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,77 +13,63 @@ import (
 // client is still writing, and its response is lost.
 const expectContinueFrom = 1 << 20
 
-// An archive is the body of a CreateVersion request.
-type archive struct {
-	open   func() io.ReadCloser // nil if there is none
-	size   int64                // -1 if unknown
-	replay bool                 // whether open can be called again
-}
-
-// newArchive returns the body that sends r. It is empty if r is nil.
-func newArchive(r io.Reader) (*archive, error) {
-	if r == nil {
-		return &archive{}, nil
+// attach makes an archive the body of a request that was built without one. If the archive can
+// be read again, so can the body. An error is about the archive: nothing can be sent.
+func attach(req *http.Request, archive io.Reader) error {
+	if archive == nil {
+		req.Header.Del("Content-Type")
+		return nil
 	}
-	once := &archive{open: func() io.ReadCloser { return io.NopCloser(r) }, size: -1}
-	if f, ok := r.(*os.File); ok {
+	once := false
+	if f, ok := archive.(*os.File); ok {
 		info, err := f.Stat()
 		if err != nil {
-			return nil, fmt.Errorf("%w: the archive can't be read: %w", ErrInvalidArgument, err)
+			return fmt.Errorf("the archive can't be read: %w", err)
 		}
 		if info.IsDir() {
-			return nil, fmt.Errorf("%w: the archive %s is a folder (want a zip file)", ErrInvalidArgument, f.Name())
+			return fmt.Errorf("the archive %s is a folder (want a zip file)", f.Name())
 		}
-		if !info.Mode().IsRegular() {
-			return once, nil // a pipe or a device
-		}
+		once = !info.Mode().IsRegular() // a pipe or a device
 	}
-	seeker, ok := r.(interface {
+	seeker, ok := archive.(interface {
 		io.ReaderAt
 		io.Seeker
 	})
-	if !ok {
-		if l, ok := r.(interface{ Len() int }); ok {
-			once.size = int64(l.Len())
+	switch l, sized := archive.(interface{ Len() int }); {
+	case ok && !once:
+		start, end, err := offsets(seeker)
+		if err != nil {
+			return fmt.Errorf("the archive's size is unknown: %w", err)
 		}
-		if once.size == 0 {
-			return nil, fmt.Errorf("%w: the archive is empty or was already read", ErrInvalidArgument)
+		if end <= start {
+			return fmt.Errorf("the archive has %d bytes and its offset is %d, so there is nothing to send (seek to its start first?)",
+				end, start)
 		}
-		return once, nil
+		req.ContentLength = end - start
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(seeker, start, end-start)), nil
+		}
+		req.Body, _ = req.GetBody()
+	case sized && l.Len() == 0:
+		return errors.New("the archive is empty or was already read")
+	default:
+		req.Body, req.ContentLength = io.NopCloser(archive), -1
+		if sized {
+			req.ContentLength = int64(l.Len())
+		}
 	}
-	start, err := seeker.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the archive's offset is unknown: %w", ErrInvalidArgument, err)
-	}
-	end, err := seeker.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = seeker.Seek(start, io.SeekStart)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: the archive's size is unknown: %w", ErrInvalidArgument, err)
-	}
-	if end <= start {
-		return nil, fmt.Errorf("%w: the archive has %d bytes and its offset is %d, so there is nothing to send (seek to its start first?)",
-			ErrInvalidArgument, end, start)
-	}
-	return &archive{
-		open:   func() io.ReadCloser { return io.NopCloser(io.NewSectionReader(seeker, start, end-start)) },
-		size:   end - start,
-		replay: true,
-	}, nil
-}
-
-// attach makes the archive the body of a request that was built without one.
-func (a *archive) attach(req *http.Request) {
-	if a.open == nil {
-		req.Header.Del("Content-Type")
-		return
-	}
-	req.Body, req.ContentLength = a.open(), a.size
-	if a.replay {
-		req.GetBody = func() (io.ReadCloser, error) { return a.open(), nil }
-	}
-	if a.size < 0 || a.size >= expectContinueFrom {
+	if req.ContentLength < 0 || req.ContentLength >= expectContinueFrom {
 		req.Header.Set("Expect", "100-continue")
 	}
+	return nil
+}
+
+// offsets returns the current offset, which it does not change, and that of the end.
+func offsets(s io.Seeker) (current, end int64, err error) {
+	if current, err = s.Seek(0, io.SeekCurrent); err != nil {
+		return 0, 0, err
+	}
+	end, err = s.Seek(0, io.SeekEnd)
+	_, backErr := s.Seek(current, io.SeekStart)
+	return current, end, errors.Join(err, backErr)
 }

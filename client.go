@@ -78,6 +78,11 @@ func (c *Client) Get(ctx context.Context, id string) (*Customizer, error) {
 	return c.customizer(resp, err)
 }
 
+// A CreateRequest describes a customizer to create.
+type CreateRequest struct {
+	Name string // required
+}
+
 // Create creates a customizer without a version, and returns it. It returns
 // [ErrInvalidArgument] if the name is blank, has leading or trailing white space, has control or
 // invisible characters, or is not UTF-8. The service allows several customizers with the same name. Create
@@ -94,6 +99,14 @@ func (c *Client) Create(ctx context.Context, r CreateRequest) (*Customizer, erro
 	req, err := api.NewCreateConnectorCustomizerRequest(c.server, api.ConnectorCustomizerCreateRequest{Name: r.Name})
 	resp, err := c.send(ctx, "Create", req, err)
 	return c.customizer(resp, err)
+}
+
+// An UpdateRequest describes a change to a customizer.
+type UpdateRequest struct {
+	// Name is the new name; it is required. The published specification calls the name
+	// immutable, yet it is the only field of an update, and existing clients rename customizers
+	// with it. Some tenants ignore the change, so compare it with the name in the response.
+	Name string
 }
 
 // Update changes the customizer with the given ID and returns the result, or [ErrNotFound].
@@ -148,13 +161,9 @@ func (c *Client) CreateVersion(ctx context.Context, id string, archive io.Reader
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	body, err := newArchive(archive)
-	if err != nil {
-		return nil, err
-	}
 	req, err := api.NewCreateConnectorCustomizerVersionRequestWithBody(c.server, id, zipType, nil)
 	if err == nil {
-		body.attach(req)
+		err = attach(req, archive)
 	}
 	resp, err := c.send(ctx, "CreateVersion", req, err)
 	if err != nil {
@@ -176,7 +185,7 @@ const zipType = "application/zip"
 
 var acceptJSON = []string{"application/json"}
 
-// send sends a request of a generated builder, or returns the builder's error.
+// send sends a request of a generated builder, or returns the error err of building it.
 func (c *Client) send(ctx context.Context, operation string, req *http.Request, err error) (*transport.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
@@ -273,3 +282,8 @@ func checkName(field, name string) error {
 	}
 	return nil
 }
+
+// Timestamp is a struct that embeds a [time.Time], so its methods work, as in
+// c.Created.Before(t), and Timestamp{Time: t} makes one. json.Unmarshal reads every format that
+// the service is known to send. json.Marshal writes RFC 3339.
+type Timestamp = api.Timestamp

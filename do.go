@@ -55,12 +55,11 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		out.Header["Accept"] = acceptJSON
 	}
 	var f *transport.Error
-	_, keyed := out.Header["Idempotency-Key"] // net/http does not send it if it is empty
 	resp, err := c.chain.Do(&transport.Call{
 		Context:    req.Context(),
 		Operation:  doOperation,
 		Request:    out,
-		Idempotent: keyed || out.Method != http.MethodPost && out.Method != http.MethodPatch,
+		Idempotent: isIdempotent(out),
 		Streamed:   out.Body != nil && out.Body != http.NoBody && (out.ContentLength <= 0 || out.ContentLength >= expectContinueFrom),
 	})
 	if err != nil {
@@ -84,6 +83,12 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 
 const doOperation = "Do"
 
+// isIdempotent reports whether repeating a request is safe.
+func isIdempotent(req *http.Request) bool {
+	_, keyed := req.Header["Idempotency-Key"] // net/http does not send it if it is empty
+	return keyed || req.Method != http.MethodPost && req.Method != http.MethodPatch
+}
+
 // An exchange is what CheckResponse needs of a response of Do, other than its status. It is in
 // the context of the response's request, because a generated client may read or replace the
 // body.
@@ -105,20 +110,10 @@ func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
 		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, text)
-	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(u.Hostname(), c.tenant.Hostname()) || portOf(&u) != portOf(c.tenant):
+	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(transport.HostPort(&u), transport.HostPort(c.tenant)):
 		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, text, c.tenant)
 	}
 	return &u, nil
-}
-
-func portOf(u *url.URL) string {
-	if u.Port() == "" && u.Scheme == "https" {
-		return "443"
-	}
-	if u.Port() == "" {
-		return "80"
-	}
-	return u.Port()
 }
 
 // CheckResponse returns nil if the status of a response of [Client.Do] is 2xx. Otherwise it
@@ -149,5 +144,7 @@ func CheckResponse(resp *http.Response) error {
 	secrets := newRedactor(id, secret)
 	secrets.addToken(token)
 	call := &transport.Call{Operation: doOperation, Request: req, Attempt: 1}
-	return newError(transport.StatusError(call, &transport.Response{Response: resp, Data: data}), secrets)
+	f := transport.StatusError(call, &transport.Response{Response: resp, Data: data})
+	f.OutcomeUnknown = !isIdempotent(req) && transport.MayHaveActed(resp.StatusCode)
+	return newError(f, secrets)
 }

@@ -246,6 +246,8 @@ func TestCheckResponseOfAnotherClient(t *testing.T) {
 	resp := &http.Response{StatusCode: 404}
 	require.EqualError(t, customizers.CheckResponse(resp), "customizers: 404 Not Found: an empty body instead of a JSON error")
 	require.ErrorIs(t, customizers.CheckResponse(resp), customizers.ErrNotFound)
+	resp = &http.Response{StatusCode: 503, Request: &http.Request{Method: http.MethodPatch}}
+	requireFailure(t, customizers.CheckResponse(resp), customizers.ErrServer, customizers.ErrOutcomeUnknown)
 	for _, set := range []func(*http.Request){
 		func(req *http.Request) { req.Header.Set("Authorization", "Bearer the-secret") },
 		func(req *http.Request) { req.SetBasicAuth("the-id", "the-secret") },

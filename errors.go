@@ -139,8 +139,12 @@ func newError(f *transport.Error, secrets *redactor) *Error {
 		if resp != nil && isPage(resp.Data) {
 			e.readBody(resp, secrets, quote)
 		}
-	case isRedirect(resp):
-		problem = fmt.Sprintf("redirects to %s are not followed", locationOf(resp))
+	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+		to := "another URL"
+		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
+			to = u.Scheme + "://" + u.Host // the rest may be secret
+		}
+		problem = fmt.Sprintf("redirects to %s are not followed", to)
 	default:
 		switch isJSON := e.readBody(resp, secrets, quote); {
 		case e.StatusCode < http.StatusBadRequest:
@@ -253,25 +257,18 @@ func (e *Error) sentinel() error {
 // LogValue returns a group with the attributes message, operation, method, path, status,
 // detail_code, tracking_id, request_id and retry_after. Empty ones are omitted.
 func (e *Error) LogValue() slog.Value {
-	attrs := []slog.Attr{slog.String("message", e.Error())}
-	add := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
-		}
-	}
-	add("operation", e.Operation)
-	add("method", e.Method)
-	add("path", e.Path)
-	if e.StatusCode != 0 {
-		attrs = append(attrs, slog.Int("status", e.StatusCode))
-	}
-	add("detail_code", e.DetailCode)
-	add("tracking_id", e.TrackingID)
-	add("request_id", e.RequestID)
-	if e.RetryAfter > 0 {
-		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
-	}
-	return slog.GroupValue(attrs...)
+	return slog.GroupValue(withoutEmpty(
+		slog.String("message", e.Error()), slog.String("operation", e.Operation), slog.String("method", e.Method), slog.String("path", e.Path),
+		slog.Int("status", e.StatusCode), slog.String("detail_code", e.DetailCode), slog.String("tracking_id", e.TrackingID),
+		slog.String("request_id", e.RequestID), slog.Duration("retry_after", e.RetryAfter),
+	)...)
+}
+
+// withoutEmpty returns the attributes that are neither empty nor 0.
+func withoutEmpty(attrs ...slog.Attr) []slog.Attr {
+	return slices.DeleteFunc(attrs, func(a slog.Attr) bool {
+		return a.Value.String() == "" || a.Value.Equal(slog.IntValue(0)) || a.Value.Equal(slog.DurationValue(0))
+	})
 }
 
 // An errorBody has the fields of all error formats: the service's, the two of its gateway,
@@ -376,27 +373,6 @@ func readableText(data []byte, header http.Header, quote int) string {
 		return string(data)
 	}
 	return ""
-}
-
-// isRedirect reports whether a response is a redirect with a Location.
-func isRedirect(resp *transport.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return resp.Header.Get("Location") != ""
-	}
-	return false
-}
-
-// locationOf returns the scheme and host of a redirect's Location. The rest may be secret.
-func locationOf(resp *transport.Response) string {
-	u, err := url.Parse(resp.Header.Get("Location"))
-	switch {
-	case err != nil:
-		return "an invalid URL"
-	case u.Host == "":
-		return "another URL of the tenant"
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 // The limits of texts, in bytes.

@@ -43,6 +43,9 @@ func TestStatuses(t *testing.T) {
 		requireFailure(t, err)
 		assert.NotContains(t, err.Error(), "redirect", "there is no Location")
 	}
+	for _, location := range []string{"/there", "https://%zz"} {
+		require.ErrorContains(t, get(t, 302, "", "Location", location), "redirects to another URL are not followed")
+	}
 }
 
 func TestErrorBodies(t *testing.T) {

@@ -119,18 +119,12 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 
 func (a *Attempt) log(ctx context.Context, log *slog.Logger, attrs []slog.Attr) {
 	attrs = append(attrs, slog.Int("attempt", a.Number), slog.Duration("duration", a.Duration))
-	if a.StatusCode != 0 {
-		attrs = append(attrs, slog.Int("status", a.StatusCode))
+	var text, trackingID string
+	if e, ok := errors.AsType[*Error](a.Err); ok {
+		text, trackingID = e.Error(), e.TrackingID
 	}
-	if a.RequestID != "" {
-		attrs = append(attrs, slog.String("request_id", a.RequestID))
-	}
-	if a.Err != nil {
-		attrs = append(attrs, slog.String("error", a.Err.Error()))
-		if e, ok := errors.AsType[*Error](a.Err); ok && e.TrackingID != "" {
-			attrs = append(attrs, slog.String("tracking_id", e.TrackingID))
-		}
-	}
+	attrs = append(attrs, withoutEmpty(slog.Int("status", a.StatusCode), slog.String("request_id", a.RequestID),
+		slog.String("error", text), slog.String("tracking_id", trackingID))...)
 	log.LogAttrs(ctx, slog.LevelDebug, "customizers: request sent", attrs...)
 }
 

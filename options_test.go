@@ -181,6 +181,18 @@ func TestRetryPolicy(t *testing.T) {
 	}
 }
 
+// A retry that gets no slot in time fails with the last failure, too.
+func TestRetryWithoutASlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := list(ctx, clientOver(t, respond(503, ""), customizers.WithRateLimit(1, time.Hour)))
+		requireFailure(t, err, customizers.ErrServer, customizers.ErrRateLimited)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
 // The default is the service's own limit, 100 requests in 10 seconds.
 func TestDefaultRateLimit(t *testing.T) {
 	t.Parallel()

@@ -157,21 +157,22 @@ func send(ctx context.Context, doer Doer, method, path string, body []byte, out 
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	refused := resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusRequestTimeout
-	if err = customizers.CheckResponse(resp); err == nil {
-		var data []byte
-		if data, err = io.ReadAll(resp.Body); err == nil {
-			err = json.Unmarshal(data, out)
-		}
-		if err == nil {
-			err = check()
-		}
-		if err != nil {
-			err = fmt.Errorf("customizers: %s %s: %d: unexpected body (%d bytes of %q): %w",
-				method, path, resp.StatusCode, len(data), resp.Header.Get("Content-Type"), err)
-		}
+	if err := customizers.CheckResponse(resp); err != nil {
+		return err
 	}
-	if err != nil && method == http.MethodPatch && !refused {
+	data, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(data, out)
+	}
+	if err == nil {
+		err = check()
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("customizers: %s %s: %d: unexpected body (%d bytes of %q): %w",
+		method, path, resp.StatusCode, len(data), resp.Header.Get("Content-Type"), err)
+	if method == http.MethodPatch {
 		return fmt.Errorf("%w: %w", customizers.ErrOutcomeUnknown, err)
 	}
 	return err

@@ -42,6 +42,9 @@ func classify(idempotent bool, status int, err error) verdict {
 	return verdict{mayHaveActed: status >= 500 || status/100 == 3 || status < 200}
 }
 
+// MayHaveActed reports whether the service may have carried out a request with a status.
+func MayHaveActed(status int) bool { return classify(false, status, nil).mayHaveActed }
+
 // classifyConnection goes by what happened on the wire, if known. The type of the error proves
 // little then: it may be that of the request's body.
 func classifyConnection(idempotent bool, err *ConnectionError) verdict {

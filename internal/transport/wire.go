@@ -265,14 +265,14 @@ func (w *watchdog) failure(err error) error {
 		f.err = foreignError{err}
 	}
 	var refused *ProxyError
-	if f.notSent && w.addr != hostPort(w.call.Request.URL) && !errors.As(err, &refused) {
+	if f.notSent && w.addr != HostPort(w.call.Request.URL) && !errors.As(err, &refused) {
 		f.err = fmt.Errorf("no connection through the proxy %s: %w", w.addr, f.err)
 	}
 	return f
 }
 
-// hostPort returns the host and port of a URL.
-func hostPort(u *url.URL) string {
+// HostPort returns the host and port of a URL.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
