@@ -110,7 +110,7 @@ func (c *Client) resolve(u url.URL) (*url.URL, error) {
 	switch {
 	case u.Opaque != "" || u.User != nil || !strings.HasPrefix(u.Path, "/"):
 		return nil, fmt.Errorf("%w: the URL %q is not a path of the tenant (want for example /beta/connector-instances)", ErrInvalidArgument, text)
-	case !strings.EqualFold(u.Scheme, c.tenant.Scheme) || !strings.EqualFold(transport.HostPort(&u), transport.HostPort(c.tenant)):
+	case u.Scheme != c.tenant.Scheme || !strings.EqualFold(transport.HostPort(&u), transport.HostPort(c.tenant)):
 		return nil, fmt.Errorf("%w: the URL %q is not on the tenant, %s", ErrInvalidArgument, text, c.tenant)
 	}
 	return &u, nil
