@@ -2,10 +2,7 @@ package otel_test
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,46 +19,6 @@ import (
 	"github.com/connector-customizers/customizers/customizerstest"
 	"github.com/connector-customizers/customizers/examples/otel"
 )
-
-// A countingListener counts accepted connections.
-type countingListener struct {
-	net.Listener
-
-	n atomic.Int32
-}
-
-func (l *countingListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err == nil {
-		l.n.Add(1)
-	}
-	return conn, err
-}
-
-// Ten concurrent calls use the same ten connections, as with the SDK's default transport.
-func TestConnectionsAreReused(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	connections := &countingListener{Listener: l}
-	srv := customizerstest.NewServer(customizerstest.WithListener(connections))
-	t.Cleanup(srv.Close)
-	srv.Inject(customizerstest.Fault{Delay: 100 * time.Millisecond, Times: -1}) // makes the calls overlap
-	opts, err := otel.Options(sdktrace.NewTracerProvider(), sdkmetric.NewMeterProvider())
-	require.NoError(t, err)
-	client := srv.Client(opts...)
-	for range 3 {
-		var calls sync.WaitGroup
-		for range 10 {
-			calls.Go(func() {
-				_, err := client.List(t.Context(), customizers.ListOptions{})
-				assert.NoError(t, err)
-			})
-		}
-		calls.Wait()
-	}
-	assert.LessOrEqual(t, connections.n.Load(), int32(10))
-}
 
 func TestSpansAndCounts(t *testing.T) {
 	t.Parallel()

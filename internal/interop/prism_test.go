@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,10 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/connector-customizers/customizers"
-	"github.com/connector-customizers/customizers/customizerstest"
 )
 
 // contracts has the contracts: the published one of a year, as the yearly versions differ only in
@@ -149,83 +146,6 @@ func testMock(t *testing.T, contract string) {
 	assert.Empty(t, violations.all(), "requests that break the contract")
 }
 
-// The requests of the client and the responses of the sandbox follow each contract. The published
-// ones lack the archive of a version.
-func TestPrismProxy(t *testing.T) {
-	t.Parallel()
-	for name := range contracts {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			testProxy(t, name)
-		})
-	}
-}
-
-func testProxy(t *testing.T, contract string) {
-	version := contracts[contract].version
-	srv := customizerstest.NewServer(customizerstest.WithCustomizerCount(3))
-	t.Cleanup(srv.Close)
-	url := startPrism(t, "proxy", contractFile(t, contract), srv.URL)
-	found := &violations{}
-	credentials := clientcredentials.Config{ClientID: srv.ClientID, ClientSecret: srv.ClientSecret, TokenURL: srv.URL + "/oauth/token"}
-	client, err := customizers.New(url,
-		customizers.TokenSource(tokenFunc(func() (*oauth2.Token, error) { return credentials.Token(t.Context()) })),
-		customizers.WithAPIVersion(version), customizers.WithHTTPClient(&http.Client{Transport: &recorder{to: found}}))
-	require.NoError(t, err)
-	ctx := t.Context()
-
-	created, err := client.Create(ctx, customizers.CreateRequest{Name: "through-prism"})
-	require.NoError(t, err)
-	got, err := client.Get(ctx, created.ID)
-	require.NoError(t, err)
-	assert.Equal(t, "through-prism", got.Name)
-	updated, err := client.Update(ctx, created.ID, customizers.UpdateRequest{Name: "renamed"})
-	require.NoError(t, err)
-	assert.Equal(t, "renamed", updated.Name)
-	page, err := client.List(ctx, customizers.ListOptions{Limit: 2, Offset: 1, Count: true})
-	require.NoError(t, err)
-	assert.Len(t, page.Items, 2)
-	assert.Equal(t, 4, page.Total)
-	v, err := client.CreateVersion(ctx, created.ID, nil)
-	require.NoError(t, err)
-	assert.EqualValues(t, 1, v.Version)
-	_, err = client.Get(ctx, "unknown-id")
-	require.ErrorIs(t, err, customizers.ErrNotFound)
-	srv.ExpireTokens()
-	_, err = client.Get(ctx, created.ID)
-	require.NoError(t, err, "the client retries a 401 with a new token")
-	require.Empty(t, found.all())
-
-	archive, sum := emptyZip(t)
-	v, err = client.CreateVersion(ctx, created.ID, bytes.NewReader(archive))
-	require.NoError(t, err)
-	assert.EqualValues(t, 2, v.Version)
-	assert.Equal(t, sum, srv.Versions(created.ID)[1].ArchiveSHA256)
-	path := "/v2024/connector-customizers/" + created.ID + "/versions"
-	if version == customizers.APIVersionV1 {
-		path = "/connector-customizers/v1/" + created.ID + "/versions"
-	}
-	var want []violation
-	if contract != "openapi.yaml" {
-		want = []violation{{
-			Request:  "POST " + path,
-			Location: []string{"request"}, Severity: "Error", Code: 415.0,
-			Message: "No supported content types, but request included a non-empty body",
-		}}
-	}
-	assert.Equal(t, want, found.all())
-	found.reset()
-
-	require.NoError(t, client.Delete(ctx, created.ID))
-	assert.Empty(t, found.all())
-	assert.Len(t, srv.Customizers(), 3)
-}
-
-// A tokenFunc is a token source that caches nothing.
-type tokenFunc func() (*oauth2.Token, error)
-
-func (f tokenFunc) Token() (*oauth2.Token, error) { return f() }
-
 // A violation is Prism's finding about a request or its response.
 type violation struct {
 	Request  string   `json:"-"`
@@ -244,12 +164,6 @@ func (v *violations) all() []violation {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.list
-}
-
-func (v *violations) reset() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.list = nil
 }
 
 // A recorder adds header to requests and collects the violations that Prism reports.

@@ -1,10 +1,6 @@
 package interop_test
 
 import (
-	"archive/zip"
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"testing"
 
@@ -37,14 +33,4 @@ func TestTypeScriptClients(t *testing.T) {
 			}
 		})
 	}
-}
-
-// emptyZip returns a valid archive in ASCII, as Prism forwards a body of unknown type as text.
-// client.ts sends the same archive.
-func emptyZip(t *testing.T) (archive []byte, sum string) {
-	t.Helper()
-	var b bytes.Buffer
-	require.NoError(t, zip.NewWriter(&b).Close())
-	hash := sha256.Sum256(b.Bytes())
-	return b.Bytes(), hex.EncodeToString(hash[:])
 }
