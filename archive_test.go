@@ -2,6 +2,7 @@ package customizers_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -60,11 +61,16 @@ func TestArchiveThatCanBeReadOnlyOnce(t *testing.T) {
 	data := zipArchive(t)
 	srv := newServer(t, withOne())
 	c := quickClient(t, srv)
-	for _, r := range []io.Reader{bytes.NewBuffer(bytes.Clone(data)), io.MultiReader(bytes.NewReader(data))} {
+	pipe, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = pipe.Close() })
+	_, err = w.Write(data)
+	require.NoError(t, errors.Join(err, w.Close()))
+	for _, r := range []io.Reader{bytes.NewBuffer(bytes.Clone(data)), io.MultiReader(bytes.NewReader(data)), pipe} {
 		_, err := c.CreateVersion(testContext(t), "one", r)
 		require.NoError(t, err)
 	}
-	assert.Len(t, srv.Versions("one"), 2)
+	assert.Len(t, srv.Versions("one"), 3)
 }
 
 func TestInvalidArchive(t *testing.T) {

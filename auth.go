@@ -1,6 +1,7 @@
 package customizers
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -14,13 +15,12 @@ const tokenPath = "/oauth/token" //nolint:gosec // a path
 
 // An Auth is a way to authenticate. [ClientCredentials] and [TokenSource] return one.
 type Auth struct {
-	credentials func() credentials // a function, so that printing an Auth shows no secret
+	credentials func() (*credentials, error) // a function, so that printing an Auth shows no secret
 }
 
 type credentials struct {
-	clientID, clientSecret string
-	source                 oauth2.TokenSource
-	fromSource             bool
+	clientID, clientSecret string // empty for a token source
+	fetcher                func(base string, header http.Header) transport.TokenFetcher
 }
 
 // ClientCredentials authenticates with a client ID and its secret, such as those of a
@@ -31,7 +31,19 @@ type credentials struct {
 // [New] returns [ErrInvalidArgument] if either is empty, or contains anything but printable
 // ASCII without spaces.
 func ClientCredentials(clientID, clientSecret string) Auth {
-	return Auth{func() credentials { return credentials{clientID: clientID, clientSecret: clientSecret} }}
+	return Auth{func() (*credentials, error) {
+		for _, v := range []struct{ name, value string }{{"client ID", clientID}, {"client secret", clientSecret}} {
+			if v.value == "" {
+				return nil, fmt.Errorf("the %s is empty", v.name)
+			}
+			if err := (config.Setting{Name: "the " + v.name, Value: v.value}).Check(); err != nil {
+				return nil, err
+			}
+		}
+		return &credentials{clientID, clientSecret, func(base string, header http.Header) transport.TokenFetcher {
+			return transport.FromCredentials(base+tokenPath, clientID, clientSecret, header)
+		}}, nil
+	}}
 }
 
 // TokenSource authenticates with the tokens of src. The client calls src.Token when it first
@@ -41,36 +53,10 @@ func ClientCredentials(clientID, clientSecret string) Auth {
 // Token takes no context: if a call's context ends while src.Token runs, the call returns
 // and src.Token keeps running. [New] returns [ErrInvalidArgument] if src is nil.
 func TokenSource(src oauth2.TokenSource) Auth {
-	return Auth{func() credentials { return credentials{source: src, fromSource: true} }}
-}
-
-// check returns the credentials, or an error if they are invalid.
-func (a Auth) check() (credentials, error) {
-	if a.credentials == nil {
-		return credentials{}, fmt.Errorf("%w: no credentials (want ClientCredentials or TokenSource)", ErrInvalidArgument)
-	}
-	c := a.credentials()
-	if c.fromSource {
-		if c.source == nil {
-			return c, fmt.Errorf("%w: the token source is nil", ErrInvalidArgument)
+	return Auth{func() (*credentials, error) {
+		if src == nil {
+			return nil, errors.New("the token source is nil")
 		}
-		return c, nil
-	}
-	for _, v := range []struct{ name, value string }{{"client ID", c.clientID}, {"client secret", c.clientSecret}} {
-		if v.value == "" {
-			return c, fmt.Errorf("%w: the %s is empty", ErrInvalidArgument, v.name)
-		}
-		if err := (config.Setting{Name: "the " + v.name, Value: v.value}).Check(); err != nil {
-			return c, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
-		}
-	}
-	return c, nil
-}
-
-// fetcher returns the token fetcher for the tenant at base.
-func (c credentials) fetcher(base string, header http.Header) transport.TokenFetcher {
-	if c.fromSource {
-		return transport.FromSource(c.source)
-	}
-	return transport.FromCredentials(base+tokenPath, c.clientID, c.clientSecret, header)
+		return &credentials{fetcher: func(string, http.Header) transport.TokenFetcher { return transport.FromSource(src) }}, nil
+	}}
 }

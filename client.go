@@ -46,9 +46,12 @@ func New(tenant string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}
-	credentials, err := auth.check()
+	if auth.credentials == nil {
+		return nil, fmt.Errorf("%w: no credentials (want ClientCredentials or TokenSource)", ErrInvalidArgument)
+	}
+	credentials, err := auth.credentials()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}
 	c := &Client{tenant: u, server: "/", version: s.version, agent: []string{s.userAgent}, secrets: newRedactor(credentials.clientID, credentials.clientSecret)}
 	if s.version != APIVersionV1 {

@@ -93,7 +93,7 @@ func TestPagesCompile(t *testing.T) {
 	write("program_test.go", "package main\nimport \"testing\"\nfunc TestProgram(*testing.T) { main() }\n")
 
 	srv := newServer(t, customizerstest.WithCustomizerCount(300))
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", ".")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-vet=off", "-ldflags=-w", ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off",
 		"SAIL_BASE_URL="+srv.URL, "SAIL_CLIENT_ID="+srv.ClientID, "SAIL_CLIENT_SECRET="+srv.ClientSecret, "SAIL_ACCESS_TOKEN=")

@@ -188,6 +188,7 @@ func TestReader(t *testing.T) {
 		{7, ListOptions{Limit: 3}, []page{{[]string{"1", "2", "3"}, 0, -1}, {[]string{"4", "5", "6"}, 3, -1}, {[]string{"7"}, 6, -1}}, []string{"0+3", "2+4", "5+4"}},
 		{7, ListOptions{Limit: 3, Count: true}, []page{{[]string{"1", "2", "3"}, 0, 7}, {[]string{"4", "5", "6"}, 3, 7}, {[]string{"7"}, 6, 7}}, []string{"0+3", "2+4", "5+4"}},
 		{7, ListOptions{Offset: 2, Limit: 3}, []page{{[]string{"3", "4", "5"}, 2, -1}, {[]string{"6", "7"}, 5, -1}}, []string{"1+4", "4+4", "6+4"}},
+		{6, ListOptions{Offset: 2, Limit: 3, Count: true}, []page{{[]string{"3", "4", "5"}, 2, 6}, {[]string{"6"}, 5, 6}}, []string{"1+4", "4+4"}},
 	} {
 		t.Run(fmt.Sprintf("%d %+v", tt.customizers, tt.o), func(t *testing.T) {
 			t.Parallel()
@@ -502,18 +503,41 @@ func TestReaderLastMoves(t *testing.T) {
 	assert.ElementsMatch(t, []string{"1", "2", "3", "4", "5", "6"}, ids)
 }
 
-// A reader remembers at most memory customizers, however long the list.
+// The loop may upload versions, though the list is sorted by version.
+func TestReaderLoopUploads(t *testing.T) {
+	t.Parallel()
+	l := newCollection(1000)
+	seen := map[string]bool{}
+	require.NoError(t, l.pages(t, ListOptions{Limit: 100}, func(p *Page) {
+		for _, c := range p.Items {
+			require.False(t, seen[c.ID], "yielded twice")
+			seen[c.ID] = true
+			l.remove(l.index(c.ID), 1)
+			c.ImageVersion++
+			l.items = append(l.items, c)
+		}
+	}))
+	assert.Len(t, seen, 1000)
+}
+
+// A reader remembers at most memory customizers, however long the list. The loop may rename them.
 func TestReaderMemory(t *testing.T) {
 	t.Parallel()
 	l := newCollection(3 * memory)
 	r := newReader(l.list, ListOptions{})
-	most := 0
-	r.pages(t.Context(), func(_ *Page, err error) bool {
+	most, n := 0, 0
+	r.pages(t.Context(), func(p *Page, err error) bool {
 		require.NoError(t, err)
+		for _, c := range p.Items {
+			n++
+			require.Equal(t, strconv.Itoa(n), c.ID)
+			l.rename(n-1, "renamed")
+		}
 		most = max(most, len(r.recent))
 		return true
 	})
 	assert.Equal(t, memory, most)
+	assert.Equal(t, 3*memory, n)
 }
 
 // TestReaderHistories reads lists that change at random between requests, and compares what is

@@ -94,14 +94,10 @@ func (c *Client) onAttempt(log *slog.Logger, o Observer) func(*transport.Call, *
 		a := Attempt{Operation: call.Operation, Method: req.Method, Path: c.secrets.clean(req.URL.Path), Number: call.Attempt, Duration: d}
 		if resp != nil {
 			a.StatusCode, a.RequestID = resp.StatusCode, c.secrets.clean(requestID(resp))
-			notices := deprecation(resp.Header)
+			notices := c.deprecation(resp.Header)
 			if a.Deprecated = len(notices) > 0; a.Deprecated {
 				if _, logged := deprecated.LoadOrStore(a.Operation, true); !logged {
-					attrs := c.requestAttrs(call)
-					for _, n := range notices {
-						attrs = append(attrs, slog.String(n[0], c.secrets.clean(n[1])))
-					}
-					log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", attrs...)
+					log.LogAttrs(ctx, slog.LevelWarn, "customizers: endpoint is deprecated; see WithAPIVersion", append(c.requestAttrs(call), notices...)...)
 				}
 			}
 		}
@@ -146,19 +142,18 @@ func (c *Client) requestAttrs(call *transport.Call) []slog.Attr {
 // deprecationLink matches a link with the relation of RFC 9745.
 var deprecationLink = regexp.MustCompile(`(?i)<([^<>]*)>[^<>]*;\s*rel\s*=\s*(?:"(?:[^"<>]*\s)?deprecation[\s"]|deprecation(?:[\s;,]|$))`)
 
-// deprecation returns the names and values of what a response says about the end of its
-// endpoint.
-func deprecation(h http.Header) (notices [][2]string) {
+// deprecation returns what a response says about the end of its endpoint, as attributes.
+func (c *Client) deprecation(h http.Header) (notices []slog.Attr) {
 	for _, n := range [][2]string{{"x_deprecated", "X-Deprecated"}, {"deprecation", "Deprecation"}, {"sunset", "Sunset"}} {
 		value := strings.TrimSpace(h.Get(n[1]))
 		deprecated, err := strconv.ParseBool(strings.TrimPrefix(value, "?")) // otherwise it is a date
 		if deprecated || err != nil && value != "" {
-			notices = append(notices, [2]string{n[0], value})
+			notices = append(notices, slog.String(n[0], c.secrets.clean(value)))
 		}
 	}
 	for _, link := range h.Values("Link") {
 		if m := deprecationLink.FindStringSubmatch(link); m != nil {
-			notices = append(notices, [2]string{"link", m[1]})
+			notices = append(notices, slog.String("link", c.secrets.clean(m[1])))
 		}
 	}
 	return notices

@@ -160,13 +160,19 @@ func TestRetryPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				var longest time.Duration
 				for range 20 {
 					wire := newScript(respond(503, ""))
 					requireFailure(t, list(t.Context(), clientOver(t, wire, customizers.WithRetry(tt.policy))), customizers.ErrServer)
 					require.Len(t, wire.times, len(tt.most)+1)
 					for i, most := range tt.most {
-						assert.LessOrEqual(t, wire.times[i+1].Sub(wire.times[i]), most)
+						wait := wire.times[i+1].Sub(wire.times[i])
+						assert.LessOrEqual(t, wait, most)
+						longest = max(longest, wait)
 					}
+				}
+				if tt.most != nil {
+					assert.Greater(t, longest, tt.most[0]/3)
 				}
 				if tt.longest == "" {
 					return

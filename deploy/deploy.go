@@ -265,7 +265,7 @@ func (d *deployer) findOrCreate(ctx context.Context, idOrName string) (_ *custom
 	case errors.Is(err, customizers.ErrOutcomeUnknown): // the list may show it later, even to the next run
 		d.record.add(&customizers.Customizer{Name: idOrName}, "")
 		c, err = d.findAfter(ctx, idOrName, err, 30*time.Second)
-		return c, err == nil && c.ImageVersion == 0, err
+		return c, err == nil, err
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusBadRequest || refused.StatusCode == http.StatusConflict):
 		c, err = d.findAfter(ctx, idOrName, err, 0) // the name may exist by now
 		return c, false, err

@@ -377,6 +377,7 @@ func TestRunWaits(t *testing.T) {
 				require.NoError(t, err)
 				assert.True(t, r.Created)
 				assert.EqualValues(t, 1, r.NewVersion)
+				assert.Equal(t, tt.fault.Operation == customizerstest.CreateVersion, r.RecordError != "", "which version was uploaded is not known")
 			})
 		})
 	}

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,7 +20,7 @@ func TestRunLinks(t *testing.T) {
 	dir, record := simple(t), filepath.Join(t.TempDir(), "deployed.jsonl")
 	bubble(t, func(t *testing.T, srv *customizerstest.Server) {
 		all := srv.Instances()
-		opts := deploy.Options{Record: record, Link: []string{all[0].Name, all[1].ID, all[0].ID}} // one of them twice
+		opts := deploy.Options{Record: record, Link: []string{all[0].Name, strings.ToUpper(all[1].ID), all[0].ID}} // one of them twice
 
 		dry := opts
 		dry.DryRun = true

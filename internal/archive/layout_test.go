@@ -90,6 +90,31 @@ func TestDigestOfCommonArchives(t *testing.T) {
 	}
 }
 
+// A data descriptor has four forms: with a signature or without, with sizes of 32 or 64 bits.
+func TestDigestOfDataDescriptors(t *testing.T) {
+	t.Parallel()
+	want, err := digest(zipOf(t, zip.Deflate, "index.js", "1"))
+	require.NoError(t, err)
+	for _, long := range []bool{false, true} {
+		for _, signed := range []bool{false, true} {
+			data := zipOf(t, zip.Deflate, "index.js", "1")
+			directory := bytes.Index(data, []byte("PK\x01\x02"))
+			descriptor := slices.Clone(data[directory-12 : directory]) // the checksum and two sizes
+			if long {
+				descriptor = slices.Concat(descriptor[:8], make([]byte, 4), descriptor[8:], make([]byte, 4))
+			}
+			if signed {
+				descriptor = slices.Concat([]byte("PK\x07\x08"), descriptor)
+			}
+			data = slices.Concat(data[:directory-16], descriptor, data[directory:])
+			binary.LittleEndian.PutUint32(data[len(data)-6:], uint32(directory-16+len(descriptor)))
+			got, err := digest(data)
+			require.NoError(t, err, "%d bytes", len(descriptor))
+			assert.Equal(t, want, got)
+		}
+	}
+}
+
 // An archive of more than 65,535 files is zip64.
 func TestDigestOfZip64(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func (w *worker) check(state []customizers.Customizer, received map[string][]cus
 			w.errorf("created twice, and one of them deleted: %+v is not %s: %v", found, rec.id, rec.create)
 		}
 		if rec.createOutcome == unknown {
-			w.report.addUnknown(rec.id != "")
+			w.report.add(applied(rec.id != ""))
 		}
 		if !exists {
 			deleteReceived := false
@@ -53,7 +53,7 @@ func (w *worker) check(state []customizers.Customizer, received map[string][]cus
 		if !rec.mayHaveName(c.Name, count) {
 			w.errorf("unexpected name %q: %v", c.Name, rec)
 		} else if c.Name != rec.name {
-			w.report.addLateUpdate()
+			w.report.add("update that took effect late")
 		}
 		w.checkVersions(rec, c)
 	}
@@ -118,7 +118,7 @@ func (w *worker) checkVersions(rec *record, c customizers.Customizer) {
 			}
 		case unknown:
 			most[u.sha]++
-			w.report.addUnknown(bySHA[u.sha] > 0)
+			w.report.add(applied(bySHA[u.sha] > 0))
 		}
 		if _, ok := least[u.sha]; !ok {
 			least[u.sha] = 0
@@ -134,4 +134,11 @@ func (w *worker) checkVersions(rec *record, c customizers.Customizer) {
 			w.errorf("%d versions (want %d to %d) of the archive %q of %s: %v", n, least[sha], most[sha], sha, c.ID, rec.uploads)
 		}
 	}
+}
+
+func applied(ok bool) string {
+	if ok {
+		return "unknown and applied"
+	}
+	return "unknown and not applied"
 }

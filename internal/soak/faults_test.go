@@ -156,7 +156,7 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 			}
 			must(r.network.add(t))
 			active[stream] = t.Name
-			r.report.addFault("toxic " + kind)
+			r.report.add("toxic " + kind)
 		case n < 49:
 			// This resets the clients' connections. One outage in six is long.
 			d := millis(rng, 20, 300)
@@ -166,7 +166,7 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 			must(r.network.down())
 			sleep(ctx, d)
 			must(r.network.up())
-			r.report.addFault("down")
+			r.report.add("down")
 		case n < 58:
 			must(r.network.reset())
 			clear(active)
@@ -183,7 +183,7 @@ func (r *round) injectFaults(ctx context.Context, rng *rand.Rand) {
 				if strings.HasPrefix(name, "token ") { // so that clients request one
 					r.srv.ExpireTokens()
 				}
-				r.report.addFault("tenant " + name)
+				r.report.add("tenant " + name)
 			}
 		}
 	}
@@ -203,7 +203,7 @@ func (r *round) swallow(ctx context.Context, after time.Duration) {
 		return
 	}
 	r.swallowed.Store(time.Now().UnixNano())
-	r.report.addFault("blackhole")
+	r.report.add("blackhole")
 	sleep(ctx, 40*time.Second)
 	if err := end(); err != nil {
 		r.errorf("the network: %v", err)

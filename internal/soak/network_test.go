@@ -66,8 +66,6 @@ type network struct {
 	mu    sync.Mutex
 	proxy *toxiproxy.Proxy
 	addr  string
-	stuck int // number of deadlocked proxies
-	conns int // number of connections that clients have open
 }
 
 func newNetwork(upstream string) (*network, error) {
@@ -105,9 +103,6 @@ func (n *network) do(change func(*toxiproxy.Proxy) error) error {
 		return err
 	case <-timer.C:
 	}
-	n.mu.Lock()
-	n.stuck++
-	n.mu.Unlock()
 	go p.Stop() // it may never return
 	return n.replace()
 }
@@ -175,32 +170,5 @@ func (n *network) dial(ctx context.Context, network, _ string) (net.Conn, error)
 	n.mu.Lock()
 	addr := n.addr
 	n.mu.Unlock()
-	c, err := new(net.Dialer).DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	n.count(1)
-	return &conn{Conn: c, onClose: sync.OnceFunc(func() { n.count(-1) })}, nil
-}
-
-func (n *network) count(d int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.conns += d
-}
-
-func (n *network) state() (conns, stuck int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.conns, n.stuck
-}
-
-type conn struct {
-	net.Conn
-	onClose func()
-}
-
-func (c *conn) Close() error {
-	c.onClose()
-	return c.Conn.Close()
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/connector-customizers/customizers"
@@ -147,10 +146,9 @@ func (c *call) String() string {
 	return c.tag + " [" + strings.Join(c.trace, "; ") + "]"
 }
 
-// A tagger adds the tag of their call to requests and counts open response bodies.
+// A tagger adds the tag of their call to requests.
 type tagger struct {
-	next   *http.Transport
-	bodies *atomic.Int64
+	next *http.Transport
 }
 
 func (t *tagger) CloseIdleConnections() { t.next.CloseIdleConnections() }
@@ -169,19 +167,5 @@ func (t *tagger) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c != nil {
 		c.end(resp, err)
 	}
-	if err == nil {
-		t.bodies.Add(1)
-		resp.Body = &body{ReadCloser: resp.Body, onClose: sync.OnceFunc(func() { t.bodies.Add(-1) })}
-	}
 	return resp, err
-}
-
-type body struct {
-	io.ReadCloser
-	onClose func()
-}
-
-func (b *body) Close() error {
-	b.onClose()
-	return b.ReadCloser.Close()
 }
