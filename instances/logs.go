@@ -92,7 +92,7 @@ func Logs(ctx context.Context, doer Doer, name string, opts LogOptions) iter.Seq
 				return
 			}
 			found := false
-			for l := range elements[Log](page.Logs) {
+			for l := range elements[Log](page.Logs) { //nolint:errcheck // checked above
 				if found = true; !yield(l, nil) {
 					return
 				}
