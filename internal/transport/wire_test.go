@@ -171,7 +171,7 @@ func TestStalls(t *testing.T) {
 		"a slow error, while the upload goes on": {func(req *http.Request) (*http.Response, error) {
 			go func() { _, _ = io.Copy(io.Discard, req.Body) }()
 			return respond(503, 4*time.Second)(req)
-		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 100, time.Second) }, errorBodyTimeout + maxReadWait, "Service Unavailable"},
+		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 100, 900*time.Millisecond) }, errorBodyTimeout + maxReadWait, "Service Unavailable"},
 		"an error that stalls": {respond(503, 6*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
 		"a slow upload": {readAll, func(ctx context.Context) io.Reader {
 			return slowBody(ctx, 100, time.Minute)
