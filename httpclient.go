@@ -19,7 +19,7 @@ import (
 //   - it speaks HTTP/1.1 only. The HTTP/2 client of net/http repeats some requests on its
 //     own, even a create that the service may have carried out, and keeps using a connection
 //     that has died silently. At the service's limit of ten requests a second, HTTP/2 would not
-//     be faster;
+//     be faster. Only a DialTLSContext of http.DefaultTransport's own may negotiate HTTP/2;
 //   - TLS 1.2 is the minimum version;
 //   - response headers are limited to 1 MiB;
 //   - all idle connections may be to one host;
@@ -54,10 +54,12 @@ func copyTransport(t *http.Transport) *http.Transport {
 		t.TLSClientConfig = &tls.Config{}
 	}
 	t.TLSClientConfig.MinVersion = max(t.TLSClientConfig.MinVersion, tls.VersionTLS12)
-	t.Protocols = new(http.Protocols)
-	t.Protocols.SetHTTP1(true)
-	// These outlive Protocols in a copy of a transport that was used before.
-	t.ForceAttemptHTTP2, t.TLSNextProto, t.TLSClientConfig.NextProtos = false, nil, nil
+	if t.DialTLSContext == nil && t.DialTLS == nil { //nolint:staticcheck // deprecated, but in use
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
+		// These outlive Protocols in a copy of a transport that was used before.
+		t.ForceAttemptHTTP2, t.TLSNextProto, t.TLSClientConfig.NextProtos = false, nil, nil
+	}
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil

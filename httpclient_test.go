@@ -104,6 +104,22 @@ func TestDefaultTransportSpeaksHTTP1(t *testing.T) { // not parallel: it changes
 	}
 }
 
+// A dialer of http.DefaultTransport's own negotiates the protocol, so that is the one to speak.
+func TestDefaultTransportWithATLSDialer(t *testing.T) { // not parallel: it changes http.DefaultTransport
+	original := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = original })
+	for _, want := range []string{"h2", "http/1.1"} {
+		srv := newServer(t, withOne(), customizerstest.WithTLS())
+		config := &tls.Config{RootCAs: x509.NewCertPool(), NextProtos: []string{want}}
+		config.RootCAs.AddCert(srv.Certificate())
+		http.DefaultTransport = &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: (&tls.Dialer{Config: config}).DialContext}
+		c := newClient(t, srv.URL, customizers.ClientCredentials(srv.ClientID, srv.ClientSecret), quick)
+		require.NoError(t, operations[0].call(testContext(t), c), want)
+		require.NoError(t, operations[4].call(testContext(t), c), want)
+		customizers.DefaultTransport().(*http.Transport).CloseIdleConnections()
+	}
+}
+
 func TestCallersHTTPClientIsNotChanged(t *testing.T) {
 	t.Parallel()
 	h := &http.Client{}

@@ -28,7 +28,7 @@ func classify(idempotent bool, status int, err error) verdict {
 		return verdict{mayHaveActed: !ended.notSent}
 	case errors.As(err, &connection):
 		return classifyConnection(idempotent, connection)
-	case err != nil: // a body that is too large
+	case err != nil: // the response's body is too large, or reading the request's failed
 		return verdict{mayHaveActed: true}
 	}
 	switch status {
@@ -99,7 +99,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if v == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseFloat(v, 64); err == nil {
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		switch {
 		case !(seconds > 0): // NaN too
 			return 0

@@ -110,6 +110,8 @@ func TestRetryAfter(t *testing.T) {
 		{"-Inf", "", 0},
 		{"Inf", "", math.MaxInt64},
 		{"1e300", "", math.MaxInt64},
+		{"1e400", "", math.MaxInt64}, // more than a float64 holds
+		{"-1e400", "", 0},
 		{"99999999999999999999", "", math.MaxInt64},
 		{date(30 * time.Second), "", 30 * time.Second},
 		{date(-30 * time.Second), "", 0},

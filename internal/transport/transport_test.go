@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,10 +157,10 @@ func TestSlotBeforeToken(t *testing.T) {
 func TestPauseDuringFetch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start, n := time.Now(), 0
+		start, n := time.Now(), new(atomic.Int32)
 		fetches := numberedTokens(20 * time.Second)
 		h := newChain(func(req *http.Request) (*http.Response, error) {
-			switch n++; n {
+			switch n.Add(1) {
 			case 1:
 				time.Sleep(19500 * time.Millisecond)
 				return newResponse(429, "", "Retry-After", "30"), nil
@@ -184,7 +185,7 @@ func TestPauseDuringFetch(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.Equal(t, 3, n)
+		assert.EqualValues(t, 3, n.Load())
 	})
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -101,9 +102,7 @@ func (u *upload) readBody() {
 		if ctx.Err() != nil {
 			return
 		}
-		var n int
-		n, c.err = u.body.Read(c.data)
-		c.data = c.data[:n]
+		c.data, c.err = read(u.body, c.data)
 		if c.err != nil && !errors.Is(c.err, io.EOF) {
 			u.mu.Lock()
 			u.err = c.err
@@ -114,6 +113,18 @@ func (u *upload) readBody() {
 			return
 		}
 	}
+}
+
+// read reads into p and returns the part that was read. A panic is an error, because it would
+// end the program: nothing above recovers from it.
+func read(r io.Reader, p []byte) (data []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil { // of a user's reader, or its n is out of range
+			err = fmt.Errorf("the reader panicked: %v", v)
+		}
+	}()
+	n, err := r.Read(p)
+	return p[:n], err
 }
 
 // stop closes the body, unless it was not read and can't be opened again: a retry may read it.

@@ -287,7 +287,7 @@ func (w *watchdog) failure(err error) error {
 		}
 		err = cause
 	} else if readErr := w.upload.failure(); readErr != nil {
-		return &ConnectionError{err: fmt.Errorf("reading the request's body failed: %w", readErr), sent: true}
+		return fmt.Errorf("reading the request's body failed: %w", readErr)
 	}
 	f := &ConnectionError{err: err, sent: w.writes > 0}
 	// After the end of its context, net/http may return before it has noted that it wrote the header.

@@ -171,7 +171,7 @@ func TestStalls(t *testing.T) {
 		"a slow error, while the upload goes on": {func(req *http.Request) (*http.Response, error) {
 			go func() { _, _ = io.Copy(io.Discard, req.Body) }()
 			return respond(503, 4*time.Second)(req)
-		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 100, 900*time.Millisecond) }, errorBodyTimeout + maxReadWait, "Service Unavailable"},
+		}, func(ctx context.Context) io.Reader { return slowBody(ctx, 100, 1500*time.Millisecond) }, errorBodyTimeout + maxReadWait, "Service Unavailable"},
 		"an error that stalls": {respond(503, 6*time.Second), nil, errorBodyTimeout, "Service Unavailable"},
 		"a slow upload": {readAll, func(ctx context.Context) io.Reader {
 			return slowBody(ctx, 100, time.Minute)
@@ -333,25 +333,45 @@ func TestUnreadBodyIsSentAgain(t *testing.T) {
 	}
 }
 
-// An error of the body is not one of the connection, whatever its type.
+// An error of the body is not one of the connection, whatever its type, and reading it again
+// would not help.
 func TestReaderFails(t *testing.T) {
 	t.Parallel()
-	for _, broken := range []error{
+	type test struct {
+		read readerFunc
+		err  error // nil if it panics
+		text string
+	}
+	tests := []test{
+		{func([]byte) (int, error) { panic("a bug") }, nil, "the reader panicked: a bug"},
+		{func(p []byte) (int, error) { return len(p) + 1, nil }, nil, "the reader panicked: runtime error: slice bounds out of range"},
+		{func([]byte) (int, error) { return -1, nil }, nil, "the reader panicked: runtime error: slice bounds out of range"},
+	}
+	for _, err := range []error{
 		&net.DNSError{Err: "no such host", IsNotFound: true}, &net.OpError{Op: "dial", Err: errors.New("refused")},
 		x509.UnknownAuthorityError{}, context.DeadlineExceeded, errors.New("disk error"),
 	} {
-		sent := 0
-		c := newUploadCall(t.Context(), readerFunc(func([]byte) (int, error) { return 0, broken }))
-		c.Request.GetBody = func() (io.ReadCloser, error) { return c.Request.Body, nil }
-		_, err := newChain(func(req *http.Request) (*http.Response, error) {
-			sent++
-			_, err := io.Copy(io.Discard, req.Body)
-			return nil, err
-		}).Do(c)
-		require.ErrorIs(t, err, broken)
-		require.ErrorContains(t, err, "reading the request's body failed: ")
-		assert.True(t, errorOf(t, err).OutcomeUnknown)
-		assert.Equal(t, 1, sent, broken)
+		tests = append(tests, test{func([]byte) (int, error) { return 0, err }, err, err.Error()})
+	}
+	for _, tt := range tests {
+		for _, idempotent := range []bool{false, true} {
+			sent := 0
+			c := newUploadCall(t.Context(), tt.read)
+			c.Idempotent, c.Request.GetBody = idempotent, func() (io.ReadCloser, error) { return c.Request.Body, nil }
+			_, err := newChain(func(req *http.Request) (*http.Response, error) {
+				sent++
+				_, err := io.Copy(io.Discard, req.Body)
+				return nil, err
+			}).Do(c)
+			require.ErrorContains(t, err, "reading the request's body failed: ")
+			require.ErrorContains(t, err, tt.text)
+			if tt.err != nil {
+				require.ErrorIs(t, err, tt.err)
+			}
+			require.NotErrorAs(t, err, new(*ConnectionError))
+			assert.Equal(t, !idempotent, errorOf(t, err).OutcomeUnknown)
+			assert.Equal(t, 1, sent, tt.text)
+		}
 	}
 }
 
