@@ -131,9 +131,10 @@ var (
 //   - [ErrArchiveChanged] if the zip file changed during the run.
 //
 // Other errors come from the client, or from the folder for temporary files. It is safe to run
-// again after any error except the one about another name, because the record has the ID of a
-// customizer that the list does not show yet. Without a record, wait until the list shows it. If
-// the upload succeeded and a link failed, Run returns both the result and the error.
+// again after any error except the one about another name, because the record has each customizer
+// that Run created or may have created, which the list may not show yet. Run then waits up to
+// Options.Timeout for the list. Without a record, wait until the list shows the customizer. If the
+// upload succeeded and a link failed, Run returns both the result and the error.
 //
 // Run needs the scopes sp:connector:read and sp:connector:manage. A dry run needs only
 // sp:connector:read. The client's retries apply to each request.

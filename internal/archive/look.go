@@ -107,7 +107,7 @@ func head(f *zip.File) ([]byte, error) {
 var (
 	importsSDK   = regexp.MustCompile("\\b(?:require\\(|from|import)\\s*[\"'`]@sailpoint/connector-sdk[\"'`]")
 	importsLocal = regexp.MustCompile("\\b(?:require\\(|from|import)\\s*[\"'`]\\./")
-	commonJS     = regexp.MustCompile(`\bmodule\.exports\b|(?:^|[^.\w$])exports\s*[.\[,]`)
+	commonJS     = regexp.MustCompile(`\bmodule\.exports\b|(?:^|[^.\w$])exports\s*[.\[,)]`)
 	esModule     = regexp.MustCompile(`(?m)(?:^|[;}])\s*export\s*(?:[{*]|(?:default|const|let|var|async|function|class)\b)`)
 	// If the whole file is not CommonJS, esbuild gives the CommonJS modules in it these parameters.
 	wrapped = regexp.MustCompile(`"\(exports(?:, module)?\) \{`)

@@ -65,6 +65,7 @@ func TestLookWarns(t *testing.T) {
 		"file after 8 MiB":            {strings.Repeat("x\n", 5<<20) + "exports.connectorCustomizer = 1", nil, ""},
 		"file of another":             {`module.exports = require("./main.js")`, []string{"main.js", "exports.connectorCustomizer = 1"}, ""},
 		"UMD":                         {"(function (g, f) { typeof exports === 'object' ? f(exports) : f(g) })(this, function (exports) { exports.connectorCustomizer = 1 })", nil, ""},
+		"UMD, minified":               {`!function(e,t){"object"==typeof exports&&"undefined"!=typeof module?t(exports):t((e=globalThis).c={})}(this,(function(e){e.connectorCustomizer=1}));`, nil, ""},
 		"another export":              {"exports.x = 1", nil, word},
 		"two words":                   {"exports.x = 'connector Customizer'", nil, word},
 		"unbundled":                   {"const sdk = require(\"@sailpoint/connector-sdk\");\nexports.connectorCustomizer = 1", nil, sdk},

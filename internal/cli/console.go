@@ -148,12 +148,12 @@ func timeText(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
 }
 
-// printable replaces characters that control a terminal, but keeps those that join others, as
+// printable replaces characters that control a terminal or end a line, but keeps those that join others, as
 // emoji do.
 func printable(s string) string {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != nonJoiner && r != joiner {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) && r != nonJoiner && r != joiner {
 			return unicode.ReplacementChar
 		}
 		return r

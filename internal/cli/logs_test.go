@@ -114,6 +114,7 @@ func TestLogText(t *testing.T) {
 		`"a\r\n\tb\n\n"`:                        "INFO  a\n        b",
 		`"\u001b]0;x\u0007\u009b\u202e"`:        "INFO  �]0;x���",
 		`"x\n2026-11-28T15:00:00.000Z ERROR y"`: "INFO  x\n    2026-11-28T15:00:00.000Z ERROR y",
+		`"x\u2028y\u2029z"`:                     "INFO  x�y�z",
 		`{"a":"\u001b"}`:                        `INFO  {"a":"\u001b"}`,
 		`null`:                                  "INFO  ",
 	} {
