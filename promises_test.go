@@ -353,6 +353,32 @@ func TestPromiseEndedContextSendsNothing(t *testing.T) {
 	assert.Empty(t, wire.requests)
 }
 
+// A call whose context ends during a wait fails at once, with the last failure too. Do has no
+// response then.
+func TestPromiseWaitsEndWithTheContext(t *testing.T) {
+	t.Parallel()
+	for _, call := range []func(context.Context, *customizers.Client) error{list, func(ctx context.Context, c *customizers.Client) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/x", nil)
+		if err == nil {
+			_, err = c.Do(req)
+		}
+		return err
+	}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := clientOver(t, respond(503, "", "Retry-After", "30"))
+			enough := errors.New("enough")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(3*time.Second, func() { cancel(enough) })
+			start := time.Now()
+			err := call(ctx, c)
+			assert.Equal(t, 3*time.Second, time.Since(start))
+			requireFailure(t, err, customizers.ErrServer)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, enough)
+		})
+	}
+}
+
 // upload and doUpload upload an archive that does not end.
 func upload(ctx context.Context, c *customizers.Client) error {
 	_, err := c.CreateVersion(ctx, "one", io.MultiReader(zeros{}))
