@@ -89,7 +89,7 @@ func wire(transport http.RoundTripper, timeout time.Duration) Handler {
 			defer time.AfterFunc(timeout, func() { w.cancel(errTimeout) }).Stop()
 		}
 		c.sent = true
-		resp, err := transport.RoundTrip(w.request()) //nolint:bodyclose // closed below
+		resp, err := w.roundTrip(transport) //nolint:bodyclose // closed below
 		if err == nil && resp == nil {
 			err = errors.New("the transport returned neither a response nor an error")
 		}

