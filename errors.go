@@ -298,7 +298,8 @@ func (e *Error) readBody(resp *transport.Response, secrets *redactor, quote int)
 			e.Messages = append(e.Messages, Message{Text: text})
 		}
 	}
-	suspect, rejected := requestID(resp) == "", e.StatusCode/100 == 4
+	// The service's own gateway sends a 429, with only a message.
+	suspect, rejected := requestID(resp) == "", e.StatusCode/100 == 4 && e.StatusCode != http.StatusTooManyRequests
 	var b errorBody
 	err := json.Unmarshal(data, &b)
 	var mistyped *json.UnmarshalTypeError
@@ -319,8 +320,8 @@ func (e *Error) readBody(resp *transport.Response, secrets *redactor, quote int)
 	e.DetailCode, e.TrackingID = secrets.clean(b.DetailCode), secrets.clean(b.TrackingID)
 	e.Messages, e.Causes = messages(b.Messages), messages(b.Causes)
 	known := e.DetailCode != "" || e.TrackingID != "" || len(e.Messages)+len(e.Causes) > 0
-	// Gateways of AWS reject a request with only a message, the service's own responds so with 429.
-	e.Intermediary = suspect && rejected && !known && b.Error == nil && b.Message != nil && e.StatusCode != http.StatusTooManyRequests
+	// Gateways of AWS reject a request with only a message.
+	e.Intermediary = suspect && rejected && !known && b.Error == nil && b.Message != nil
 	if b.ErrorDescription != "" {
 		code, _ := b.Error.(string)
 		e.DetailCode, b.Error = secrets.clean(code), b.ErrorDescription

@@ -173,6 +173,7 @@ func TestErrorOfAnIntermediary(t *testing.T) {
 		"the service's ID":   {403, "application/json", "\ufeff" + `{"trackingId":"t","message":"x"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
 		"OAuth":              {403, "application/json", `{"error":"invalid_client"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
 		"OAuth, 400":         {400, "application/json", `{"error":"invalid_client"}`, nil, false, customizers.ErrUnauthorized, customizers.ErrBadRequest},
+		"empty 429":          {429, "", "", nil, false, customizers.ErrRateLimited, customizers.ErrRateLimited},
 		"gateway's 429":      {429, "application/json", `{"message":" Rate Limit Exceeded "}`, nil, false, customizers.ErrRateLimited, customizers.ErrRateLimited},
 		"JSON, cut off":      {403, "application/json", `{"trackingId":"t`, nil, false, customizers.ErrUnauthorized, customizers.ErrForbidden},
 		"503 page":           {503, "text/html", page, nil, false, customizers.ErrServer, customizers.ErrServer},
