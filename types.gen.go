@@ -6,36 +6,36 @@ package customizers
 // except for CustomizerID, which [Client.CreateVersion] always sets.
 type Version struct {
 	// CustomizerID identifies the customizer.
-	CustomizerID string `json:"customizerID,omitempty,omitzero"`
+	CustomizerID string `json:"customizerID,omitzero"`
 
 	// ImageID identifies the version's image.
-	ImageID string `json:"imageID,omitempty,omitzero"`
+	ImageID string `json:"imageID,omitzero"`
 
 	// Version is the number of the version, counted from 1.
-	Version int64 `json:"version,omitempty,omitzero"`
+	Version int64 `json:"version,omitzero"`
 
 	// Created is when the version was created.
-	Created Timestamp `json:"created,omitempty,omitzero"`
+	Created Timestamp `json:"created,omitzero"`
 }
 
 // Customizer is a connector customizer. A field that the service omits is zero.
 // [encoding/json] reads and writes the service's own form; see [Timestamp].
 type Customizer struct {
 	// ID identifies the customizer.
-	ID string `json:"id,omitempty,omitzero"`
+	ID string `json:"id,omitzero"`
 
-	// Name is the customizer's name
-	Name string `json:"name,omitempty,omitzero"`
+	// Name is the customizer's name, which need not be unique.
+	Name string `json:"name,omitzero"`
 
 	// ImageVersion is the number of the newest version; 0 before the first.
-	ImageVersion int64 `json:"imageVersion,omitempty,omitzero"`
+	ImageVersion int64 `json:"imageVersion,omitzero"`
 
 	// ImageID identifies the image of the newest version; empty before the first.
-	ImageID string `json:"imageID,omitempty,omitzero"`
+	ImageID string `json:"imageID,omitzero"`
 
 	// TenantID identifies the tenant.
-	TenantID string `json:"tenantID,omitempty,omitzero"`
+	TenantID string `json:"tenantID,omitzero"`
 
 	// Created is when the customizer was created.
-	Created Timestamp `json:"created,omitempty,omitzero"`
+	Created Timestamp `json:"created,omitzero"`
 }
