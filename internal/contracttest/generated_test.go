@@ -80,7 +80,7 @@ func TestOverlay(t *testing.T) {
 		described++
 		require.Contains(t, schemas, name)
 		for property := range properties(schemas[name].Value) {
-			assert.NotEmpty(t, action.Update.Properties[property].Description, "%s.%s has no comment in the overlay", name, property)
+			assert.Regexp(t, `^[a-z].*\.$`, action.Update.Properties[property].Description, "the comment of %s.%s in the overlay is a sentence without its subject", name, property)
 		}
 		for property := range action.Update.Properties {
 			assert.Contains(t, properties(schemas[name].Value), property, "the overlay adds %s.%s", name, property)
