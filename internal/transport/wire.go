@@ -212,9 +212,12 @@ func (w *watchdog) wroteHeaders() {
 	w.repeats++
 }
 
+// gotResponse notes a response, which proves that the request was sent: over HTTP/2 it may come
+// before wroteHeaders is called.
 func (w *watchdog) gotResponse() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.got, w.writes = true, max(w.writes, 1)
 	w.limit = stallAfter
 	w.restart(w.limit)
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -411,6 +412,24 @@ func TestProgressOnTheWire(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A response proves that the request was sent. Over HTTP/2 it may come before net/http notes that
+// it wrote the header.
+func TestResponseBeforeTheHeaderIsNoted(t *testing.T) {
+	t.Parallel()
+	sent := 0
+	_, err := newChain(func(req *http.Request) (*http.Response, error) {
+		sent++
+		trace := httptrace.ContextClientTrace(req.Context())
+		trace.GetConn("acme.example:443")
+		trace.GotConn(httptrace.GotConnInfo{})
+		resp := newResponse(200, "")
+		resp.ContentLength, resp.Body = -1, io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+		return resp, nil
+	}).Do(newCall(t.Context(), http.MethodPost))
+	assert.True(t, errorOf(t, err).OutcomeUnknown)
+	assert.Equal(t, 1, sent)
 }
 
 // While a connection is made, and again from then on, a request may be silent for a minute or
