@@ -25,10 +25,13 @@ check: drift contract tidy vet cross lint demo test-next test $(if $(node),inter
 # The race detector needs cgo and a C compiler. CI insists on it.
 race = $(if $(filter true,$(CI)),-race,$(shell test "$$(go env CGO_ENABLED)" = 1 && command -v $$(go env CC) >/dev/null && echo -race))
 
-# Go does not see that a file outside a module changed, so results of other modules are not cached.
 test: ## run the tests, with the race detector if there is a C compiler
-	@set -e; for m in $(tested); do (set -x; go test -C $$m $(race) -count=1 ./...); done
 	go test $(race) ./...
+	@$(MAKE) --no-print-directory --output-sync -j 2 $(tested:%=%/test)
+
+# Go does not see that a file outside a module changed, so the results of other modules are not cached.
+%/test:
+	go test -C $* $(race) -count=1 ./...
 
 test-next: ## run the SDK's and the command's tests on the newest Go
 	GOTOOLCHAIN=go1.27.3 go test ./...
