@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,10 +297,14 @@ func TestDoIdempotencyKey(t *testing.T) {
 		for _, key := range [][]string{nil, {"4711"}} {
 			t.Run(fmt.Sprint(name, key), func(t *testing.T) {
 				t.Parallel()
+				var mu sync.Mutex
 				var seen [][]string
 				c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+					mu.Lock()
 					seen = append(seen, r.Header[name])
-					switch len(seen) {
+					n := len(seen)
+					mu.Unlock()
+					switch n {
 					case 1:
 						w.WriteHeader(http.StatusServiceUnavailable)
 					case 2:
@@ -311,6 +316,8 @@ func TestDoIdempotencyKey(t *testing.T) {
 				resp, err := c.Do(req)
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusOK, resp.StatusCode)
+				mu.Lock()
+				defer mu.Unlock()
 				assert.Equal(t, [][]string{key, key, key}, seen)
 				assert.Contains(t, req.Header, name, "the caller's request is unchanged")
 			})
