@@ -47,7 +47,7 @@ func (a *app) createCommand() *cobra.Command {
 			if c.Name != name {
 				a.console.note("The service changed the name to %s.", c.Name)
 			}
-			a.noteNamesakesOf(cmd.Context(), client, c)
+			a.noteNamesakesAfter(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was created", c.Name, c.ID))
 		},
 	}
@@ -94,7 +94,7 @@ func (a *app) updateCommand() *cobra.Command {
 			if c.Name != name {
 				return fmt.Errorf("the service accepted the new name %q of %s (%s), but shows %q", name, old, c.ID, c.Name)
 			}
-			a.noteNamesakesOf(cmd.Context(), client, c)
+			a.noteNamesakesAfter(cmd.Context(), client, c)
 			return outputError(one(a, customizerView, *c), fmt.Sprintf("%s (%s) was renamed to %s", old, c.ID, c.Name))
 		},
 	}
@@ -103,9 +103,9 @@ func (a *app) updateCommand() *cobra.Command {
 	return cmd
 }
 
-// noteNamesakesOf is noteNamesakes after c was changed. The change is done, so it does not matter
-// if the list can't be read, and nobody should wait long for it.
-func (a *app) noteNamesakesOf(ctx context.Context, client *customizers.Client, c *customizers.Customizer) {
+// noteNamesakesAfter calls noteNamesakes after a change to c. The change is done, so it does not
+// matter if the list can't be read, and nobody should wait long for it.
+func (a *app) noteNamesakesAfter(ctx context.Context, client *customizers.Client, c *customizers.Customizer) {
 	if a.console.quiet {
 		return
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,11 +53,11 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// note notes that reading has begun, and its error.
+// note notes that reading has begun, and its first error.
 func (u *upload) note(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.started, u.err = true, err
+	u.started, u.err = true, cmp.Or(u.err, err)
 }
 
 // read reads into p. A panic is an error, because it would end the program: nothing above
